@@ -1,0 +1,159 @@
+"""The values that the healing core works on. All frozen, all JSON-able with msgspec; no I/O anywhere in the core.
+
+JSON values (``Json``) are what ``msgspec.json.Decoder(float_hook=Decimal)`` yields: None, bool, int (any size), Decimal,
+str, list, dict. Decimals keep the digits that were sent; nothing is ever turned into a float.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct, field
+
+Json = Any
+"""None | bool | int | Decimal | str | list[Json] | dict[str, Json]"""
+Row = dict[str, Json]
+NUMBER = (int, Decimal)
+
+
+class Operation(StrEnum):
+    """What a write does. Reads never enter the core; their names are resolved by the planner."""
+
+    INSERT = "insert"
+    UPSERT = "upsert"
+    UPDATE = "update"
+    DELETE = "delete"
+    RPC = "rpc"
+
+
+class Healing(StrEnum):
+    """How far healing may go by itself, in rising order."""
+
+    OFF = "off"
+    EXACT = "exact"
+    APPROVED = "approved"
+    CERTIFIED = "certified"
+    ASSISTED = "assisted"
+
+
+class Kind(StrEnum):
+    """What is wrong with a payload, one word a kind. Part of the error signature."""
+
+    UNKNOWN_COLUMN = "unknown_column"
+    REUSED_NAME = "reused_name"
+    """the name is live, but it used to belong to a column that now lives under another name."""
+    UNKNOWN_TABLE = "unknown_table"
+    RAGGED = "ragged"
+    INVALID_VALUE = "invalid_value"
+    """22P02, 22007, 22008: the text is no value of the type."""
+    UNKNOWN_LABEL = "unknown_label"
+    """an enum label, or a value outside a check list."""
+    OUT_OF_RANGE = "out_of_range"
+    TOO_LONG = "too_long"
+    UNTRANSLATABLE = "untranslatable"
+    """NUL in text, 22P05."""
+    MISSING_VALUE = "missing_value"
+    """23502."""
+    MISSING_PARENT = "missing_parent"
+    """23503."""
+    CHECK = "check"
+    """23514, 23P01."""
+    GENERATED = "generated"
+    """428C9: a generated or identity-always column was written."""
+    CONFLICT_TARGET = "conflict_target"
+    """42P10, 21000."""
+    LOSSY = "lossy"
+    """Postgres would accept it and change the value."""
+    VERIFY = "verify"
+    """what was stored is not what was meant."""
+    OTHER = "other"
+
+
+class Failure(Struct, frozen=True):
+    """A database error as Postgres said it. ``column``/``constraint`` only where the server named them."""
+
+    code: str
+    message: str
+    details: str | None = None
+    hint: str | None = None
+    column: str | None = None
+    constraint: str | None = None
+    table: str | None = None
+    schema: str | None = None
+
+
+class Misfit(Struct, frozen=True):
+    """One thing that does not fit. ``column`` is the key as the caller sent it ('' where no key is meant)."""
+
+    kind: Kind
+    column: str = ""
+    value: Json = None
+    expected: str = ""
+    """the column's type, or what would have been accepted, for the explanation."""
+    rows: tuple[int, ...] = ()
+    """indexes of the rows that have it."""
+
+    @property
+    def signature(self) -> str:
+        """Stable text that rules and quarantine groups match on, e.g. ``unknown_column:metadata``. Values are part of it
+        only for labels (``unknown_label:status=Happy``)."""
+        if self.kind is Kind.UNKNOWN_LABEL:
+            return f"{self.kind}:{self.column}={self.value}"
+        return f"{self.kind}:{self.column}" if self.column else str(self.kind)
+
+
+def joined(signatures: tuple[str, ...] | list[str]) -> str:
+    """The signature of several misfits together, sorted and joined with `` + ``."""
+    return " + ".join(sorted(set(signatures)))
+
+
+class Change(Struct, frozen=True):
+    """A value that would be, or was, stored differently from what was sent. ``sent``/``stored`` are short texts."""
+
+    column: str
+    sent: str
+    stored: str
+    why: str = ""
+
+
+class Statement(Struct, frozen=True):
+    """A write: its rows as sent (for update: one row), and the relation by name as sent.
+
+    ``on_conflict`` are column names as sent; ``columns`` the ``columns=`` list where one was given (keys outside it are ignored
+    by Postgres; a column in it that a row lacks becomes NULL, or its default with ``missing_default``).
+    """
+
+    operation: Operation
+    schema: str
+    table: str
+    rows: tuple[Row, ...] = ()
+    columns: tuple[str, ...] | None = None
+    on_conflict: tuple[str, ...] = ()
+    missing_default: bool = False
+
+
+class Proposal(Struct, frozen=True):
+    """A fix somebody may approve. ``fix`` is a list of ops of the fix language as plain dicts; ``probability`` calibrated 0..1;
+    ``sentence`` says it to a person; ``evidence`` names what spoke for (``for``) and against (``against``)."""
+
+    fix: tuple[dict[str, Json], ...]
+    probability: float
+    source: str
+    sentence: str
+    evidence: dict[str, Json] = field(default_factory=dict)
+
+
+class Rule(Struct, frozen=True):
+    """An approved pattern as the gateway sees it. ``signature`` may join several misfits; all must be there."""
+
+    id: str
+    schema: str
+    table: str
+    """'' = any table of the schema."""
+    operation: str
+    """'' = any."""
+    signature: str
+    fix: tuple[dict[str, Json], ...]
+    source: str = "person"

@@ -1,0 +1,174 @@
+"""What the target's catalog looked like at one moment, as immutable values keyed by catalog identity.
+
+Identity is what survives a rename: ``pg_class.oid`` for relations, ``(oid, attnum)`` for columns, ``pg_enum.oid`` for
+labels. Names are only attributes of these. Everything here is a ``msgspec.Struct``: frozen, comparable, and
+convertible to and from JSON with ``msgspec.json`` (that is how versions are stored).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Scope(Struct, frozen=True):
+    """Where oids mean something: one database of one cluster. A restored copy has another scope."""
+
+    system_identifier: str
+    database_oid: int
+
+
+class Column(Struct, frozen=True, omit_defaults=True):
+    """One live column. ``type`` is what ``format_type`` says and is valid SQL (``character varying(64)``, ``"Mood"``)."""
+
+    attnum: int
+    name: str
+    type: str
+    base: str
+    """``typname`` below domains and arrays: int2 int4 int8 float4 float8 numeric bool text varchar bpchar uuid json jsonb
+    date time timetz timestamp timestamptz interval bytea inet ...; for enums and composites their own name."""
+    nullable: bool = True
+    array: bool = False
+    enum: int | None = None
+    """oid of the enum type (element type for arrays) where it is one."""
+    length: int | None = None
+    """n of varchar(n) and char(n)."""
+    precision: int | None = None
+    scale: int | None = None
+    """of numeric(p,s); for time and timestamp types ``precision`` is the fractional digits, where declared."""
+    default: str | None = None
+    generated: str = ""
+    """'' | 's' stored | 'v' virtual."""
+    identity: str = ""
+    """'' | 'a' always | 'd' by default."""
+    domain: str | None = None
+    comment: str | None = None
+
+
+class Constraint(Struct, frozen=True, omit_defaults=True):
+    """A table constraint. ``kind``: p primary key, u unique, f foreign key, c check, x exclusion, n not null."""
+
+    oid: int
+    name: str
+    kind: str
+    columns: tuple[int, ...] = ()
+    """attnums, in key order."""
+    definition: str = ""
+    references: int | None = None
+    referenced_columns: tuple[int, ...] = ()
+    allowed: tuple[str, ...] | None = None
+    """the text literals of a check of the form ``column in (…)``, when it is one."""
+
+
+class Index(Struct, frozen=True, omit_defaults=True):
+    """A unique index that ``ON CONFLICT`` could use, constraint or not."""
+
+    oid: int
+    name: str
+    columns: tuple[int, ...]
+    partial: bool = False
+
+
+class Relation(Struct, frozen=True, omit_defaults=True):
+    """A table (r), partitioned table (p), view (v), materialized view (m) or foreign table (f), with its live columns
+    in attnum order."""
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...] = ()
+    unique_indexes: tuple[Index, ...] = ()
+    insertable: bool = True
+    updatable: bool = True
+    deletable: bool = True
+    row_security: bool = False
+    force_row_security: bool = False
+    policies: tuple[str, ...] = ()
+    """one readable line a policy."""
+    triggers: tuple[str, ...] = ()
+    """definitions of user triggers."""
+    has_before_triggers: bool = False
+    view_columns: tuple[tuple[int, int, int], ...] = ()
+    """for views: (attnum here, base relation oid, base attnum), where it is a plain column of a base table."""
+    acl: str = ""
+    comment: str | None = None
+    fingerprint: str = ""
+    """hex digest over all of the above; equal fingerprints mean an equal relation."""
+
+    def column(self, name: str) -> Column | None:
+        """The live column of that name."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        return None
+
+    def by_attnum(self, attnum: int) -> Column | None:
+        """The live column with that identity."""
+        for column in self.columns:
+            if column.attnum == attnum:
+                return column
+        return None
+
+    @property
+    def primary_key(self) -> tuple[str, ...]:
+        """Names of the primary key's columns in key order; empty where there is none."""
+        for constraint in self.constraints:
+            if constraint.kind == "p":
+                return tuple(c.name for n in constraint.columns if (c := self.by_attnum(n)) is not None)
+        return ()
+
+
+class EnumLabel(Struct, frozen=True):
+    """One label; ``oid`` survives ALTER TYPE … RENAME VALUE."""
+
+    oid: int
+    name: str
+
+
+class EnumType(Struct, frozen=True):
+    """An enum type with its labels in sort order."""
+
+    oid: int
+    schema: str
+    name: str
+    labels: tuple[EnumLabel, ...]
+
+
+class Argument(Struct, frozen=True, omit_defaults=True):
+    """One argument of a function. ``mode``: i in, o out, b inout, v variadic, t table."""
+
+    name: str
+    type: str
+    base: str = ""
+    mode: str = "i"
+    has_default: bool = False
+
+
+class Function(Struct, frozen=True, omit_defaults=True):
+    """A function that /rpc could call."""
+
+    oid: int
+    schema: str
+    name: str
+    arguments: tuple[Argument, ...]
+    returns: str
+    """format_type of the result; 'void', 'record', 'trigger' …"""
+    returns_set: bool = False
+    returns_relation: int | None = None
+    """oid of the relation whose row type is returned, where it is one."""
+    returns_composite: bool = False
+    volatility: str = "v"
+    """i immutable, s stable, v volatile."""
+
+
+class Snapshot(Struct, frozen=True):
+    """The catalog at one moment: relations, enums and functions of the exposed schemas (and what they refer to)."""
+
+    scope: Scope
+    server_version: int
+    """server_version_num, e.g. 180004."""
+    relations: dict[int, Relation]
+    enums: dict[int, EnumType]
+    functions: dict[int, Function]
+    fingerprint: str = ""
