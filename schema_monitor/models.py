@@ -1,0 +1,48 @@
+"""Facts of the control database about the target's schema: one row a version, one row a change."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class SchemaVersion(models.Model):
+    """The whole catalog at one epoch, and the lineage up to it. ``snapshot`` and ``lineage`` are msgspec JSON of
+    ``schema_monitor.core.snapshot.Snapshot`` and ``schema_monitor.core.lineage.Lineage``. Epochs have no gaps per target."""
+
+    epoch = models.BigIntegerField(unique=True)
+    taken_at = models.DateTimeField(auto_now_add=True)
+    scope = models.JSONField(help_text="system_identifier, database_oid")
+    fingerprint = models.CharField(max_length=64)
+    snapshot = models.JSONField()
+    lineage = models.JSONField()
+    summary = models.TextField(blank=True, default="", help_text="What changed, in a sentence.")
+    cause = models.CharField(max_length=20, default="start", help_text="start, command, watcher, in_band")
+
+    class Meta:
+        ordering = ["-epoch"]
+
+    def __str__(self) -> str:
+        return f"v{self.epoch} {self.summary}"
+
+
+class SchemaChange(models.Model):
+    """One difference between an epoch and the one before."""
+
+    version = models.ForeignKey(SchemaVersion, on_delete=models.CASCADE, related_name="changes")
+    kind = models.CharField(max_length=40)
+    severity = models.CharField(max_length=10)
+    schema = models.CharField(max_length=63)
+    relation = models.CharField(max_length=63)
+    object = models.CharField(max_length=200, blank=True, default="")
+    old = models.JSONField(null=True, blank=True)
+    new = models.JSONField(null=True, blank=True)
+    sentence = models.TextField()
+    breaks_old_writers = models.BooleanField(default=False)
+    breaks_old_readers = models.BooleanField(default=False)
+    inferred = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["version_id", "id"]
+
+    def __str__(self) -> str:
+        return self.sentence
