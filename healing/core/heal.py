@@ -1,0 +1,254 @@
+"""How a write is healed, as one generator: it decides, a driver does. See ``drive`` for the two drivers.
+
+Yields                          receives
+``Run(statement, back)``        ``Landing`` (executed, **not yet committed**) or ``Failure`` (rolled back)
+``Reread()``                    a fresh ``Context`` after re-reading the relation's catalog entry
+``Pause(attempt)``              None, after a wait with jitter
+``Undo()``                      None, after rolling the open transaction back
+
+Returns ``Landed`` (the driver commits, together with the receipt), ``Kept`` (quarantine) or ``Refused`` (no effect).
+
+Steps: mend what is exact or approved -> run -> on a database error: retry, re-read, or answer it by a rule -> read back and
+compare what was healed -> land; else keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from healing.core import classify, fixes, verify
+from healing.core.mend import Applied, Context, Mended, mend
+from healing.core.types import Change, Failure, Healing, Kind, Misfit, Operation, Row, Statement
+
+_MOST_ROUNDS = 8
+_MOST_RETRIES = 3
+
+
+class Run(Struct, frozen=True):
+    """Execute in a transaction and leave it open. ``back`` = live columns to read back; empty = none."""
+
+    statement: Statement
+    back: tuple[str, ...] = ()
+
+
+class Reread(Struct, frozen=True):
+    """Read the relation's catalog entry again (it may have changed) and hand in a fresh context."""
+
+
+class Pause(Struct, frozen=True):
+    """Wait before attempt number ``attempt`` (1, 2, …), with jitter."""
+
+    attempt: int
+
+
+class Undo(Struct, frozen=True):
+    """Roll back what ``Run`` left open."""
+
+
+class Landing(Struct, frozen=True):
+    """The statement went through: rows affected, and what was read back (statement order), where it was asked."""
+
+    affected: int
+    back: tuple[Row, ...] | None = None
+
+
+class Landed(Struct, frozen=True):
+    """Commit. ``verified`` is False only where the caller's role may write but not read the row."""
+
+    statement: Statement
+    applied: tuple[Applied, ...] = ()
+    changes: tuple[Change, ...] = ()
+    stored: tuple[Row, ...] | None = None
+    verified: bool = True
+
+
+class Kept(Struct, frozen=True):
+    """Cannot be healed now: quarantine it. ``statement`` is the one as sent."""
+
+    failure: Failure
+    misfits: tuple[Misfit, ...]
+
+
+class Refused(Struct, frozen=True):
+    """Not ours to heal: the caller gets the error and nothing was written. ``unavailable``: worth keeping under ``accept``."""
+
+    failure: Failure
+    unavailable: bool = False
+
+
+Step = Run | Reread | Pause | Undo
+Answer = Landing | Failure | Context | None
+Result = Landed | Kept | Refused
+Flow = Generator[Step, Answer, Result]
+_Part = Generator[Step, Answer, Result | None]
+
+
+def heal(statement: Statement, context: Context, failure: Failure | None = None) -> Flow:
+    """Heals one write. ``failure`` is what the database said to it as it was sent, where it was already tried."""
+    state = _State(context)
+    pending = failure
+    for _ in range(_MOST_ROUNDS):
+        mended = _mend(statement, state)
+        if pending is None:
+            if (early := _settled_before_sending(mended, state)) is not None:
+                if isinstance(early, Reread):
+                    yield from _reread(state)
+                    continue
+                return early
+            answer = yield Run(mended.statement, _back(mended, state))
+            if isinstance(answer, Landing):
+                return (yield from _landed(statement, mended, answer, state))
+            assert isinstance(answer, Failure)
+            pending = answer
+        verdict = yield from _after(pending, statement, mended, state)
+        if verdict is not None:
+            return verdict
+        pending = None
+    return Refused(Failure("MG503", "The write kept failing in changing ways.", hint="Try again."), unavailable=True)
+
+
+class _State(Struct):
+    context: Context
+    known: tuple[Misfit, ...] = ()
+    reread: bool = False
+    retries: int = 0
+    blind: bool = False
+    """the caller may not read back."""
+
+
+def _mend(statement: Statement, state: _State) -> Mended:
+    if state.context.level is Healing.OFF:
+        return Mended(statement)
+    return mend(statement, state.context, state.known)
+
+
+def _back(mended: Mended, state: _State) -> tuple[str, ...]:
+    if not mended.applied or state.blind or mended.statement.operation is Operation.DELETE:
+        return ()
+    return tuple(dict.fromkeys(key for row in mended.statement.rows for key in row))
+
+
+_BLOCKING = (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_TABLE, Kind.REUSED_NAME)
+
+
+def _settled_before_sending(mended: Mended, state: _State) -> Result | Reread | None:
+    """A misfit in a name cannot be sent at all; other misfits are the database's to judge, in its own words."""
+    blocking = [m for m in mended.misfits if m.kind in _BLOCKING]
+    if blocking and not state.reread:
+        return Reread()
+    if blocking:
+        return Kept(_name_error(blocking[0], mended.statement), mended.misfits)
+    if mended.changes and state.context.strict:
+        return Refused(_strict_error(mended.changes))
+    return None
+
+
+def _after(failure: Failure, statement: Statement, mended: Mended, state: _State) -> _Part:
+    """What a database error leads to; None = go round again."""
+    action = classify.action(failure.code)
+    if state.context.level is Healing.OFF:
+        return Refused(failure)
+    if failure.code == "42501" and mended.applied and not state.blind:
+        state.blind = True
+        return None
+    match action:
+        case classify.Action.REREAD if not state.reread:
+            yield from _reread(state)
+            return None
+        case classify.Action.RETRY | classify.Action.BOUNDED | classify.Action.UNAVAILABLE if state.retries < _MOST_RETRIES:
+            state.retries += 1
+            yield Pause(state.retries)
+            return None
+        case classify.Action.RETRY | classify.Action.UNAVAILABLE:
+            return Refused(failure, unavailable=True)
+        case classify.Action.REFUSE | classify.Action.PASS:
+            return Refused(failure)
+    return _reported(failure, statement, mended, state)
+
+
+def _reported(failure: Failure, statement: Statement, mended: Mended, state: _State) -> Result | None:
+    """The database reported a misfit: a rule may answer it (then another round), else the write is kept."""
+    found = classify.misfit(failure, mended.statement, state.context.relation)
+    misfit = found or Misfit(Kind.OTHER, "", None, failure.code)
+    asked = _as_sent(misfit, mended)
+    if asked.signature not in {m.signature for m in state.known}:
+        trial = mend(statement, state.context, (*state.known, asked)) if state.context.relation else None
+        if trial is not None and asked.signature not in {m.signature for m in trial.misfits}:
+            state.known = (*state.known, asked)
+            return None
+    others = tuple(m for m in mended.misfits if m.signature != asked.signature)
+    return Kept(failure, (asked, *others))
+
+
+def _as_sent(misfit: Misfit, mended: Mended) -> Misfit:
+    """A value's misfit is named by the live column: rules and signatures speak of the schema, not of old names."""
+    return replace(misfit, rows=misfit.rows if len(mended.statement.rows) > 1 else ())
+
+
+def _reread(state: _State) -> Generator[Step, Answer, None]:
+    answer = yield Reread()
+    assert isinstance(answer, Context)
+    state.context, state.reread = answer, True
+
+
+def _landed(sent: Statement, mended: Mended, landing: Landing, state: _State) -> Flow:
+    """Compares what was stored with what was meant; a healed column that differs undoes everything."""
+    if not mended.applied:
+        return Landed(mended.statement, (), mended.changes, landing.back)
+    if landing.back is None:
+        return Landed(mended.statement, mended.applied, mended.changes, None, verified=False)
+    touched = frozenset(key for applied in mended.applied for key in fixes.touches(applied.fix))
+    different, others = _compare(mended, landing.back, touched, state)
+    if different:
+        yield Undo()
+        return Kept(_verify_error(different[0]), (Misfit(Kind.VERIFY, different[0].column),))
+    changes = tuple(dict.fromkeys((*mended.changes, *others)))
+    return Landed(mended.statement, mended.applied, changes, landing.back)
+
+
+def _compare(
+    mended: Mended, back: tuple[Row, ...], touched: frozenset[str], state: _State
+) -> tuple[list[Change], list[Change]]:
+    relation = state.context.relation
+    assert relation is not None
+    meant = mended.statement.rows
+    if mended.statement.operation is Operation.UPDATE:
+        pairs = [(meant[0], stored) for stored in back]
+    elif len(back) == len(meant):
+        pairs = list(zip(meant, back, strict=True))
+    elif mended.statement.operation is Operation.UPSERT:
+        pairs = []  # ignored duplicates were not stored: nothing of theirs to compare
+    else:
+        return [Change("", f"{len(meant)} rows", f"{len(back)} rows", "a trigger kept rows back")], []
+    announced = {(c.column) for c in mended.changes}
+    found = [c for m, s in pairs for c in verify.compare(m, s, relation, touched) if c.column not in announced]
+    return [c for c in found if c.column in touched], [c for c in found if c.column not in touched]
+
+
+def _name_error(misfit: Misfit, statement: Statement) -> Failure:
+    if misfit.kind is Kind.UNKNOWN_TABLE:
+        text = f"Could not find the table '{statement.schema}.{statement.table}' in the schema cache"
+        return Failure("PGRST205", text)
+    if misfit.kind is Kind.REUSED_NAME:
+        text = f"The name '{misfit.column}' of '{statement.table}' meant another column before; it could mean: {misfit.expected}"
+        return Failure("MG001", text, hint="Use today's names, or let a person decide which column is meant.")
+    text = f"Could not find the '{misfit.column}' column of '{statement.table}' in the schema cache"
+    return Failure("PGRST204", text)
+
+
+def _strict_error(changes: tuple[Change, ...]) -> Failure:
+    lost = changes[0]
+    return Failure(
+        "MG002",
+        f"Postgres would store '{lost.column}' as {lost.stored} instead of {lost.sent}",
+        lost.why or None,
+        "Policy strict refuses this. Send the value as it can be stored, or change the column's type.",
+    )
+
+
+def _verify_error(change: Change) -> Failure:
+    text = f"What was stored in '{change.column}' is not what was meant; nothing was written"
+    return Failure("MG003", text, change.why or None, "A trigger may change this column. The write waits for a person.")

@@ -1,0 +1,269 @@
+"""What can be put right in a payload before it is sent, row by row: exact names, lossless values, approved rules.
+
+    keys    -> lineage           (exact)
+    values  -> labels, coercion  (exact)
+    rest    -> rules             (approved)
+    losses  -> changes           (what Postgres itself would change)
+
+Nothing is guessed here: what none of these settles is left as a misfit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from healing.core import coerce, fixes, guard
+from healing.core.types import Change, Healing, Json, Kind, Misfit, Operation, Row, Rule, Statement
+from healing.core.vet import Vet, labels_of
+from schema_monitor.core.lineage import Lineage, Live, Renamed, Reused
+from schema_monitor.core.snapshot import Column, Relation, Snapshot
+
+_RULE_LEVELS = frozenset({Healing.APPROVED, Healing.CERTIFIED, Healing.ASSISTED})
+
+
+class Context(Struct, frozen=True):
+    """What the core may know about the world for one statement. ``rules`` are the active ones for this relation and
+    operation; ``relation`` is None for an unknown table."""
+
+    relation: Relation | None
+    snapshot: Snapshot
+    lineage: Lineage
+    vet: Vet | None
+    level: Healing
+    rules: tuple[Rule, ...] = ()
+    strict: bool = False
+    claims: Mapping[str, Json] = {}
+
+
+class Applied(Struct, frozen=True):
+    """A fix that was applied: who found it, by which rule, to which rows."""
+
+    fix: fixes.Fix
+    source: str
+    rule: str | None = None
+    rows: tuple[int, ...] = ()
+
+
+class Mended(Struct, frozen=True):
+    """A statement as far as it could be put right. ``misfits`` are left over; ``changes`` is what Postgres would change."""
+
+    statement: Statement
+    applied: tuple[Applied, ...] = ()
+    misfits: tuple[Misfit, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+class _Note(Struct):
+    """What happened to one row."""
+
+    row: Row
+    fixes: list[tuple[fixes.Fix, str, str | None]]
+    misfits: list[Misfit]
+
+
+def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ()) -> Mended:
+    """Puts right what is exact or approved. ``known`` are misfits that the database already reported for this statement
+    (rules may answer them); those stay in ``misfits`` unless a rule settled them."""
+    relation, vet = context.relation, context.vet
+    if relation is None or vet is None:
+        return Mended(statement, misfits=(Misfit(Kind.UNKNOWN_TABLE, statement.table),))
+    names = {key: _name(key, statement, relation, context.lineage) for key in _keys(statement)}
+    columns = _columns(statement, names, context)
+    notes = [_mend_row(i, row, names, statement, context, known) for i, row in enumerate(statement.rows)]
+    mended = replace(statement, rows=tuple(note.row for note in notes), columns=columns)
+    changes = _losses(mended, vet, statement)
+    return Mended(mended, _gather_fixes(notes), _gather_misfits(notes), changes)
+
+
+def _keys(statement: Statement) -> Iterable[str]:
+    seen: dict[str, None] = dict.fromkeys(statement.columns or ())
+    for row in statement.rows:
+        seen.update(dict.fromkeys(row))
+    return seen
+
+
+def _name(key: str, statement: Statement, relation: Relation, lineage: Lineage) -> Column | fixes.Fix | Misfit:
+    """What a payload key means: the live column, an exact rename, or a misfit."""
+    match lineage.resolve_column(relation, key):
+        case Live(column):
+            return column
+        case Renamed(column):
+            return fixes.RenameColumn(key, column.name)
+        case Reused(live, former):
+            if _knows_the_new_names(statement, former, relation, lineage):
+                return live
+            expected = ", ".join([live.name, *(column.name for column in former)])
+            return Misfit(Kind.REUSED_NAME, key, None, expected)
+        case _:
+            return Misfit(Kind.UNKNOWN_COLUMN, key)
+
+
+def _knows_the_new_names(
+    statement: Statement, former: tuple[Column, ...], relation: Relation, lineage: Lineage
+) -> bool:
+    """A payload that also uses the new name of the column that moved away was written for today's schema."""
+    used = set(_keys(statement))
+    return all(
+        column.name in used and isinstance(lineage.resolve_column(relation, column.name), Live) for column in former
+    )
+
+
+def _columns(
+    statement: Statement, names: Mapping[str, Column | fixes.Fix | Misfit], context: Context
+) -> tuple[str, ...] | None:
+    """The ``columns=`` list under live names. A rule that moves keys makes the list moot: rows say it then themselves."""
+    if statement.columns is None:
+        return None
+    return tuple(dict.fromkeys(_live_name(key, names[key]) for key in statement.columns))
+
+
+def _live_name(key: str, meaning: Column | fixes.Fix | Misfit) -> str:
+    return meaning.target if isinstance(meaning, fixes.RenameColumn) else key
+
+
+def _mend_row(
+    index: int,
+    row: Row,
+    names: Mapping[str, Column | fixes.Fix | Misfit],
+    statement: Statement,
+    context: Context,
+    known: tuple[Misfit, ...],
+) -> _Note:
+    note = _Note(row, [], [])
+    if statement.columns is not None and len(row) > 0:
+        row = {key: value for key, value in row.items() if key in statement.columns}
+        note.row = row
+    _mend_keys(note, names)
+    _mend_values(note, context, statement)
+    note.misfits += [m for m in known if (not m.rows or index in m.rows) and m.signature not in _signatures(note)]
+    if context.level in _RULE_LEVELS and context.rules:
+        _mend_missing(note, context, statement)
+        _apply_rules(note, context)
+    note.misfits = [replace(m, rows=(index,)) for m in note.misfits]
+    return note
+
+
+def _signatures(note: _Note) -> set[str]:
+    return {misfit.signature for misfit in note.misfits}
+
+
+def _mend_keys(note: _Note, names: Mapping[str, Column | fixes.Fix | Misfit]) -> None:
+    renames: list[fixes.Fix] = []
+    for key, value in note.row.items():
+        meaning = names[key]
+        if isinstance(meaning, Misfit):
+            note.misfits.append(replace(meaning, value=value))
+        elif isinstance(meaning, fixes.RenameColumn):
+            if meaning.target in note.row:
+                note.misfits.append(Misfit(Kind.UNKNOWN_COLUMN, key, value))
+            else:
+                renames.append(meaning)
+    if renames:
+        note.row = fixes.apply(tuple(renames), note.row, {})
+        note.fixes += [(fix, "lineage", None) for fix in renames]
+
+
+def _mend_values(note: _Note, context: Context, statement: Statement) -> None:
+    """Exact label renames and lossless coercions; what Postgres would surely reject is noted as a misfit."""
+    relation, vet = context.relation, context.vet
+    assert relation is not None and vet is not None
+    for key, value in list(note.row.items()):
+        column = relation.column(key)
+        if column is None:
+            continue
+        types, check = vet.accepts.get(key, (frozenset(), None))
+        if type(value) in types and (check is None or check(value) is None):
+            if not (type(value) is str and "\0" in value):
+                continue
+        _mend_value(note, key, value, column, context)
+
+
+def _mend_value(note: _Note, key: str, value: Json, column: Column, context: Context) -> None:
+    relation = context.relation
+    assert relation is not None
+    found = _label(value, column, context)
+    if found is None:
+        labels = labels_of(column, relation, context.snapshot)
+        better = coerce.coerce(value, column, labels)
+        if better is None:
+            misfit = coerce.rejects(value, column, labels)
+            if misfit is not None:
+                note.misfits.append(misfit)
+            return
+        note.row = {**note.row, key: better.value}
+        note.fixes.append((better.fix, "builtin", None))
+        return
+    note.row = {**note.row, key: found.target}
+    note.fixes.append((found, "lineage", None))
+
+
+def _label(value: Json, column: Column, context: Context) -> fixes.MapValue | None:
+    """The live name of an enum label that was renamed."""
+    enum = context.snapshot.enums.get(column.enum or 0)
+    if enum is None or column.array or not isinstance(value, str):
+        return None
+    match context.lineage.resolve_label(enum, value):
+        case Renamed(label):
+            return fixes.MapValue(column.name, value, label.name)
+        case _:
+            return None
+
+
+def _mend_missing(note: _Note, context: Context, statement: Statement) -> None:
+    """A value that a rule knows how to supply counts as missing before the database says so."""
+    relation = context.relation
+    assert relation is not None
+    if statement.operation not in (Operation.INSERT, Operation.UPSERT):
+        return
+    for rule in context.rules:
+        for signature in rule.signature.split(" + "):
+            kind, _, name = signature.partition(":")
+            column = relation.column(name) if kind == Kind.MISSING_VALUE else None
+            if column is not None and note.row.get(name) is None and signature not in _signatures(note):
+                note.misfits.append(Misfit(Kind.MISSING_VALUE, name, None, column.type))
+
+
+def _apply_rules(note: _Note, context: Context) -> None:
+    """Applies every rule whose misfits are all there and whose preconditions hold; the one that settles most comes first."""
+    relation = context.relation
+    assert relation is not None
+    for rule in sorted(context.rules, key=lambda r: -r.signature.count(" + ")):
+        wanted = set(rule.signature.split(" + "))
+        if not wanted <= _signatures(note):
+            continue
+        program = fixes.parse(list(rule.fix))
+        if any(fixes.blocks(fix, note.row, relation) for fix in program):
+            continue
+        note.row = fixes.apply(program, note.row, context.claims)
+        note.fixes += [(fix, rule.source, rule.id) for fix in program]
+        note.misfits = [m for m in note.misfits if m.signature not in wanted]
+
+
+def _losses(mended: Statement, vet: Vet, sent: Statement) -> tuple[Change, ...]:
+    changes: dict[Change, None] = {}
+    for before, row in zip(sent.rows, mended.rows, strict=True):
+        changes.update(dict.fromkeys(guard.losses(row, vet.losses)))
+        if sent.columns is not None:
+            left_out = (Change(k, str(v), "", "left out of columns") for k, v in before.items() if k not in sent.columns)
+            changes.update(dict.fromkeys(left_out))
+    return tuple(changes)
+
+
+def _gather_fixes(notes: list[_Note]) -> tuple[Applied, ...]:
+    rows: dict[tuple[fixes.Fix, str, str | None], list[int]] = {}
+    for index, note in enumerate(notes):
+        for entry in note.fixes:
+            rows.setdefault(entry, []).append(index)
+    return tuple(Applied(fix, source, rule, tuple(where)) for (fix, source, rule), where in rows.items())
+
+
+def _gather_misfits(notes: list[_Note]) -> tuple[Misfit, ...]:
+    first: dict[str, Misfit] = {}
+    for note in notes:
+        for misfit in note.misfits:
+            seen = first.get(misfit.signature)
+            first[misfit.signature] = misfit if seen is None else replace(seen, rows=seen.rows + misfit.rows)
+    return tuple(first.values())
