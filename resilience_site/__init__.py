@@ -1,0 +1,1 @@
+"""Composition only: settings, urls, ASGI dispatch, embedded servers, and the commands that run everything."""

@@ -1,0 +1,71 @@
+"""One ASGI application for everything: the data API goes to the fast path, the rest to Django.
+
+Django is imported in a thread after start-up, so that the data API serves first; a request for Django that comes
+earlier waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from resilience_site.config import config
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+FAST_PREFIXES = ("/rest/v1/", "/api/v1/transactions")
+FAST_PATHS = ("/rest/v1", "/healthz", "/readyz")
+
+
+class Site:
+    """The dispatcher. ``fast`` also answers the lifespan, so that its pools open and close with the process."""
+
+    def __init__(self, fast: App, load_django: Callable[[], App]) -> None:
+        self.fast = fast
+        self.load_django = load_django
+        self.django: asyncio.Task[App] | None = None
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Hand the connection to the one that serves its path."""
+        if scope["type"] == "lifespan":
+            await self.fast(scope, receive, self._loading_django(send))
+        elif scope["path"].startswith(FAST_PREFIXES) or scope["path"] in FAST_PATHS:
+            await self.fast(scope, receive, send)
+        else:
+            await (await self._django())(scope, receive, send)
+
+    def _django(self) -> asyncio.Task[App]:
+        if self.django is None or (self.django.done() and self.django.exception()):
+            self.django = asyncio.create_task(asyncio.to_thread(self.load_django))
+        return self.django
+
+    def _loading_django(self, send: Send) -> Send:
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message["type"] == "lifespan.startup.complete":
+                self._django()
+
+        return sending
+
+
+def load_django() -> App:
+    """Import Django and build its application."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
+    from django.core.asgi import get_asgi_application
+
+    return get_asgi_application()
+
+
+def create() -> Site:
+    """Build the application of this process."""
+    from healing.gateway.app import create as create_gateway
+
+    return Site(create_gateway(config().require_sound()), load_django)
+
+
+application = create()

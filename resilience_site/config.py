@@ -1,0 +1,181 @@
+"""The one place that reads the environment. Free of Django, so that the fast path may use it.
+
+A wrong value never stops the reading: it becomes a ``Problem`` with an id and a fix, which the system check
+(``resilience_site.checks``) and the web process show before anything starts.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from resilience_site import embedded_state
+from resilience_site.config_reader import Problem, Reader
+from resilience_site.private_files import create_private
+
+__all__ = ["Config", "ConfigError", "Problem", "config", "load"]
+
+RESERVED_SCHEMAS = {"mendgate", "pg_catalog", "information_schema"}
+ANY_ADDRESS = {"0.0.0.0", "::", ""}
+
+
+class ConfigError(Exception):
+    """The environment is wrong; the message lists each problem with its fix."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, resolved. ``embedded_*`` tell which servers we run ourselves."""
+
+    host: str
+    port: int
+    home: Path
+    database_url: str
+    target_database_url: str
+    redis_url: str
+    embedded_control: bool
+    embedded_target: bool
+    embedded_redis: bool
+    secret_key: str
+    secret_key_fallbacks: tuple[str, ...]
+    exposed_schemas: tuple[str, ...]
+    jwt_secret: str | None
+    jwks_url: str | None
+    upstream_supabase_url: str | None
+    ai_base_url: str | None
+    ai_api_key: str | None
+    ai_model: str | None
+    allowed_hosts: tuple[str, ...]
+    web_concurrency: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def embedded_postgres(self) -> bool:
+        """Whether our own Postgres serves at least one of the two databases."""
+        return self.embedded_control or self.embedded_target
+
+    @property
+    def base_url(self) -> str:
+        """Where a person on this machine finds us."""
+        host = "127.0.0.1" if self.host in ANY_ADDRESS else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def require_sound(self) -> Config:
+        """Itself, or ``ConfigError`` that says each fix."""
+        errors = [p for p in self.problems if p.is_error]
+        if errors:
+            raise ConfigError("\n".join(f"{p.id} {p.message} Fix: {p.hint}" for p in errors))
+        return self
+
+
+@cache
+def config() -> Config:
+    """The configuration of this process, read once.
+
+    Publishes SECRET_KEY to the environment: the layers below may not import this one, and a generated key has to reach
+    them and our children too.
+    """
+    loaded = load(os.environ)
+    os.environ.setdefault("SECRET_KEY", loaded.secret_key)
+    if loaded.secret_key_fallbacks:
+        os.environ.setdefault("SECRET_KEY_FALLBACKS", ",".join(loaded.secret_key_fallbacks))
+    return loaded
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read a configuration. Creates MENDGATE_HOME with generated secrets where something is not given."""
+    read = Reader(environ)
+    home = _home(read)
+    state = embedded_state.load(home) if home.is_dir() else None
+    database_url = read.postgres_url("DATABASE_URL")
+    target_url = read.postgres_url("TARGET_DATABASE_URL")
+    redis_url = read.url("REDIS_URL", ("redis", "rediss", "unix"), "E006", "redis://127.0.0.1:6379/0", secret=True)
+    host = read.text("HOST") or "127.0.0.1"
+    return Config(
+        host=host,
+        port=read.integer("PORT", 8000, 1, 65535),
+        home=home,
+        database_url=database_url or (state.control_url if state else ""),
+        target_database_url=target_url or (state.target_url if state else ""),
+        redis_url=redis_url or (state.redis_url if state else ""),
+        embedded_control=not database_url,
+        embedded_target=not target_url,
+        embedded_redis=not redis_url,
+        secret_key=_secret_key(read, home),
+        secret_key_fallbacks=read.words("SECRET_KEY_FALLBACKS", secret=True),
+        exposed_schemas=_schemas(read),
+        jwt_secret=_jwt_secret(read),
+        jwks_url=read.http_url("JWKS_URL"),
+        upstream_supabase_url=read.http_url("UPSTREAM_SUPABASE_URL"),
+        ai_base_url=read.http_url("AI_BASE_URL"),
+        ai_api_key=read.secret("AI_API_KEY"),
+        ai_model=_ai_model(read),
+        allowed_hosts=_allowed_hosts(read, host),
+        web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
+        problems=tuple(read.problems),
+    )
+
+
+def _home(read: Reader) -> Path:
+    home = Path(read.text("MENDGATE_HOME") or ".mendgate").expanduser()
+    if not home.is_absolute():
+        home = Path(__file__).resolve().parent.parent / home
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        writable = os.access(home, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        read.problem("E011", f"MENDGATE_HOME ({home}) cannot be written.", "Set MENDGATE_HOME to a directory of this user.")
+    return home
+
+
+def _secret_key(read: Reader, home: Path) -> str:
+    given = read.secret("SECRET_KEY")
+    if given is None:
+        path = home / "secret_key"
+        try:
+            return path.read_text("utf-8").strip() if path.exists() else create_private(path, secrets.token_urlsafe(48)).strip()
+        except OSError:
+            return secrets.token_urlsafe(48)
+    if len(given) < 32:
+        read.problem("E001", "SECRET_KEY is shorter than 32 characters.", "Leave it out (one is made and kept), or set a longer random one.")
+    return given
+
+
+def _schemas(read: Reader) -> tuple[str, ...]:
+    schemas = read.words("EXPOSED_SCHEMAS")
+    reserved = [s for s in schemas if s in RESERVED_SCHEMAS]
+    if reserved:
+        read.problem("E008", f"EXPOSED_SCHEMAS names {', '.join(reserved)}.", "Remove it: these schemas are never served.")
+    return tuple(s for s in schemas if s not in RESERVED_SCHEMAS) or ("public",)
+
+
+def _jwt_secret(read: Reader) -> str | None:
+    value = read.secret("JWT_SECRET")
+    if value is not None and read.text("JWKS_URL"):
+        read.problem("E007", "JWT_SECRET and JWKS_URL are both set.", "Keep the one that signs your tokens, unset the other.")
+    if value is not None and len(value.encode()) < 32:
+        read.problem("W001", "JWT_SECRET is shorter than 32 bytes.", "Use a longer one: HS256 is only as strong as its secret.")
+    return value
+
+
+def _ai_model(read: Reader) -> str | None:
+    model = read.text("AI_MODEL")
+    if read.text("AI_BASE_URL") and not model:
+        read.problem("W002", "AI_BASE_URL is set but AI_MODEL is not.", "Set AI_MODEL, or healing by AI stays off.")
+    return model
+
+
+def _allowed_hosts(read: Reader, host: str) -> tuple[str, ...]:
+    given = read.words("ALLOWED_HOSTS")
+    if given:
+        return given
+    if host in ANY_ADDRESS:
+        read.problem("W003", "HOST listens everywhere but ALLOWED_HOSTS is not set.", "Set ALLOWED_HOSTS to the names people use for the dashboard.")
+    loopback = ("localhost", "127.0.0.1", "[::1]")
+    return loopback if host in ANY_ADDRESS or host in loopback else (*loopback, host)

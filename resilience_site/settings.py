@@ -1,0 +1,109 @@
+"""Django's settings. Values come from ``resilience_site.config``, never from the environment directly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import environ
+from django.urls import reverse_lazy
+
+from resilience_site.config import config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+MENDGATE = config()
+
+SECRET_KEY = MENDGATE.secret_key
+SECRET_KEY_FALLBACKS = list(MENDGATE.secret_key_fallbacks)
+DEBUG = False
+ALLOWED_HOSTS = list(MENDGATE.allowed_hosts)
+
+INSTALLED_APPS = [
+    "resilience_site",  # first: its rqworker and rqcron have our defaults
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_rq",
+    "ninja",  # installed so that its API docs use our static files, not a CDN
+    "schema_monitor",
+    "healing",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "resilience_site.urls"
+ASGI_APPLICATION = "resilience_site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES = {
+    "default": {
+        **environ.Env.db_url_config(MENDGATE.database_url),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+RQ_QUEUES = {
+    "default": {
+        "URL": MENDGATE.redis_url,
+        "DEFAULT_TIMEOUT": 300,
+        # Pickle would let whoever writes to Redis run code here.
+        "SERIALIZER": "rq.serializers.JSONSerializer",
+    }
+}
+REPLAY_RATE = 50  # replays a second, at most: a replay must not crowd out live writes
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = reverse_lazy("admin:login")
+SESSION_COOKIE_NAME = "mendgate_session"
+CSRF_COOKIE_NAME = "mendgate_csrf"
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+STATIC_URL = "/static/"
+STATIC_ROOT = MENDGATE.home / "static"  # collected by ``up``, served by the web server itself
+
+UNFOLD = {
+    "SITE_TITLE": "Mendgate",
+    "SITE_HEADER": "Mendgate",
+    "SITE_SYMBOL": "healing",
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+}
