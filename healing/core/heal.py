@@ -5,8 +5,9 @@ Yields                          receives
 ``Reread()``                    a fresh ``Context`` after re-reading the relation's catalog entry
 ``Pause(attempt)``              None, after a wait with jitter
 ``Undo()``                      None, after rolling the open transaction back
+``Commit(landed)``              None when committed together with its receipt, else ``Failure`` (deferred constraints …)
 
-Returns ``Landed`` (the driver commits, together with the receipt), ``Kept`` (quarantine) or ``Refused`` (no effect).
+Returns ``Landed`` (committed), ``Kept`` (quarantine) or ``Refused`` (no effect).
 
 Steps: mend what is exact or approved -> run -> on a database error: retry, re-read, or answer it by a rule -> read back and
 compare what was healed -> land; else keep.
@@ -14,7 +15,7 @@ compare what was healed -> land; else keep.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,10 +29,12 @@ _MOST_RETRIES = 3
 
 
 class Run(Struct, frozen=True):
-    """Execute in a transaction and leave it open. ``back`` = live columns to read back; empty = none."""
+    """Execute in a transaction and leave it open. ``back`` = live columns to read back; empty = none. ``asked`` maps live
+    column names to the names the caller used for them."""
 
     statement: Statement
     back: tuple[str, ...] = ()
+    asked: Mapping[str, str] = {}
 
 
 class Reread(Struct, frozen=True):
@@ -79,7 +82,13 @@ class Refused(Struct, frozen=True):
     unavailable: bool = False
 
 
-Step = Run | Reread | Pause | Undo
+class Commit(Struct, frozen=True):
+    """Write the receipt where one is due, and commit."""
+
+    landed: Landed
+
+
+Step = Run | Reread | Pause | Undo | Commit
 Answer = Landing | Failure | Context | None
 Result = Landed | Kept | Refused
 Flow = Generator[Step, Answer, Result]
@@ -98,9 +107,12 @@ def heal(statement: Statement, context: Context, failure: Failure | None = None)
                     yield from _reread(state)
                     continue
                 return early
-            answer = yield Run(mended.statement, _back(mended, state))
+            answer = yield Run(mended.statement, _back(mended, state), _asked(mended))
             if isinstance(answer, Landing):
-                return (yield from _landed(statement, mended, answer, state))
+                landed = yield from _landed(mended, answer, state)
+                answer = (yield Commit(landed)) if isinstance(landed, Landed) else None
+                if answer is None:
+                    return landed
             assert isinstance(answer, Failure)
             pending = answer
         verdict = yield from _after(pending, statement, mended, state)
@@ -129,6 +141,10 @@ def _back(mended: Mended, state: _State) -> tuple[str, ...]:
     if not mended.applied or state.blind or mended.statement.operation is Operation.DELETE:
         return ()
     return tuple(dict.fromkeys(key for row in mended.statement.rows for key in row))
+
+
+def _asked(mended: Mended) -> dict[str, str]:
+    return {a.fix.target: a.fix.source for a in mended.applied if isinstance(a.fix, fixes.RenameColumn)}
 
 
 _BLOCKING = (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_TABLE, Kind.REUSED_NAME)
@@ -194,7 +210,7 @@ def _reread(state: _State) -> Generator[Step, Answer, None]:
     state.context, state.reread = answer, True
 
 
-def _landed(sent: Statement, mended: Mended, landing: Landing, state: _State) -> Flow:
+def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:
     """Compares what was stored with what was meant; a healed column that differs undoes everything."""
     if not mended.applied:
         return Landed(mended.statement, (), mended.changes, landing.back)

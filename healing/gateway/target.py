@@ -1,0 +1,270 @@
+"""Connections to the target database: a small bounded pool, and transactions that run as the caller.
+
+Every transaction is ``BEGIN; SET LOCAL ROLE …; set_config('request.jwt.claims', …, true)`` in one round trip, then the
+statement, then ``COMMIT`` (with the receipt in the same round trip). Nothing is ever set for longer than the transaction.
+
+An error of the database or of the connection becomes ``DatabaseError`` with a ``Failure``. A commit whose answer was cut off is
+resolved by the transaction's id (``pg_xact_status``), so "unknown" never leaves this module while the database can be asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from healing.core.types import Failure
+
+_LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
+_STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+
+
+class DatabaseError(Exception):
+    """The database, or the way to it, said no: see ``failure``."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(f"{failure.code}: {failure.message}")
+        self.failure = failure
+
+
+def quote_literal(text: str) -> str:
+    """A string constant. Sound under standard_conforming_strings, which every connection of ours sets."""
+    if "\0" in text:
+        raise ValueError("no NUL in SQL text")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quote_name(name: str) -> str:
+    """A quoted identifier."""
+    if "\0" in name:
+        raise ValueError("no NUL in SQL text")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def failure_of(error: BaseException) -> Failure:
+    """A ``Failure`` from whatever asyncpg or the socket raised."""
+    if isinstance(error, _STALE):
+        return Failure("40001", "The schema changed while the statement was prepared.")
+    if isinstance(error, asyncpg.PostgresError):
+        return Failure(
+            error.sqlstate or "XX000",
+            str(error.args[0]) if error.args else "",
+            getattr(error, "detail", None),
+            getattr(error, "hint", None),
+            getattr(error, "column_name", None),
+            getattr(error, "constraint_name", None),
+            getattr(error, "table_name", None),
+            getattr(error, "schema_name", None),
+        )
+    if isinstance(error, asyncpg.DataError | ValueError | UnicodeEncodeError):
+        return Failure("22P05", f"The request holds a value that cannot be sent to the database: {error}")
+    return Failure("08006", "The connection to the database was lost.", str(error) or None)
+
+
+class Pool:
+    """At most ``size`` connections, opened when needed, kept open, handed out last in first out. Who waits longer than ``wait``
+    seconds gets a 53300 failure: back-pressure instead of a pile."""
+
+    def __init__(self, url: str, size: int, wait: float, statement_timeout: float) -> None:
+        self.url, self.size, self.wait = url, size, wait
+        self._timeout_ms = str(int(statement_timeout * 1000))
+        self._idle: list[asyncpg.Connection] = []
+        self._open = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._closed = False
+
+    @property
+    def has_free(self) -> bool:
+        """Whether a connection could be had without waiting."""
+        return not self._waiting and (bool(self._idle) or self._open < self.size)
+
+    async def acquire(self) -> asyncpg.Connection:
+        """A connection in no transaction. Raises ``DatabaseError``."""
+        while True:
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():
+                    return connection
+                self._open -= 1
+            if self._open < self.size:
+                return await self._connect()
+            await self._turn()
+
+    def release(self, connection: asyncpg.Connection) -> None:
+        """Gives a connection back; a broken or still busy one is thrown away."""
+        if connection.is_closed() or connection.is_in_transaction() or self._closed:
+            self._open -= 1
+            if not connection.is_closed():
+                connection.terminate()
+        else:
+            self._idle.append(connection)
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                break
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for the length of a block."""
+        connection = await self.acquire()
+        try:
+            yield connection
+        finally:
+            self.release(connection)
+
+    async def close(self) -> None:
+        """Closes what is idle; what is out closes when it comes back."""
+        self._closed = True
+        while self._idle:
+            connection = self._idle.pop()
+            self._open -= 1
+            await connection.close(timeout=2)
+
+    async def _connect(self) -> asyncpg.Connection:
+        self._open += 1
+        try:
+            return await asyncpg.connect(
+                self.url,
+                timeout=5,
+                server_settings={
+                    "application_name": "mendgate",
+                    "standard_conforming_strings": "on",
+                    "statement_timeout": self._timeout_ms,
+                    "idle_in_transaction_session_timeout": "60000",
+                    "TimeZone": "UTC",
+                },
+            )
+        except BaseException as error:
+            self._open -= 1
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise DatabaseError(_no_connection(error)) from error
+
+    async def _turn(self) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(self.wait):
+                await turn
+        except TimeoutError:
+            failure = Failure("53300", "Timed out waiting for a database connection.", hint="The gateway is busy: try again shortly.")
+            raise DatabaseError(failure) from None
+
+
+def _no_connection(error: BaseException) -> Failure:
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate:
+        return failure_of(error)
+    return Failure("08001", "The database cannot be reached.", str(error) or type(error).__name__)
+
+
+class Transaction:
+    """One transaction as one caller. Use ``begin``; then ``fetch``; then ``commit`` or ``rollback``; each exactly once."""
+
+    def __init__(self, pool: Pool, connection: asyncpg.Connection) -> None:
+        self._pool, self._connection = pool, connection
+        self._done = False
+
+    @classmethod
+    async def begin(cls, pool: Pool, prelude: str) -> Transaction:
+        """Opens a transaction with ``prelude`` (which starts with BEGIN) in one round trip."""
+        for attempt in (1, 2):
+            connection = await pool.acquire()
+            try:
+                await connection.execute(prelude)
+                return cls(pool, connection)
+            except BaseException as error:
+                broken = connection.is_closed() or isinstance(error, _LOST)
+                await cls(pool, connection).rollback()
+                if isinstance(error, asyncio.CancelledError):
+                    raise
+                if broken and attempt == 1:
+                    continue  # an idle connection that had died: nothing was sent yet
+                raise DatabaseError(failure_of(error)) from error
+        raise AssertionError("unreachable")
+
+    async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first record. On any error the transaction is rolled back and gone. Raises ``DatabaseError``."""
+        try:
+            return await self._connection.fetchrow(sql, *arguments)
+        except BaseException as error:
+            await self._fail(error)
+            raise
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """All records; errors as ``fetchrow``."""
+        try:
+            return await self._connection.fetch(sql, *arguments)
+        except BaseException as error:
+            await self._fail(error)
+            raise
+
+    async def commit(self, before: str = "", xid: str | None = None) -> None:
+        """Commits, after the statements ``before`` (run as ourselves, not as the caller; deferred constraints first, as the caller).
+        Raises ``DatabaseError``: then nothing was stored."""
+        text = f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT"
+        try:
+            await self._connection.execute(text)
+        except BaseException as error:
+            if isinstance(error, asyncpg.PostgresError) and not self._connection.is_closed():
+                await self._fail(error)
+            await self._abandon()
+            if not await self._resolved(xid):
+                failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
+                raise DatabaseError(failure) from error
+            return
+        self._give_back()
+
+    async def rollback(self) -> None:
+        """Rolls back; never raises."""
+        if self._done:
+            return
+        try:
+            if self._connection.is_in_transaction():
+                await self._connection.execute("ROLLBACK")
+        except Exception:  # noqa: BLE001 - a connection that cannot roll back is thrown away, which rolls back
+            self._connection.terminate()
+        self._give_back()
+
+    async def _fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            self._connection.terminate()
+            self._give_back()
+            return
+        if isinstance(error, _STALE):
+            await self._connection.reload_schema_state()
+        await self.rollback()
+        raise DatabaseError(failure_of(error)) from error
+
+    async def _abandon(self) -> None:
+        self._connection.terminate()
+        self._give_back()
+
+    def _give_back(self) -> None:
+        if not self._done:
+            self._done = True
+            self._pool.release(self._connection)
+
+    async def _resolved(self, xid: str | None) -> bool:
+        """Whether a transaction whose commit was cut off did commit. Raises ``DatabaseError`` when it cannot be found out."""
+        for attempt in range(40):
+            try:
+                async with self._pool.connection() as connection:
+                    status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) if xid else None
+            except Exception:  # noqa: BLE001 - the database is coming back up; ask again
+                status = "unreachable"
+            if status in ("committed", "aborted"):
+                return bool(status == "committed")
+            if xid is None:
+                break
+            await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
+        failure = Failure(
+            "MG504",
+            "The connection was lost while committing and the outcome could not be found out.",
+            hint="Send it again with the same Idempotency-Key: it will not be written twice.",
+        )
+        raise DatabaseError(failure)
