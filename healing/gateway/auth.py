@@ -1,0 +1,183 @@
+"""Who is calling: an API key or a JWT (or both) becomes a ``Caller``; anything else is a 401 that says what to do.
+
+    apikey: mg_…                      -> the key's role
+    apikey: mg_…, Bearer <JWT>        -> the JWT's role and claims, on behalf of the key's holder
+    Bearer <JWT> (or apikey: <JWT>)   -> the JWT's role and claims
+A Bearer that equals the apikey is not a JWT (supabase-js sends its key in both). A bad token costs no database connection.
+Verified callers are cached by the exact header pair; expiry is checked on every use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import jwt
+import msgspec
+from msgspec import Struct
+
+from healing.gateway import keytext
+from healing.gateway.errors import DialectError
+from healing.gateway.settings import Settings
+from healing.gateway.target import quote_literal, quote_name
+
+_ALGORITHMS_SHARED = ["HS256"]
+_ALGORITHMS_JWKS = ["ES256", "RS256"]
+_LEEWAY = 30
+_MOST_CACHED = 10_000
+
+
+class Key(Struct, frozen=True):
+    """An API key as the gateway knows it (never the key itself)."""
+
+    id: str
+    name: str
+    role: str
+    scopes: tuple[str, ...] = ()
+    expires_at: float | None = None
+    """Unix seconds."""
+
+
+class Caller(Struct, frozen=True):
+    """Who is calling, with what rights. ``identity`` keeps idempotency keys of different callers apart."""
+
+    key: str | None
+    role: str
+    claims: dict[str, Any]
+    subject: str
+    expires_at: float | None
+    """Unix seconds: of the token or the key, whichever comes first."""
+    token_expires_at: float | None
+    prelude: str
+    """BEGIN, role and claims as one SQL text, ready to send."""
+
+    @property
+    def identity(self) -> str:
+        return f"{self.key or ''}:{self.role}:{self.subject}"
+
+
+def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expires_at: float | None = None) -> Caller:
+    """A caller from verified parts."""
+    text = msgspec.json.encode(claims).decode()
+    prelude = f"SET LOCAL ROLE {quote_name(role)};SELECT set_config('request.jwt.claims',{quote_literal(text)},true)"
+    expiries = [e for e in (token_expires_at, key.expires_at if key else None) if e is not None]
+    subject = claims.get("sub")
+    return Caller(
+        key.id if key else None,
+        role,
+        claims,
+        subject if isinstance(subject, str) else "",
+        min(expiries) if expiries else None,
+        token_expires_at,
+        prelude,
+    )
+
+
+def unauthorized(code: str, message: str, hint: str | None = None) -> DialectError:
+    """A 401 in the caller's dialect."""
+    return DialectError(code, 401, message, None, hint, [("WWW-Authenticate", f'Bearer error="invalid_token", error_description="{message}"')])
+
+
+class Authenticator:
+    """Turns credentials into callers. ``find_key`` looks a hash up (memory first, then the control database)."""
+
+    def __init__(self, settings: Settings, find_key: Callable[[str], Awaitable[Key | None]]) -> None:
+        self._settings, self._find_key = settings, find_key
+        self._cache: dict[tuple[str, str], Caller] = {}
+        self._jwks = jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=3) if settings.jwks_url else None
+        self.used: set[str] = set()
+        """ids of keys seen since the last flush of ``last_used_at``."""
+
+    def forget(self) -> None:
+        """Keys changed: verify everyone anew."""
+        self._cache.clear()
+
+    async def caller(self, headers: Mapping[str, str]) -> Caller:
+        """The caller of a request (lower-cased header names). Raises ``DialectError`` 401."""
+        credentials = headers.get("apikey", ""), headers.get("authorization", "")
+        caller = self._cache.get(credentials)
+        if caller is None:
+            caller = await self._verify(*credentials)
+            if len(self._cache) >= _MOST_CACHED:
+                self._cache.clear()
+            self._cache[credentials] = caller
+        elif caller.expires_at is not None and caller.expires_at + _LEEWAY < time.time():
+            del self._cache[credentials]
+            raise unauthorized("PGRST303", "JWT expired" if caller.token_expires_at else "The API key has expired")
+        if caller.key is not None:
+            self.used.add(caller.key)
+        return caller
+
+    async def _verify(self, apikey: str, authorization: str) -> Caller:
+        bearer = _bearer(authorization)
+        if not apikey and not bearer:
+            raise unauthorized("PGRST302", "Anonymous access is disabled", "Send your key in the apikey header.")
+        token = bearer if bearer != apikey else ""
+        if not apikey and not _is_jwt(token):
+            apikey, token = token, ""
+        key = None if not apikey or _is_jwt(apikey) else await self._key(apikey)
+        if _is_jwt(token):
+            return await self._from_token(key, token)
+        if token and not apikey:
+            raise unauthorized("PGRST301", "Invalid credentials")
+        if token and token != apikey:
+            key = await self._key(token)
+        if key is not None:
+            return make_caller(key, key.role, {"role": key.role})
+        return await self._from_token(None, apikey)
+
+    async def _key(self, text: str) -> Key:
+        if not keytext.check(text):
+            raise unauthorized("PGRST301", "Invalid API key", "The key is mistyped or cut off: its checksum does not fit.")
+        key = await self._find_key(keytext.digest(text))
+        if key is None:
+            raise unauthorized("PGRST301", "Unknown or revoked API key", "Make one with: python manage.py create_api_key")
+        if key.expires_at is not None and key.expires_at < time.time():
+            raise unauthorized("PGRST303", "The API key has expired", "Make a new one with: python manage.py create_api_key")
+        return key
+
+    async def _from_token(self, key: Key | None, token: str) -> Caller:
+        claims = await self._claims(token)
+        role = claims.get("role", "authenticated")
+        if role not in self._settings.roles:
+            raise unauthorized("PGRST301", "The token's role is not allowed here")
+        expires = claims.get("exp")
+        return make_caller(key, role, claims, float(expires) if expires is not None else None)
+
+    async def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            secret, algorithms = await self._secret(token)
+            audience = self._settings.jwt_audience
+            return jwt.decode(
+                token,
+                secret,
+                algorithms=algorithms,
+                leeway=_LEEWAY,
+                audience=audience,
+                options={"verify_aud": audience is not None, "verify_iat": False},
+            )
+        except jwt.ExpiredSignatureError:
+            raise unauthorized("PGRST303", "JWT expired") from None
+        except jwt.PyJWTError as error:
+            raise unauthorized("PGRST301", f"Invalid JWT: {error}".replace('"', "'")) from None
+
+    async def _secret(self, token: str) -> tuple[Any, list[str]]:
+        """The key to verify with, chosen by what is configured, never by what the token points to."""
+        algorithm = jwt.get_unverified_header(token).get("alg")
+        if self._jwks is not None and algorithm in _ALGORITHMS_JWKS:
+            signing = await asyncio.to_thread(self._jwks.get_signing_key_from_jwt, token)
+            return signing.key, [str(algorithm)]
+        if self._settings.jwt_secret and algorithm in _ALGORITHMS_SHARED:
+            return self._settings.jwt_secret, _ALGORITHMS_SHARED
+        raise jwt.InvalidAlgorithmError("this algorithm is not accepted here")
+
+
+def _bearer(authorization: str) -> str:
+    scheme, _, rest = authorization.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_jwt(text: str) -> bool:
+    return text.count(".") == 2 and not text.startswith("mg_")
