@@ -7,6 +7,8 @@ convertible to and from JSON with ``msgspec.json`` (that is how versions are sto
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from msgspec import Struct
 
 
@@ -68,7 +70,7 @@ class Index(Struct, frozen=True, omit_defaults=True):
     partial: bool = False
 
 
-class Relation(Struct, frozen=True, omit_defaults=True):
+class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
     """A table (r), partitioned table (p), view (v), materialized view (m) or foreign table (f), with its live columns
     in attnum order."""
 
@@ -90,25 +92,34 @@ class Relation(Struct, frozen=True, omit_defaults=True):
     """definitions of user triggers."""
     has_before_triggers: bool = False
     view_columns: tuple[tuple[int, int, int], ...] = ()
-    """for views: (attnum here, base relation oid, base attnum), where it is a plain column of a base table."""
+    """for views: (attnum here, relation oid, attnum there), where it is a plain column of that relation. The relation may
+    be a view itself: ``Snapshot.origin`` follows to the table."""
     acl: str = ""
     comment: str | None = None
     fingerprint: str = ""
-    """hex digest over all of the above; equal fingerprints mean an equal relation."""
+    """hex digest over all of the above; equal fingerprints mean an equal relation. See ``shape``."""
+
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
+    @cached_property
+    def _by_attnum(self) -> dict[int, Column]:
+        return {column.attnum: column for column in self.columns}
 
     def column(self, name: str) -> Column | None:
         """The live column of that name."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        return None
+        return self._by_name.get(name)
 
     def by_attnum(self, attnum: int) -> Column | None:
         """The live column with that identity."""
-        for column in self.columns:
-            if column.attnum == attnum:
-                return column
-        return None
+        return self._by_attnum.get(attnum)
+
+    @property
+    def shape(self) -> str:
+        """The part of the fingerprint that stays when only rights, policies or comments change: the key for caches of
+        what depends on columns, constraints and triggers alone."""
+        return self.fingerprint[:48]
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -162,8 +173,9 @@ class Function(Struct, frozen=True, omit_defaults=True):
     """i immutable, s stable, v volatile."""
 
 
-class Snapshot(Struct, frozen=True):
-    """The catalog at one moment: relations, enums and functions of the exposed schemas (and what they refer to)."""
+class Snapshot(Struct, frozen=True, dict=True):
+    """The catalog at one moment: relations, enums and functions of the exposed schemas, and what they refer to elsewhere
+    (targets of foreign keys, tables under views, enums); those are there to be known, not to be served."""
 
     scope: Scope
     server_version: int
@@ -172,3 +184,34 @@ class Snapshot(Struct, frozen=True):
     enums: dict[int, EnumType]
     functions: dict[int, Function]
     fingerprint: str = ""
+    exposed: tuple[str, ...] = ()
+    """the schemas that were asked for; () = any schema counts as exposed."""
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], tuple[Relation, ...]]:
+        names: dict[tuple[str, str], tuple[Relation, ...]] = {}
+        for relation in self.relations.values():
+            key = (relation.schema, relation.name)
+            names[key] = (*names.get(key, ()), relation)
+        return names
+
+    def named(self, schema: str, name: str) -> tuple[Relation, ...]:
+        """The relations of that name: one or none in a snapshot as read; several only where one was patched in later."""
+        return self._by_name.get((schema, name), ())
+
+    def serves(self, relation: Relation) -> bool:
+        """Whether it lies in an exposed schema."""
+        return not self.exposed or relation.schema in self.exposed
+
+    def origin(self, relation: Relation, attnum: int) -> tuple[Relation, Column] | None:
+        """The column of the base table behind a plain column of a view (through views of views); a table's column is its
+        own origin; None for a computed one."""
+        seen: set[int] = set()
+        while relation.kind in ("v", "m"):
+            step = next(((oid, n) for here, oid, n in relation.view_columns if here == attnum), None)
+            if step is None or step[0] in seen or step[0] not in self.relations:
+                return None
+            seen.add(step[0])
+            relation, attnum = self.relations[step[0]], step[1]
+        column = relation.by_attnum(attnum)
+        return None if column is None else (relation, column)

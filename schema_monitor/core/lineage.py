@@ -1,0 +1,320 @@
+"""Every name that each living thing of the catalog ever had, and what a name means today.
+
+Identity is what Postgres keeps across RENAME: the oid of a relation, ``(oid, attnum)`` of a column, the oid of an enum label.
+A name is exact evidence only where all its known owners are one living thing. So there are six answers:
+
+``Live``       the name is in use, and no other living thing ever had it
+``Renamed``    not in use; it belonged to exactly one thing, which lives under another name
+``Reused``     in use, but another thing that had it still lives: what an old caller means is open
+``Ambiguous``  not in use; several things had it, or one had it and the others are gone, or it is known by inference only
+``Gone``       it belonged to dropped things only
+``Unknown``    never seen
+
+Two decisions. A dropped owner makes a former name ambiguous (``a`` renamed to ``b``, another ``a`` added and dropped: a caller of
+``a`` may mean the dropped one), but it does not disturb a name that is live: drop and add under the same name is how a column
+or table is replaced. And a view that takes the name of the table it reads is a compatibility view: its name is ``Live``.
+
+A lineage is true for the snapshot it was advanced to. Where a relation was read again since, call ``advance_relation`` first.
+A relation that left the snapshot and came back keeps its history as inferred: nobody watched it meanwhile, and oids wrap around.
+In another scope (restored or branched database) oids mean nothing: names are matched by name once, kept apart as inferred,
+and never resolve as exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
+
+T = TypeVar("T")
+N = TypeVar("N")
+Qualified = tuple[str, str]
+FORGOTTEN = 0
+"""The identity that holds names of things gone so long that nobody needs to tell them apart. Never alive."""
+REMEMBERED = 500
+"""How many dropped relations (and enums) keep their own entry."""
+
+
+class Live(Struct, Generic[T], frozen=True):
+    """The name is in use and means only this."""
+
+    value: T
+
+
+class Renamed(Struct, Generic[T], frozen=True):
+    """A former name of exactly this one living thing."""
+
+    value: T
+
+
+class Reused(Struct, Generic[T], frozen=True):
+    """In use by ``live``; ``former`` had it before and live under other names."""
+
+    live: T
+    former: tuple[T, ...]
+
+
+class Ambiguous(Struct, Generic[T], frozen=True):
+    """Not exact. ``candidates`` are the living things that had the name; there may be one only."""
+
+    candidates: tuple[T, ...]
+
+
+class Gone(Struct, frozen=True):
+    """Belonged to dropped things only. ``attnum`` is the column's, or the oid of a relation or label; 0 = long ago."""
+
+    attnum: int
+
+
+class Unknown(Struct, frozen=True):
+    """Never seen."""
+
+
+Resolution = Live[T] | Renamed[T] | Reused[T] | Ambiguous[T] | Gone | Unknown
+
+
+class History(Struct, Generic[N], frozen=True, omit_defaults=True, dict=True):
+    """Names by identity. For a living thing all names but the present one; for a dropped thing all names."""
+
+    names: dict[int, tuple[N, ...]] = {}
+    inferred: dict[int, tuple[N, ...]] = {}
+    """names carried over from another scope by matching names."""
+
+    @cached_property
+    def _exact(self) -> dict[N, tuple[int, ...]]:
+        return _owners(self.names)
+
+    @cached_property
+    def _guessed(self) -> dict[N, tuple[int, ...]]:
+        return _owners(self.inferred)
+
+    def known(self) -> set[N]:
+        """Every name in it."""
+        return {*self._exact, *self._guessed}
+
+    def resolve(self, name: N, live: tuple[T, ...], alive: Callable[[int], T | None]) -> Resolution[T]:
+        """What ``name`` means, given the things that bear it now and a look-up of living things by identity."""
+        exact, guessed = self._exact.get(name, ()), self._guessed.get(name, ())
+        if not exact and not guessed and len(live) == 1:
+            return Live(live[0])
+        owners = tuple(dict.fromkeys((*exact, *guessed)))
+        living = tuple(thing for n in owners if (thing := alive(n)) is not None)
+        if len(live) > 1:
+            return Ambiguous(live)
+        if live:
+            former = tuple(thing for thing in living if thing != live[0])
+            return Reused(live[0], former) if former else Live(live[0])
+        if living:
+            return Renamed(living[0]) if len(owners) == 1 and exact else Ambiguous(living)
+        return Gone(exact[-1]) if exact else Unknown()
+
+    def advance(self, old: Mapping[int, N], new: Mapping[int, N]) -> History[N]:
+        """The history after the living names went from ``old`` to ``new``."""
+        names = dict(self.names)
+        for identity, name in old.items():
+            if new.get(identity) != name and name not in names.get(identity, ()):
+                names[identity] = (*names.get(identity, ()), name)
+        for identity in names.keys() & new.keys():
+            names[identity] = tuple(n for n in names[identity] if n != new[identity])
+        return History({i: n for i, n in names.items() if n}, self.inferred)
+
+    def forget(self, gone: Iterable[int]) -> History[N]:
+        """The same with those identities merged into the forgotten one; no name is lost."""
+        merged = dict.fromkeys(self.names.get(FORGOTTEN, ()))
+        for identity in gone:
+            merged.update(dict.fromkeys(self.names.get(identity, ())))
+        kept = {i: n for i, n in self.names.items() if i != FORGOTTEN and i not in set(gone)}
+        return History({**kept, FORGOTTEN: tuple(merged)} if merged else kept, self.inferred)
+
+    def doubt(self, identity: int) -> History[N]:
+        """The same with what is known of that identity made inferred."""
+        if identity not in self.names:
+            return self
+        doubted = tuple(dict.fromkeys((*self.inferred.get(identity, ()), *self.names[identity])))
+        names = {i: n for i, n in self.names.items() if i != identity}
+        return History(names, {**self.inferred, identity: doubted})
+
+    def doubt_all(self) -> History[N]:
+        """The same with everything inferred."""
+        history = self
+        for identity in self.names:
+            history = history.doubt(identity)
+        return history
+
+    def carry(self, old: Mapping[int, N], new: Mapping[int, N]) -> History[N]:
+        """A history in a new scope, all of it inferred: things are matched by their present name; the names of what finds
+        no match belong to the forgotten identity."""
+        there = {name: identity for identity, name in new.items()}
+        carried: dict[int, dict[N, None]] = {}
+        for identity in {**old, **self.names, **self.inferred}:
+            home = there.get(old[identity], FORGOTTEN) if identity in old else FORGOTTEN
+            names = (*self.inferred.get(identity, ()), *self.names.get(identity, ()), *_present(old, identity))
+            carried.setdefault(home, {}).update(dict.fromkeys(n for n in names if n != new.get(home)))
+        return History({}, {i: tuple(n) for i, n in carried.items() if n})
+
+
+def _present(names: Mapping[int, N], identity: int) -> tuple[N, ...]:
+    return (names[identity],) if identity in names else ()
+
+
+def _owners(names: Mapping[int, tuple[N, ...]]) -> dict[N, tuple[int, ...]]:
+    owners: dict[N, tuple[int, ...]] = {}
+    for identity, owned in names.items():
+        for name in owned:
+            owners[name] = (*owners.get(name, ()), identity)
+    return owners
+
+
+NO_NAMES: History[str] = History()
+
+
+class Lineage(Struct, frozen=True, omit_defaults=True):
+    """The histories of one scope: of relations by (schema, name), of columns by relation oid, of labels by enum oid. Where there
+    is no entry, nothing was ever renamed. Entries of relations that left the snapshot stay for
+    a while (the table may come back)."""
+
+    scope: Scope
+    relations: History[Qualified] = History()
+    columns: dict[int, History[str]] = {}
+    labels: dict[int, History[str]] = {}
+
+    @classmethod
+    def start(cls, snapshot: Snapshot) -> Lineage:
+        """The lineage of a first snapshot: no former name is known."""
+        return cls(snapshot.scope)
+
+    def advance(self, old: Snapshot, new: Snapshot) -> Lineage:
+        """The lineage at ``new``, given that this one is true at ``old``. Cost grows with what changed."""
+        if new.scope != self.scope:
+            return self._carry(old, new)
+        known, columns, labels = self.relations, dict(self.columns), dict(self.labels)
+        for oid in old.relations.keys() | new.relations.keys():
+            before, after = old.relations.get(oid), new.relations.get(oid)
+            if before is None:
+                known = _back(known, columns, oid)
+            if not _same(before, after):
+                _put(columns, oid, _columns(before), _columns(after))
+        for oid in old.enums.keys() | new.enums.keys():
+            _put(labels, oid, _labels(old.enums.get(oid)), _labels(new.enums.get(oid)))
+        relations = known.advance(_relations(old), _relations(new))
+        stale = _oldest(relations.names.keys() - new.relations.keys())
+        dead = _oldest(labels.keys() - new.enums.keys())
+        return Lineage(self.scope, relations.forget(stale), _without(columns, stale), _without(labels, dead))
+
+    def advance_relation(self, old: Relation | None, new: Relation) -> Lineage:
+        """The lineage after one relation was read again (``old`` is what was known of it: same oid, or None)."""
+        if old is not None and old.oid != new.oid:
+            raise ValueError("old and new are different relations")
+        known, columns = self.relations, dict(self.columns)
+        if old is None:
+            known = _back(known, columns, new.oid)
+        _put(columns, new.oid, _columns(old), _columns(new))
+        before = {} if old is None else {old.oid: (old.schema, old.name)}
+        relations = known.advance(before, {new.oid: (new.schema, new.name)})
+        return Lineage(self.scope, relations, columns, self.labels)
+
+    def resolve_column(self, relation: Relation, name: str) -> Resolution[Column]:
+        """What ``name`` means as a column of that relation."""
+        history = self.columns.get(relation.oid, NO_NAMES)
+        return history.resolve(name, _one(relation.column(name)), relation.by_attnum)
+
+    def resolve_relation(self, snapshot: Snapshot, schema: str, name: str) -> Resolution[Relation]:
+        """What ``schema.name`` means as a relation. Only relations of exposed schemas count as living: a rename never leads out
+        of what is served."""
+        live = tuple(r for r in snapshot.named(schema, name) if snapshot.serves(r))
+
+        def alive(oid: int) -> Relation | None:
+            relation = snapshot.relations.get(oid)
+            return relation if relation is not None and snapshot.serves(relation) else None
+
+        found: Resolution[Relation] = self.relations.resolve((schema, name), live, alive)
+        return _unless_compatible(found) if isinstance(found, Reused) else found
+
+    def resolve_label(self, enum: EnumType, name: str) -> Resolution[EnumLabel]:
+        """What ``name`` means as a label of that enum."""
+        labels = {label.oid: label for label in enum.labels}
+        live = tuple(label for label in enum.labels if label.name == name)
+        return self.labels.get(enum.oid, NO_NAMES).resolve(name, live, labels.get)
+
+    def column_names(self, relation: Relation) -> dict[str, Resolution[Column]]:
+        """Every name that is or was a column of it, resolved: for planners that want one look-up a key. True for as long as
+        the relation's fingerprint and this lineage are."""
+        former = self.columns.get(relation.oid, NO_NAMES).known()
+        names = [column.name for column in relation.columns]
+        return {name: self.resolve_column(relation, name) for name in (*names, *(former - set(names)))}
+
+    def _carry(self, old: Snapshot, new: Snapshot) -> Lineage:
+        """Steps: match relations and enums by name; in each pair match columns and labels by name; all of it inferred."""
+        relations = self.relations.carry(_relations(old), _relations(new))
+        columns, labels = {}, {}
+        for relation in new.relations.values():
+            for twin in old.named(relation.schema, relation.name):
+                columns[relation.oid] = self.columns.get(twin.oid, NO_NAMES).carry(_columns(twin), _columns(relation))
+        twins = {(enum.schema, enum.name): enum for enum in old.enums.values()}
+        for enum in new.enums.values():
+            if same := twins.get((enum.schema, enum.name)):
+                labels[enum.oid] = self.labels.get(same.oid, NO_NAMES).carry(_labels(same), _labels(enum))
+        return Lineage(new.scope, relations, _nonempty(columns), _nonempty(labels))
+
+
+def _unless_compatible(found: Reused[Relation]) -> Resolution[Relation]:
+    """A view that reads the table whose name it took stands in for it: the name is live."""
+    read = {oid for _, oid, _ in found.live.view_columns}
+    former = tuple(relation for relation in found.former if relation.oid not in read)
+    return Reused(found.live, former) if former else Live(found.live)
+
+
+def _same(old: Relation | None, new: Relation | None) -> bool:
+    if old is None or new is None:
+        return old is new
+    return old is new or (old.fingerprint != "" and old.fingerprint == new.fingerprint)
+
+
+def _put(into: dict[int, History[str]], oid: int, old: Mapping[int, str], new: Mapping[int, str]) -> None:
+    if old == new:
+        return
+    history = into.get(oid, NO_NAMES).advance(old, new)
+    if history.names or history.inferred:
+        into[oid] = history
+    else:
+        into.pop(oid, None)
+
+
+def _back(relations: History[Qualified], columns: dict[int, History[str]], oid: int) -> History[Qualified]:
+    """A relation appears: what is remembered under its oid is no longer exact."""
+    if oid in columns:
+        columns[oid] = columns[oid].doubt_all()
+    return relations.doubt(oid)
+
+
+def _one(thing: T | None) -> tuple[T, ...]:
+    return () if thing is None else (thing,)
+
+
+def _columns(relation: Relation | None) -> dict[int, str]:
+    return {} if relation is None else {c.attnum: c.name for c in relation.columns}
+
+
+def _labels(enum: EnumType | None) -> dict[int, str]:
+    return {} if enum is None else {label.oid: label.name for label in enum.labels}
+
+
+def _relations(snapshot: Snapshot) -> dict[int, Qualified]:
+    return {oid: (r.schema, r.name) for oid, r in snapshot.relations.items()}
+
+
+def _oldest(gone: set[int]) -> list[int]:
+    """Those beyond what is remembered, oldest first; oids rise with age nearly always, and nothing breaks where not."""
+    return sorted(gone - {FORGOTTEN})[: max(0, len(gone) - REMEMBERED)]
+
+
+def _without(histories: dict[int, History[str]], gone: list[int]) -> dict[int, History[str]]:
+    return {oid: h for oid, h in histories.items() if oid not in set(gone)} if gone else histories
+
+
+def _nonempty(histories: dict[int, History[str]]) -> dict[int, History[str]]:
+    return {oid: h for oid, h in histories.items() if h.names or h.inferred}
