@@ -12,5 +12,9 @@ class SiteConfig(AppConfig):
     verbose_name = "Mendgate"
 
     def ready(self) -> None:
-        """Register the system checks."""
-        from resilience_site import checks  # noqa: F401
+        """Register the system checks, and give the gateway's code its settings: workers replay with it."""
+        from resilience_site import checks, wiring
+        from resilience_site.config import config
+
+        checks.register_all()
+        wiring.connect(config())

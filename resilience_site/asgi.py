@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from resilience_site import wiring
 from resilience_site.config import config
 
 Message = MutableMapping[str, Any]
@@ -37,7 +38,8 @@ class Site:
         elif scope["path"].startswith(FAST_PREFIXES) or scope["path"] in FAST_PATHS:
             await self.fast(scope, receive, send)
         else:
-            await (await self._django())(scope, receive, send)
+            django = await asyncio.shield(self._django())  # one caller hanging up must not stop the import
+            await django(scope, receive, send)
 
     def _django(self) -> asyncio.Task[App]:
         if self.django is None or (self.django.done() and self.django.exception()):
@@ -65,7 +67,8 @@ def create() -> Site:
     """Build the application of this process."""
     from healing.gateway.app import create as create_gateway
 
-    return Site(create_gateway(config().require_sound()), load_django)
+    settings = wiring.connect(config().require_sound())
+    return Site(create_gateway(settings), load_django)
 
 
 application = create()

@@ -10,7 +10,11 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from resilience_site.config import config
 
 
-@register()
+def register_all() -> None:
+    """Called once when Django is ready."""
+    register(environment)
+
+
 def environment(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     """One message per problem, with its id and its fix."""
     return [(Error if p.is_error else Warning)(p.message, hint=p.hint, id=p.id) for p in config().problems]

@@ -74,16 +74,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
 @cache
 def config() -> Config:
-    """The configuration of this process, read once.
-
-    Publishes SECRET_KEY to the environment: the layers below may not import this one, and a generated key has to reach
-    them and our children too.
-    """
-    loaded = load(os.environ)
-    os.environ.setdefault("SECRET_KEY", loaded.secret_key)
-    if loaded.secret_key_fallbacks:
-        os.environ.setdefault("SECRET_KEY_FALLBACKS", ",".join(loaded.secret_key_fallbacks))
-    return loaded
+    """The configuration of this process, read once."""
+    return load(os.environ)
 
 
 def load(environ: Mapping[str, str]) -> Config:
