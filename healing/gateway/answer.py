@@ -1,0 +1,33 @@
+"""An HTTP answer as a value, and the answers the gateway gives in its own name."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from healing.gateway.errors import DialectError
+
+JSON = ("Content-Type", "application/json; charset=utf-8")
+
+
+class Answer(Struct, frozen=True):
+    """Status, headers as sent, and the whole body."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+
+    def plus(self, *headers: tuple[str, str]) -> Answer:
+        """The same with more headers."""
+        return Answer(self.status, [*self.headers, *headers], self.body)
+
+
+def of_error(error: DialectError) -> Answer:
+    """An error as its caller reads it: always the four keys."""
+    headers = [JSON, *error.headers]
+    return Answer(error.status, headers, msgspec.json.encode(error.to_body()))
+
+
+def of_value(status: int, value: object, *headers: tuple[str, str]) -> Answer:
+    """A JSON answer."""
+    return Answer(status, [JSON, *headers], msgspec.json.encode(value))

@@ -1,0 +1,167 @@
+"""Concurrent inserts of the same shape, role and claims share a statement and a commit.
+
+A lane is one SQL text under one prelude (role, claims, schema). An item that finds its lane idle is sent at once; items that
+come while batches are under way wait for the next batch, in order. Nobody ever waits for company.
+
+One item's failure is its own: a failed batch is halved until the culprit stands alone. A batch in which the database
+returned another number of rows than were sent (a trigger, a policy) is never guessed apart: its items run one by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+
+import asyncpg
+from msgspec import Struct
+
+from healing.core.types import Failure
+from healing.gateway.target import DatabaseError, Pool, Transaction
+
+MOST_ROWS = 500
+MOST_BYTES = 1 << 20
+PARALLEL = 2
+_SHARED_FATE = ("08", "53", "57P", "MG", "40001")
+
+
+class Lane(Struct, frozen=True):
+    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row."""
+
+    prelude: str
+    sql: str
+    by_row: bool
+
+
+class Item(Struct):
+    """One request's rows: JSON objects joined by commas, without the brackets."""
+
+    rows: bytes
+    count: int
+    receipt: str = ""
+    """SQL that writes its receipt, run in the same transaction; '' for none."""
+    accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
+    """Says whether its own records are what was meant; False undoes the statement for this item."""
+    done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
+
+
+class NotMeant(Exception):
+    """What was stored is not what was meant, or cannot be told; nothing was written for this item."""
+
+
+class _Queue(Struct):
+    waiting: deque[Item]
+    running: int = 0
+
+
+class Coalescer:
+    """Inserts through lanes over one pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._queues: dict[Lane, _Queue] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def insert(self, lane: Lane, item: Item) -> Sequence[asyncpg.Record]:
+        """Commits the item's rows and returns its records (one a row when ``by_row``, else none). Raises ``DatabaseError`` or
+        ``NotMeant``: then nothing of it was written."""
+        queue = self._queues.get(lane)
+        if queue is None:
+            queue = self._queues[lane] = _Queue(deque())
+        item.done = asyncio.get_running_loop().create_future()
+        queue.waiting.append(item)
+        if queue.running < PARALLEL and (queue.running == 0 or self._pool.has_free):
+            queue.running += 1
+            self._spawn(self._drain(lane, queue))
+        return await asyncio.shield(item.done)
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self, lane: Lane, queue: _Queue) -> None:
+        try:
+            while queue.waiting:
+                await self._settle(lane, _take(queue.waiting))
+        finally:
+            queue.running -= 1
+            if not queue.waiting and queue.running == 0:
+                self._queues.pop(lane, None)
+
+    async def _settle(self, lane: Lane, items: list[Item]) -> None:
+        """Runs the items as one statement; on a failure that may be one item's own, in halves."""
+        try:
+            answers = await self._run(lane, items)
+        except (DatabaseError, NotMeant) as error:
+            if len(items) == 1 or _concerns_all(error):
+                _fail(items, error)
+                return
+            middle = len(items) // 2
+            await self._settle(lane, items[:middle])
+            await self._settle(lane, items[middle:])
+        except BaseException as error:
+            _fail(items, DatabaseError(Failure("XX000", f"The gateway failed: {type(error).__name__}", str(error))))
+            raise
+        else:
+            for item, answer in zip(items, answers, strict=True):
+                if item.done is not None and not item.done.done():
+                    item.done.set_result(answer)
+
+    async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[asyncpg.Record]]:
+        body = b"[" + b",".join([item.rows for item in items]) + b"]"
+        transaction = await Transaction.begin(self._pool, lane.prelude)
+        try:
+            records = await transaction.fetch(lane.sql, body.decode())
+            answers = _share_out(records, items, lane.by_row)
+        except DatabaseError:
+            raise
+        except BaseException:
+            await transaction.rollback()
+            raise
+        receipts = "".join([item.receipt for item in items])
+        await transaction.commit(receipts, records[0]["xid"] if records else None)
+        return answers
+
+
+def _take(waiting: deque[Item]) -> list[Item]:
+    """The next batch: at least one item, at most so many rows and bytes."""
+    batch = [waiting.popleft()]
+    rows, size = batch[0].count, len(batch[0].rows)
+    while waiting and rows + waiting[0].count <= MOST_ROWS and size + len(waiting[0].rows) <= MOST_BYTES:
+        item = waiting.popleft()
+        rows, size = rows + item.count, size + len(item.rows)
+        batch.append(item)
+    return batch
+
+
+def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -> list[Sequence[asyncpg.Record]]:
+    total = sum(item.count for item in items)
+    stored = len(records) if by_row else records[0]["n"]
+    if stored != total:
+        raise NotMeant(f"{total} rows were sent and {stored} stored")
+    if not by_row:
+        return [()] * len(items)
+    answers, start = [], 0
+    for item in items:
+        own = records[start : start + item.count]
+        start += item.count
+        if item.accept is not None and not item.accept(own):
+            raise NotMeant("a healed row was stored differently")
+        answers.append(own)
+    return answers
+
+
+def _concerns_all(error: Exception) -> bool:
+    return isinstance(error, DatabaseError) and error.failure.code.startswith(_SHARED_FATE)
+
+
+def _fail(items: list[Item], error: Exception) -> None:
+    for item in items:
+        if item.done is not None and not item.done.done():
+            item.done.set_exception(error)

@@ -1,0 +1,75 @@
+"""Idempotency keys: the answer is recorded by the transaction that writes the row, so one key has one effect.
+
+    in flight elsewhere   -> 409          same key, other request -> 422
+    answered before       -> that answer  else                    -> go on; ``record_sql`` at commit
+
+The advisory lock makes a second sender fail fast; the primary key is what makes a double effect impossible.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from msgspec import Struct
+
+from healing.gateway.errors import DialectError
+from healing.gateway.answer import Answer
+from healing.gateway.target import Transaction, quote_literal
+
+HEADER = "Idempotency-Key"
+MOST_CHARACTERS = 255
+_FIND = """SELECT pg_try_advisory_xact_lock(hashtextextended($1 || chr(31) || $2, 7)) AS free, i.request_hash, i.status, i.headers::text AS headers, i.body
+FROM (SELECT 1) one LEFT JOIN mendgate.idempotency i ON i.caller = $1 AND i.key = $2"""
+
+
+class Claim(Struct, frozen=True):
+    """A key as claimed by one request."""
+
+    caller: str
+    key: str
+    request_hash: str
+
+    def record_sql(self, answer: Answer) -> str:
+        """The INSERT that remembers the answer; an error here (somebody else was first) undoes the write."""
+        headers = msgspec.json.encode(answer.headers).decode()
+        values = ",".join(quote_literal(v) for v in (self.caller, self.key, self.request_hash))
+        return (
+            "INSERT INTO mendgate.idempotency(caller,key,request_hash,status,headers,body) VALUES "
+            f"({values},{int(answer.status)},{quote_literal(headers)}::jsonb,'\\x{answer.body.hex()}');"
+        )
+
+
+def make_claim(caller: str, key: str, method: str, path: str, query: bytes, body: bytes) -> Claim:
+    """A claim for a request. Raises ``DialectError`` for a key that cannot be one."""
+    if not key or len(key) > MOST_CHARACTERS or not key.isprintable():
+        raise DialectError("MG400", 400, f"{HEADER} must have 1 to {MOST_CHARACTERS} printable characters", None, None)
+    return Claim(caller, key, request_hash(method, path, query, body))
+
+
+def request_hash(method: str, path: str, query: bytes, body: bytes) -> str:
+    """What makes two requests the same request."""
+    text = b"\0".join([method.encode(), path.encode(), query, body])
+    return hashlib.sha256(text).hexdigest()
+
+
+async def find_answer(transaction: Transaction, claim: Claim) -> Answer | None:
+    """The stored answer, or None where the request may go on. Raises ``DialectError`` 409 or 422. Must run before the
+    caller's role is taken on: callers have no right to this table."""
+    record = await transaction.fetchrow(_FIND, claim.caller, claim.key)
+    assert record is not None
+    if record["status"] is None:
+        if not record["free"]:
+            hint = "Wait for the first answer, or send it again in a moment."
+            raise DialectError("MG409", 409, "A request with this Idempotency-Key is being processed", None, hint)
+        return None
+    if record["request_hash"] != claim.request_hash:
+        raise other_request()
+    headers = [(name, value) for name, value in msgspec.json.decode(record["headers"])]
+    return Answer(record["status"], [*headers, ("Mendgate-Idempotent", "replayed")], bytes(record["body"]))
+
+
+def other_request() -> DialectError:
+    """The 422 for a key that already belongs to another request."""
+    hint = "Use a new Idempotency-Key for a new request."
+    return DialectError("MG422", 422, "This Idempotency-Key was used for a different request", None, hint)

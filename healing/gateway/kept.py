@@ -1,0 +1,211 @@
+"""The quarantine's door: a write that cannot be healed is stored, sealed, with its proposals, before the caller is answered.
+
+It goes to the control database in one transaction: item, receipt, proposals. The same Idempotency-Key is kept once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from healing.core import fixes
+from healing.core.types import Failure, Json, Misfit, Proposal, Statement, joined
+from healing.gateway import receipts
+from healing.gateway.auth import Caller
+from healing.gateway.errors import DialectError
+from healing.gateway.idempotency import Claim, other_request
+from healing.gateway.seal import seal
+from healing.gateway.target import Pool
+
+_HEADERS = ("prefer", "accept", "accept-profile", "content-profile", "content-type", "idempotency-key")
+_ITEM = """
+INSERT INTO healing_quarantineitem (id, schema, "table", operation, signature, request, shape, row_count, error, key_id, role, subject, claims,
+    token_expires_at, automatic, idempotency_key, request_hash, row_versions, relation_fingerprint, receipt)
+VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9::text::jsonb, $10::text::uuid, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::text::uuid)
+ON CONFLICT DO NOTHING RETURNING id::text"""
+_EARLIER = """
+SELECT id::text, receipt::text, request_hash FROM healing_quarantineitem
+WHERE key_id IS NOT DISTINCT FROM $1::text::uuid AND role = $2 AND subject = $3 AND idempotency_key = $4"""
+_RECEIPT = """
+INSERT INTO healing_receipt (id, outcome, schema, "table", operation, key, role, subject, fixes, changes, sealed, quarantine)
+VALUES ($1::text::uuid, $2, $3, $4, $5, $6::text::uuid, $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12::text::uuid)
+ON CONFLICT (id) DO NOTHING"""
+_PROPOSAL = """
+INSERT INTO healing_proposal (id, schema, "table", signature, fix, probability, source, sentence, evidence, content_hash)
+VALUES ($1::text::uuid, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9::text::jsonb, $10)
+ON CONFLICT (schema, "table", signature, content_hash) DO UPDATE
+SET probability = EXCLUDED.probability, evidence = EXCLUDED.evidence WHERE healing_proposal.state = 'open'"""
+
+
+class Envelope(Struct, frozen=True):
+    """A request as it came: enough to run it again."""
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[str, str]
+    body: bytes
+
+    def sealed(self) -> bytes:
+        """Encrypted JSON of what a replay needs."""
+        kept = {name: self.headers[name] for name in _HEADERS if name in self.headers}
+        body = base64.b64encode(self.body).decode()
+        parts = {"method": self.method, "path": self.path, "query": self.query.decode("latin-1"), "headers": kept, "body": body}
+        return seal(msgspec.json.encode(parts))
+
+
+class Kept(Struct, frozen=True):
+    """Where a write was kept. ``again``: it had been kept before under the same Idempotency-Key."""
+
+    id: str
+    receipt: str
+    again: bool = False
+
+
+async def keep(
+    pool: Pool,
+    envelope: Envelope,
+    statement: Statement,
+    table: str,
+    caller: Caller,
+    failure: Failure,
+    misfits: Sequence[Misfit],
+    proposals: Sequence[Proposal],
+    *,
+    automatic: bool,
+    claim: Claim | None,
+    row_versions: str,
+    fingerprint: str,
+) -> Kept:
+    """Stores the write. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
+    item_id, receipt_id = receipts.new_id(), receipts.new_id()
+    signature = joined([misfit.signature for misfit in misfits])
+    receipt = receipts.make(receipt_id, "quarantined", statement, table, caller, quarantine=item_id)
+    async with pool.connection() as connection, connection.transaction():
+        made = await connection.fetchval(
+            _ITEM,
+            item_id,
+            statement.schema,
+            table,
+            str(statement.operation),
+            signature,
+            envelope.sealed(),
+            _text(shape(statement)),
+            max(1, len(statement.rows)),
+            _text(redacted(failure)),
+            caller.key,
+            caller.role,
+            caller.subject,
+            seal(msgspec.json.encode(caller.claims)),
+            _moment(caller.token_expires_at),
+            automatic,
+            claim.key if claim else None,
+            claim.request_hash if claim else "",
+            row_versions,
+            fingerprint,
+            receipt_id,
+        )
+        if made is None:
+            return await _earlier(connection, caller, claim)
+        await _write_receipt(connection, receipt, item_id)
+        for proposal in proposals:
+            await _write_proposal(connection, statement.schema, table, signature, proposal)
+    return Kept(item_id, receipt_id)
+
+
+async def write_receipt(pool: Pool, receipt: receipts.Receipt) -> None:
+    """A receipt straight into the control database: the weaker promise where the target has no ``mendgate`` schema."""
+    async with pool.connection() as connection:
+        await _write_receipt(connection, receipt, None)
+
+
+def shape(statement: Statement) -> dict[str, str]:
+    """Keys and JSON types of the first row; no values."""
+    row = statement.rows[0] if statement.rows else {}
+    return {key: type_name(value) for key, value in row.items()}
+
+
+def type_name(value: Json) -> str:
+    """The JSON type of a value."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case dict():
+            return "object"
+        case _:
+            return "number"
+
+
+def redacted(failure: Failure) -> dict[str, str | None]:
+    """The error without the values that some details list."""
+    details = failure.details
+    if details is not None and (details.startswith("Failing row contains") or details.startswith("Key (")):
+        details = details.partition("(")[0].rstrip() + " (values kept sealed)"
+    return {"code": failure.code, "message": failure.message, "details": details, "hint": failure.hint}
+
+
+async def _earlier(connection: Any, caller: Caller, claim: Claim | None) -> Kept:
+    record = None
+    if claim is not None:
+        record = await connection.fetchrow(_EARLIER, caller.key, caller.role, caller.subject, claim.key)
+    if record is None:
+        raise DialectError("MG503", 503, "The write could not be kept; nothing was written", None, "Send it again.")
+    if claim is not None and record["request_hash"] != claim.request_hash:
+        raise other_request()
+    return Kept(record["id"], record["receipt"], again=True)
+
+
+async def _write_receipt(connection: Any, receipt: receipts.Receipt, quarantine: str | None) -> None:
+    body = receipt.body
+    await connection.execute(
+        _RECEIPT,
+        receipt.id,
+        body["outcome"],
+        body["schema"],
+        body["table"],
+        body["operation"],
+        body["key"],
+        body["role"],
+        body["subject"],
+        _text(body["fixes"]),
+        _text(body["changes"]),
+        receipt.sealed,
+        quarantine,
+    )
+
+
+async def _write_proposal(connection: Any, schema: str, table: str, signature: str, proposal: Proposal) -> None:
+    content = fixes.content_hash_text(fixes.parse(list(proposal.fix)))
+    await connection.execute(
+        _PROPOSAL,
+        receipts.new_id(),
+        schema,
+        table,
+        signature,
+        _text(proposal.fix),
+        min(1.0, max(0.0, proposal.probability)),
+        proposal.source,
+        proposal.sentence,
+        _text(proposal.evidence),
+        hashlib.sha256(content.encode()).hexdigest(),
+    )
+
+
+def _text(value: object) -> str:
+    return receipts.encode(value).decode().replace("\\u0000", "\\ufffd")
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,82 @@
+"""Receipts: what was sent, what was stored, and why they differ, written by the transaction that writes the row."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from healing.core import fixes
+from healing.core.mend import Applied
+from healing.core.types import Change, Row, Statement
+from healing.gateway.auth import Caller
+from healing.gateway.seal import seal
+from healing.gateway.target import quote_literal
+
+encode = msgspec.json.Encoder(decimal_format="number").encode
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class Receipt(Struct, frozen=True):
+    """One receipt, ready to be written: ``body`` holds no values, ``sealed`` holds them encrypted."""
+
+    id: str
+    body: dict[str, Any]
+    sealed: bytes
+
+    def insert_sql(self) -> str:
+        """The INSERT for the target's ``mendgate.receipt``; every value is a quoted or hexadecimal constant."""
+        body = encode(self.body).decode().replace("\\u0000", "\\ufffd")
+        return (
+            "INSERT INTO mendgate.receipt(id,body,sealed) VALUES "
+            f"('{uuid.UUID(self.id)}',{quote_literal(body)}::jsonb,'\\x{self.sealed.hex()}');"
+        )
+
+
+def new_id() -> str:
+    """A fresh receipt or quarantine id."""
+    return str(uuid.uuid4())
+
+
+def make(
+    receipt_id: str,
+    outcome: str,
+    statement: Statement,
+    table: str,
+    caller: Caller,
+    *,
+    applied: Sequence[Applied] = (),
+    name_fixes: Sequence[fixes.Fix] = (),
+    changes: Sequence[Change] = (),
+    stored: Sequence[Row] | None = None,
+    quarantine: str | None = None,
+    verified: bool = True,
+) -> Receipt:
+    """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation."""
+    body = {
+        "outcome": outcome,
+        "schema": statement.schema,
+        "table": table,
+        "operation": str(statement.operation),
+        "key": caller.key,
+        "role": caller.role,
+        "subject": caller.subject,
+        "fixes": [*_name_fixes(name_fixes), *_fixes(applied)],
+        "changes": [{"column": change.column, "why": change.why} for change in changes],
+        "quarantine": quarantine,
+        "verified": verified,
+    }
+    values = {"sent": statement.rows, "stored": stored, "changes": changes}
+    return Receipt(receipt_id, body, seal(encode(values)))
+
+
+def _fixes(applied: Sequence[Applied]) -> list[dict[str, Any]]:
+    return [{**fixes.dump((a.fix,))[0], "source": a.source, "rule": a.rule, "rows": a.rows} for a in applied]
+
+
+def _name_fixes(found: Sequence[fixes.Fix]) -> list[dict[str, Any]]:
+    return [{**dumped, "source": "lineage", "rule": None, "rows": []} for dumped in fixes.dump(tuple(found))]
