@@ -24,8 +24,7 @@ class Answer(Struct, frozen=True):
 
 def of_error(error: DialectError) -> Answer:
     """An error as its caller reads it: always the four keys."""
-    headers = [JSON, *error.headers]
-    return Answer(error.status, headers, msgspec.json.encode(error.to_body()))
+    return Answer(error.status, [JSON, *error.headers], error.to_body())
 
 
 def of_value(status: int, value: object, *headers: tuple[str, str]) -> Answer:

@@ -77,7 +77,8 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
 
 def unauthorized(code: str, message: str, hint: str | None = None) -> DialectError:
     """A 401 in the caller's dialect."""
-    return DialectError(code, 401, message, None, hint, [("WWW-Authenticate", f'Bearer error="invalid_token", error_description="{message}"')])
+    challenge = f'Bearer error="invalid_token", error_description="{message}"'
+    return DialectError(code, 401, message, None, hint, (("WWW-Authenticate", challenge),))
 
 
 class Authenticator:

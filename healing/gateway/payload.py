@@ -1,0 +1,107 @@
+"""The body of a write: bytes to rows, with every digit kept, or a clear refusal.
+
+Refused: invalid JSON or UTF-8, duplicate keys (the last would win in silence), too deep, too many rows, and payloads that are
+neither an object nor an array of objects. The bytes themselves travel on to Postgres wherever nothing had to be healed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from healing.core.types import Json, Row
+from healing.gateway.errors import DialectError
+
+decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_KEY = re.compile(rb'"\s*:')
+
+
+class Payload(Struct, frozen=True):
+    """Rows as sent. ``inner`` is their text without the brackets of an array; ``single``: one object was sent, no array."""
+
+    rows: tuple[Row, ...]
+    inner: bytes
+    single: bool
+
+
+EMPTY = Payload((), b"", False)
+
+
+def parse_payload(body: bytes, headers: Mapping[str, str], *, depth: int, most_rows: int) -> Payload:
+    """Reads a JSON body. Raises ``DialectError``."""
+    _check_media(headers.get("content-type", ""))
+    text = body.strip()
+    if not text:
+        return EMPTY
+    value = _decoded(text, depth)
+    if isinstance(value, dict):
+        return Payload((value,), text, True)
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise _invalid("All object keys must match" if isinstance(value, list) else "Expected an object or an array of objects")
+    if len(value) > most_rows:
+        hint = f"Send at most {most_rows} rows at once."
+        raise DialectError("MG413", 413, f"The payload has {len(value)} rows", None, hint)
+    return Payload(tuple(value), text[1:-1], False)
+
+
+def _check_media(content_type: str) -> None:
+    media = content_type.partition(";")[0].strip().lower()
+    if media and media != "application/json" and not media.endswith("+json") and media != "text/plain":
+        raise DialectError("PGRST102", 415, f"Content-Type not acceptable: {media}", None, "Send application/json.")
+
+
+def _decoded(text: bytes, depth: int) -> Json:
+    if text.count(b"[") + text.count(b"{") > depth and _depth(text) > depth:
+        raise DialectError("PGRST102", 400, f"The JSON is nested deeper than {depth} levels", None, None)
+    try:
+        value = decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _invalid("Empty or invalid json", str(error)) from None
+    if len(_KEY.findall(text)) != _count_keys(value):
+        _refuse_duplicates(text)
+    return value
+
+
+def _invalid(message: str, details: str | None = None) -> DialectError:
+    return DialectError("PGRST102", 400, message, details, None)
+
+
+def _depth(text: bytes) -> int:
+    """The deepest nesting, strings left out."""
+    level = deepest = 0
+    for byte in _STRINGS.sub(b"", text):
+        if byte in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in b"]}":
+            level -= 1
+    return deepest
+
+
+def _count_keys(value: Json) -> int:
+    """Keys of all objects in it. Equal to the number of ``":`` in the text unless keys repeat (or a string holds one)."""
+    if type(value) is dict:
+        return len(value) + sum([_count_keys(v) for v in value.values() if type(v) is dict or type(v) is list])
+    if type(value) is list:
+        return sum([_count_keys(v) for v in value if type(v) is dict or type(v) is list])
+    return 0
+
+
+def _refuse_duplicates(text: bytes) -> None:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        row = dict(pairs)
+        if len(row) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            hint = "JSON keeps only the last one in silence; send each key once."
+            raise DialectError("PGRST102", 400, f"The key '{twice}' appears more than once in one object", None, hint)
+        return row
+
+    json.loads(text, object_pairs_hook=unique)
