@@ -8,6 +8,7 @@ the rights they have.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import LiteralString, cast
 
@@ -99,12 +100,13 @@ def _make_role(target: psycopg.Connection, role: str) -> None:
     name = sql.Identifier(role)
     try:
         target.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(name))
-        if role == "service_role":
-            target.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(name))
     except errors.InsufficientPrivilege as error:
-        raise TargetError(f"Role {role} cannot be made ready in the target: {_first(error)} Fix: as a superuser run {_role_sql(role)}.") from None
+        raise TargetError(f"Role {role} cannot be made in the target: {_first(error)} Fix: as a superuser run {_role_sql(role)}") from None
     except errors.DuplicateObject:
-        pass  # another process was faster
+        return  # another process was faster
+    if role == "service_role":
+        with suppress(errors.InsufficientPrivilege):  # then row security holds for it too: less, never more
+            target.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(name))
 
 
 def _grant_to_made(target: psycopg.Connection, made: Sequence[str], schemas: Sequence[str]) -> None:
@@ -126,8 +128,10 @@ def _grant(target: psycopg.Connection, statement: str, schema: str, role: str) -
 
 
 def _join(target: psycopg.Connection, role: str) -> None:
+    # Where Postgres can tell them apart: we may become the role, but do not have its rights before we do.
+    how = " WITH INHERIT FALSE, SET TRUE" if target.info.server_version >= 160000 else ""
     try:
-        target.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(sql.Identifier(role)))
+        target.execute(sql.SQL("GRANT {} TO CURRENT_USER" + how).format(sql.Identifier(role)))
     except psycopg.Error as error:
         raise TargetError(
             f"We cannot act as {role} in the target: {_first(error)} Fix: as a superuser run GRANT {role} TO {_user(target)}."

@@ -1,0 +1,54 @@
+"""The web process: ``python -m resilience_site.web``. Free of Django, so that a killed one serves again at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+
+from resilience_site.config import Config, ConfigError, config
+
+ROOT = Path(__file__).resolve().parent.parent
+RESPAWN_SECONDS = 0.1
+STATIC_EXPIRES = 3600
+
+
+def serve(config: Config) -> None:
+    """Serve until told to stop. Workers that end unasked are replaced."""
+    static = config.home / "static"
+    Granian(
+        "resilience_site.asgi:application",
+        address=config.host,
+        port=config.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        loop=Loops.uvloop,
+        websockets=False,
+        workers=config.web_concurrency,
+        backlog=2048,
+        respawn_failed_workers=True,
+        respawn_interval=RESPAWN_SECONDS,
+        workers_kill_timeout=10,
+        log_level=LogLevels.warning,
+        static_path_route=["/static"] if static.is_dir() else None,
+        static_path_mount=[static] if static.is_dir() else None,
+        static_path_expires=STATIC_EXPIRES,
+        working_dir=ROOT,
+    ).serve()
+
+
+def main() -> None:
+    """Serve, or say what is wrong with the environment."""
+    os.chdir(ROOT)
+    try:
+        serve(config().require_sound())
+    except ConfigError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""One real Postgres and one real Valkey for the whole run; fresh databases for each test that asks.
+
+``target_url``   a target as the gateway logs in (authenticator), with Supabase's roles and schema ``mendgate``
+``owner_url``    the same database as its owner; ``owner`` is an open autocommit connection to it
+``control_url``  a migrated, empty control database
+``valkey_url``   an empty Valkey database
+``gateway``      the real web process on fresh databases; ``shared_gateway`` is one for the whole run
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+
+from resilience_site import embedded_databases, target_setup
+from resilience_site.config import config
+from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
+from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER
+from tests.gateway_process import ROOT, Gateway
+
+CONTROL_TEMPLATE = "control_template"
+TARGET_TEMPLATE = "target_template"
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """MENDGATE_HOME of this run; removed at the end."""
+    yield config().home
+    shutil.rmtree(config().home)
+
+
+@pytest.fixture(scope="session")
+def postgres(home: Path) -> Iterator[EmbeddedPostgres]:
+    """The one Postgres of this run."""
+    with EmbeddedPostgres(home, durable=False) as server:
+        assert server.control_url == config().database_url, "another program took our port: run again"
+        with psycopg.connect(server.url("postgres"), autocommit=True) as owner:
+            owner.execute("ALTER ROLE mendgate CREATEDB")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(home: Path) -> Iterator[EmbeddedValkey]:
+    """The one Valkey of this run."""
+    with EmbeddedValkey(home) as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey: EmbeddedValkey) -> str:
+    """An empty Valkey."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
+    return valkey.url
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(postgres: EmbeddedPostgres) -> None:
+    """Django's own test database lives on the same Postgres."""
+
+
+@pytest.fixture(scope="session")
+def templates(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    """A migrated control database and a set-up target, to copy from."""
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as owner:
+        embedded_databases.make_database(owner, CONTROL_TEMPLATE, owned_by=CONTROL)
+    environment = {**os.environ, "DATABASE_URL": postgres.url(CONTROL_TEMPLATE, CONTROL), "DJANGO_SETTINGS_MODULE": "resilience_site.settings"}
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
+    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    embedded_databases.make_target(postgres.state, TARGET_TEMPLATE)
+    target_setup.prepare(postgres.url(TARGET_TEMPLATE, GATEWAY), ["public"])
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def make_databases(templates: EmbeddedPostgres) -> Callable[[], tuple[str, str]]:
+    """Makes a control database and a target, both fresh; returns their names."""
+
+    def make() -> tuple[str, str]:
+        number = next(numbers)
+        control, target = f"control_{number}", f"target_{number}"
+        with psycopg.connect(templates.url("postgres"), autocommit=True) as owner:
+            embedded_databases.make_database(owner, control, owned_by=CONTROL, template=CONTROL_TEMPLATE)
+            embedded_databases.make_database(owner, target, template=TARGET_TEMPLATE)
+            owner.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO authenticator").format(sql.Identifier(target)))
+        return control, target
+
+    return make
+
+
+@pytest.fixture
+def databases(make_databases: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """Names of this test's control database and target."""
+    return make_databases()
+
+
+@pytest.fixture
+def control_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+    """This test's control database: migrated, empty."""
+    return postgres.url(databases[0], CONTROL)
+
+
+@pytest.fixture
+def target_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+    """This test's target, as the gateway logs in."""
+    return postgres.url(databases[1], GATEWAY)
+
+
+@pytest.fixture
+def owner_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+    """This test's target, as its owner."""
+    return postgres.url(databases[1], OWNER)
+
+
+@pytest.fixture
+def owner(owner_url: str) -> Iterator[psycopg.Connection]:
+    """A connection to this test's target as its owner, each statement committed at once."""
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def make_gateway(
+    make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres, valkey: EmbeddedValkey, home: Path
+) -> Iterator[Callable[..., Gateway]]:
+    """Makes gateways that are not started yet; keywords are environment variables. All are stopped at the end."""
+    made: list[Gateway] = []
+
+    def make(**environment: str) -> Gateway:
+        control, target = make_databases()
+        own = home / control
+        own.mkdir()
+        urls = (postgres.url(control, CONTROL), postgres.url(target, GATEWAY), postgres.url(target, OWNER))
+        made.append(Gateway(own, *urls, valkey.url, **environment))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.stop()
+
+
+@pytest.fixture
+def gateway(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
+    """A running gateway of this test's own."""
+    gateway = make_gateway().start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """A running gateway that tests share: make tables of your own."""
+    return make_gateway().start()
