@@ -1,0 +1,147 @@
+"""Reads the target's catalog into snapshot values: asyncpg for the gateway, psycopg for the control plane, the same SQL for both.
+
+Everything of one snapshot comes from one statement, so the raw catalog columns agree with each other. Text that Postgres deparses
+(types, defaults, definitions) may be newer where DDL commits during the read; whoever watches takes its fingerprint of the catalog
+*before* it reads, so such a read is followed by another. ``search_path`` is pinned while reading: names in deparsed text are
+schema-qualified, valid anywhere, and no function of ours can be shadowed by one of the target's.
+
+Errors are the driver's own. ``lock_timeout`` bounds waiting for a table that is being altered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from schema_monitor.core.checks import allowed_values
+from schema_monitor.core.fingerprint import snapshot_fingerprint, stamped
+from schema_monitor.core.nodetree import plain_columns
+from schema_monitor.core.snapshot import EnumType, Function, Relation, Scope, Snapshot
+
+Row = Sequence[Any]
+"""(kind, JSON, query of the view or None)"""
+PINNED_PATH = "pg_catalog, pg_temp"
+LOCK_TIMEOUT = "5s"
+_SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
+
+
+async def read_snapshot(conn: Any, schemas: Sequence[str]) -> Snapshot:
+    """The catalog of the connected database (asyncpg connection, inside a transaction or not)."""
+    async with _pinned(conn):
+        place = await conn.fetchrow(_sql("scope"))
+        identifier = await conn.fetchval(_SYSTEM_IDENTIFIER) if place["may_identify"] else None
+        rows = await conn.fetch(snapshot_statement(), list(schemas))
+    return _snapshot(place["database_oid"], place["server_version"], identifier, rows, schemas)
+
+
+async def read_relation(conn: Any, schema: str, name: str) -> Relation | None:
+    """One relation as it is now, or None where no such relation could be served."""
+    async with _pinned(conn):
+        row = await conn.fetchrow(relation_statement("wanted_by_name"), schema, name)
+    return None if row is None else _relation(row)
+
+
+async def read_relation_by_oid(conn: Any, oid: int) -> Relation | None:
+    """One relation by identity, whatever its name is now."""
+    async with _pinned(conn):
+        row = await conn.fetchrow(relation_statement("wanted_by_oid"), oid)
+    return None if row is None else _relation(row)
+
+
+async def read_enums(conn: Any, oids: Iterable[int]) -> tuple[EnumType, ...]:
+    """Enums by identity: what a relation that was read alone may use and the snapshot lack."""
+    async with _pinned(conn):
+        rows = await conn.fetch(_sql("enums_by_oid"), list(oids))
+    return tuple(_as_enum(row[0]) for row in rows)
+
+
+def read_snapshot_sync(conn: Any, schemas: Sequence[str]) -> Snapshot:
+    """``read_snapshot`` for a psycopg connection that is not inside a transaction."""
+    from psycopg import RawCursor
+
+    with _pinned_sync(conn), RawCursor(conn) as cursor:
+        database_oid, server_version, may_identify = cursor.execute(_sql("scope")).fetchone() or (0, 0, False)
+        found = cursor.execute(_SYSTEM_IDENTIFIER).fetchone() if may_identify else None
+        rows = cursor.execute(snapshot_statement(), [list(schemas)]).fetchall()
+    return _snapshot(database_oid, server_version, found[0] if found else None, rows, schemas)
+
+
+@cache
+def snapshot_statement() -> str:
+    """One statement for everything; $1 = exposed schemas (text[])."""
+    parts = (_sql("relations"), _sql("enums"), _sql("functions"))
+    return f"WITH RECURSIVE {_sql('wanted_exposed')},\n{_sql('types')}\n" + "\nUNION ALL\n".join(parts)
+
+
+@cache
+def relation_statement(wanted: str) -> str:
+    """One statement for one relation; parameters as that ``wanted_*.sql`` says."""
+    return f"WITH RECURSIVE {_sql(wanted)},\n{_sql('types')}\n{_sql('relations')}"
+
+
+@cache
+def _sql(name: str) -> str:
+    return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@asynccontextmanager
+async def _pinned(conn: Any) -> AsyncIterator[None]:
+    """The search path fixed; in a transaction of the caller it is put back afterwards (where that failed, it ends anyway)."""
+    if conn.is_in_transaction():
+        before = await conn.fetchval("SELECT pg_catalog.current_setting('search_path'::pg_catalog.text)")
+        await _set_path(conn, PINNED_PATH)
+        yield
+        await _set_path(conn, before)
+        return
+    async with conn.transaction(readonly=True):
+        await conn.execute(f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        yield
+
+
+async def _set_path(conn: Any, path: str) -> None:
+    await conn.fetchval("SELECT pg_catalog.set_config('search_path'::pg_catalog.text, $1::pg_catalog.text, true)", path)
+
+
+@contextmanager
+def _pinned_sync(conn: Any) -> Iterator[None]:
+    with conn.transaction():
+        conn.execute(f"SET LOCAL search_path = {PINNED_PATH}")
+        conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        yield
+
+
+def _snapshot(database_oid: int, server_version: int, identifier: str | None, rows: Sequence[Row], schemas: Sequence[str]) -> Snapshot:
+    relations = (_relation(row) for row in rows if row[0] == "relation")
+    enums = (_as_enum(row[1]) for row in rows if row[0] == "enum")
+    functions = (_as_function(row[1]) for row in rows if row[0] == "function")
+    snapshot = Snapshot(
+        scope=Scope(identifier or "unknown", database_oid),
+        server_version=server_version,
+        relations={relation.oid: relation for relation in sorted(relations, key=lambda r: r.oid)},
+        enums={enum.oid: enum for enum in sorted(enums, key=lambda e: e.oid)},
+        functions={function.oid: function for function in sorted(functions, key=lambda f: f.oid)},
+        exposed=tuple(schemas),
+    )
+    return replace(snapshot, fingerprint=snapshot_fingerprint(snapshot))
+
+
+def _relation(row: Row) -> Relation:
+    """The relation of one row, with what is worked out here: check lists, origins of view columns, fingerprint."""
+    relation = _as_relation(row[1])
+    constraints = tuple(
+        replace(c, allowed=allowed) if c.kind == "c" and len(c.columns) == 1 and (allowed := allowed_values(c.definition)) else c
+        for c in relation.constraints
+    )
+    columns = plain_columns(row[2]) if row[2] else ()
+    return stamped(replace(relation, constraints=constraints, view_columns=columns))
+
+
+_as_relation = msgspec.json.Decoder(Relation).decode
+_as_enum = msgspec.json.Decoder(EnumType).decode
+_as_function = msgspec.json.Decoder(Function).decode
