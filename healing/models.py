@@ -152,7 +152,12 @@ class QuarantineItem(models.Model):
         DISCARDED = "discarded"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    number = models.BigIntegerField(unique=True, editable=False, db_default=models.Func(models.Value("healing_quarantine_number"), function="nextval", output_field=models.BigIntegerField()), help_text="Order of arrival.")
+    number = models.BigIntegerField(
+        unique=True,
+        editable=False,
+        db_default=models.Func(models.Value("healing_quarantine_number"), function="nextval", output_field=models.BigIntegerField()),
+        help_text="Order of arrival.",
+    )
     created_at = models.DateTimeField(db_default=models.functions.Now())
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING, db_default="waiting")
     schema = models.CharField(max_length=63)
@@ -160,7 +165,11 @@ class QuarantineItem(models.Model):
     operation = models.CharField(max_length=10)
     signature = models.TextField(help_text="What did not fit; items with the same one share proposals.")
     request = models.BinaryField(help_text="Sealed: method, path, query, headers that matter, body.")
-    shape = models.JSONField(default=dict, db_default=models.Value({}, output_field=models.JSONField()), help_text="Keys and value types of the first row; no values.")
+    shape = models.JSONField(
+        default=dict,
+        db_default=models.Value({}, output_field=models.JSONField()),
+        help_text="Keys and value types of the first row; no values.",
+    )
     row_count = models.PositiveIntegerField(default=1, db_default=1)
     error = models.JSONField(help_text="code, message, details, hint as the caller got them; redacted details.")
     key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL)
@@ -171,7 +180,9 @@ class QuarantineItem(models.Model):
     automatic = models.BooleanField(default=False, db_default=False, help_text="quarantine=accept: replay without asking.")
     idempotency_key = models.TextField(null=True, blank=True)
     request_hash = models.CharField(max_length=64, blank=True, default="", db_default="")
-    row_versions = models.TextField(blank=True, default="", db_default="", help_text="Digest of the rows an update would have hit, to see newer writes.")
+    row_versions = models.TextField(
+        blank=True, default="", db_default="", help_text="Digest of the rows an update would have hit, to see newer writes."
+    )
     relation_fingerprint = models.CharField(max_length=64, blank=True, default="", db_default="")
     receipt = models.UUIDField()
     attempts = models.PositiveIntegerField(default=0, db_default=0)
@@ -179,6 +190,9 @@ class QuarantineItem(models.Model):
     last_error = models.JSONField(null=True, blank=True)
     replayed_at = models.DateTimeField(null=True, blank=True)
     replay_receipt = models.UUIDField(null=True, blank=True)
+    replay = models.ForeignKey(
+        "Replay", null=True, blank=True, on_delete=models.SET_NULL, related_name="items", help_text="The order to replay it."
+    )
     why = models.TextField(blank=True, default="", db_default="")
 
     class Meta:
@@ -200,6 +214,54 @@ class QuarantineItem(models.Model):
         return f"{self.operation} {self.schema}.{self.table}: {self.signature}"
 
 
+class Replay(models.Model):
+    """An order to replay items of the quarantine; the items point at it. The RQ job is only a doorbell, this row is the truth."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        PAUSED = "paused"
+        CANCELLED = "cancelled"
+        DONE = "done"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
+    asked_by = models.CharField(max_length=150, help_text="A person's name, or what started it.")
+    why = models.TextField(blank=True, default="")
+    rule = models.ForeignKey(Rule, null=True, blank=True, on_delete=models.SET_NULL)
+    automatic = models.BooleanField(default=False, help_text="Nobody asked: an item that still does not fit waits on, it is not parked.")
+    total = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.total} items, {self.why or self.asked_by}"
+
+
+class Decision(models.Model):
+    """The audit: who decided what, when and why. Append-only (a trigger forbids more), each row's hash covers the one before."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField()
+    who = models.CharField(max_length=150)
+    action = models.CharField(max_length=30)
+    kind = models.CharField(max_length=20, help_text="proposal, rule, quarantine, replay, key or policy")
+    subject = models.CharField(max_length=64, help_text="Its id.")
+    content_hash = models.CharField(max_length=64, blank=True, default="")
+    why = models.TextField(blank=True, default="")
+    prev_hash = models.CharField(max_length=64, blank=True)
+    hash = models.CharField(max_length=64, unique=True)
+
+    class Meta:
+        ordering = ["-id"]
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return f"{self.who}: {self.action} {self.kind} {self.subject}"
+
+
 class Proposal(models.Model):
     """A fix for one cause (relation, operation-independent signature), waiting for a person."""
 
@@ -219,6 +281,7 @@ class Proposal(models.Model):
     source = models.CharField(max_length=10, choices=Source.choices)
     sentence = models.TextField()
     evidence = models.JSONField(default=dict, db_default=models.Value({}, output_field=models.JSONField()))
+    author = models.CharField(max_length=150, blank=True, default="", db_default="", help_text="Who wrote it, where a person did.")
     content_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN, db_default="open")
     rule = models.ForeignKey(Rule, null=True, blank=True, on_delete=models.SET_NULL)
@@ -256,15 +319,24 @@ class Receipt(models.Model):
     key = models.UUIDField(null=True, blank=True)
     role = models.CharField(max_length=63)
     subject = models.TextField(blank=True, default="", db_default="")
-    fixes = models.JSONField(default=list, db_default=models.Value([], output_field=models.JSONField()), help_text='[{"op":…,"source":…,"rule":id|null,"rows":[…]}]')
-    changes = models.JSONField(default=list, db_default=models.Value([], output_field=models.JSONField()), help_text="column and why; values are sealed.")
+    fixes = models.JSONField(
+        default=list,
+        db_default=models.Value([], output_field=models.JSONField()),
+        help_text='[{"op":…,"source":…,"rule":id|null,"rows":[…]}]',
+    )
+    changes = models.JSONField(
+        default=list, db_default=models.Value([], output_field=models.JSONField()), help_text="column and why; values are sealed."
+    )
     sealed = models.BinaryField(null=True, blank=True, help_text='Sealed JSON {"sent":[…],"stored":[…],"changes":[…]}')
     quarantine = models.UUIDField(null=True, blank=True)
     feedback = models.JSONField(null=True, blank=True)
 
     class Meta:
         ordering = ["-at"]
-        indexes = [models.Index(fields=["-at"], name="receipt_at"), models.Index(fields=["schema", "table", "-at"], name="receipt_table_at")]
+        indexes = [
+            models.Index(fields=["-at"], name="receipt_at"),
+            models.Index(fields=["schema", "table", "-at"], name="receipt_table_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.outcome} {self.schema}.{self.table} {self.at:%Y-%m-%d %H:%M:%S}"

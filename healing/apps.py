@@ -1,0 +1,18 @@
+"""The healing app: its models, its doors, and what must be wired at start."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class HealingConfig(AppConfig):
+    """Healing: rules, quarantine, receipts, keys, policies."""
+
+    name = "healing"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Wakes waiting writes when the schema changes."""
+        from healing import wake
+
+        wake.connect()

@@ -1,0 +1,9 @@
+"""What ``rqcron`` enqueues, and how often. A sweep that finds no worker within its interval is dropped, so they never pile up."""
+
+from __future__ import annotations
+
+from rq.cron import register
+
+from healing import jobs
+
+register(jobs.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=240, name="sweep")

@@ -1,0 +1,83 @@
+"""What RQ workers run. A job carries nothing: it looks into Postgres for what is due, so it may ring twice or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from django.conf import settings
+
+from healing import quarantine, receipt_copies, replay_orders, wake
+from healing.doorbell import ring
+from healing.quarantine import Claim, Settled
+
+logger = logging.getLogger(__name__)
+
+BATCH = 10
+BUDGET_SECONDS = 60.0
+"""A job ends after this and rings for the next one, far below RQ's own timeout."""
+
+
+def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
+    """Replays what is due, in order, at most REPLAY_RATE a second. Returns how many items ended (in whatever way)."""
+    done, ends = 0, time.monotonic() + budget
+    rate = max(1, getattr(settings, "REPLAY_RATE", 50))
+    while claims := quarantine.claim(min(BATCH, rate), order):
+        started = time.monotonic()
+        settled = _replay(claims)
+        done += settled
+        if settled < len(claims):
+            break
+        if time.monotonic() > ends:
+            ring()
+            break
+        time.sleep(max(0.0, len(claims) / rate - (time.monotonic() - started)))
+    replay_orders.finish_orders()
+    return done
+
+
+def sweep() -> None:
+    """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy."""
+    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency):
+        _safely(step)
+
+
+def _safely(step: Callable[[], object]) -> None:
+    """A step that fails must not keep the others from running; the next sweep tries it again."""
+    try:
+        step()
+    except Exception:
+        logger.exception("sweep: %s failed", step.__name__)
+
+
+def _replay(claims: list[Claim]) -> int:
+    """Replays a batch and settles it; returns how many ended. The target being away gives the rest back."""
+    try:
+        results = _run(claims)
+    except Exception as error:
+        return _replay_apart(claims, error)
+    ended = 0
+    for claimed, result in zip(claims, results, strict=True):
+        quarantine.settle(claimed, result)
+        ended += result.outcome != "unavailable"
+    return ended
+
+
+def _replay_apart(claims: list[Claim], error: Exception) -> int:
+    """The batch broke as a whole: one by one, so that the item that breaks it does not take the others along."""
+    if len(claims) > 1:
+        return sum(_replay([claimed]) for claimed in claims)
+    logger.error("replay of %s broke", claims[0].id, exc_info=error)
+    fault = {"code": "MG500", "message": f"The replay broke: {type(error).__name__}", "details": None, "hint": "See the worker's log."}
+    quarantine.settle(claims[0], Settled("failed", error=fault))
+    return 1
+
+
+def _run(claims: list[Claim]) -> list[Settled]:
+    from healing.gateway.replay import replay_items  # here, not above: the web process has no use for it
+
+    results = asyncio.run(replay_items([str(claimed.id) for claimed in claims]))
+    return [Settled(r.outcome, r.receipt, r.error) for r in results]

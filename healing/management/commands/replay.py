@@ -1,0 +1,64 @@
+"""``replay (--quarantine ID… | --rule ID | --all-waiting) [--wait] [--user NAME]``: runs kept writes again, in order, once each.
+
+Whoever can run this command can read the database; ``--user`` only says whose name the audit keeps (default: ``command``).
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import CommandError
+
+from healing import jobs, permits, replay_orders
+from healing.management.refusing import RefusingCommand, found
+from healing.models import QuarantineItem, Replay, Rule
+from healing.replay_orders import OPERATOR
+
+
+class Command(RefusingCommand):
+    """Each write runs as the role and with the claims it came with."""
+
+    help = "Replays quarantined writes."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Flags."""
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("--quarantine", type=UUID, nargs="+", metavar="ID")
+        what.add_argument("--rule", type=UUID, metavar="ID", help="Everything that waits for this rule.")
+        what.add_argument("--all-waiting", action="store_true")
+        parser.add_argument("--wait", action="store_true", help="Replay here and now, and wait for the end.")
+        parser.add_argument("--user", help="Who asks for it.")
+
+    def act(self, **options: Any) -> None:
+        """Order, and with --wait work it off."""
+        order = self._order(options)
+        if order is None:
+            self.stdout.write("nothing waits")
+            return
+        self.stdout.write(f"replay {order.pk} of {order.total} was ordered")
+        if options["wait"]:
+            self._finish(order)
+
+    def _order(self, options: dict[str, Any]) -> Replay | None:
+        user = permits.person(options["user"]) if options["user"] else OPERATOR
+        if options["rule"]:
+            replay_orders.require_operator(user)
+            return replay_orders.order_for_cause(found(Rule, options["rule"]), asked_by=user.username)
+        if options["all_waiting"]:
+            return replay_orders.order_all_waiting(user)
+        known = set(QuarantineItem.objects.filter(pk__in=options["quarantine"]).values_list("pk", flat=True))
+        if missing := [str(pk) for pk in options["quarantine"] if pk not in known]:
+            raise CommandError(f"There is no quarantined write {', '.join(missing)}.")
+        return replay_orders.order_items(options["quarantine"], user)
+
+    def _finish(self, order: Replay) -> None:
+        """Drains this order here; a worker may take part."""
+        while (now := replay_orders.progress(order)).waiting:
+            if jobs.drain(order.pk) == 0:
+                time.sleep(0.5)
+        self.stdout.write(f"{now.replayed} replayed, {now.parked} parked, {now.conflict} in conflict")
+        for item in order.items.exclude(last_error=None).exclude(state=QuarantineItem.State.REPLAYED)[:20]:
+            self.stdout.write(f"  {item.pk} {item.state}: {item.last_error.get('code')} {item.last_error.get('message')}")

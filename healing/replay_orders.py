@@ -1,0 +1,127 @@
+"""Orders to replay: which items, asked by whom, how far they are. An item belongs to at most one running order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+from msgspec import Struct
+
+from healing import audit, permits
+from healing.doorbell import ring_on_commit
+from healing.models import QuarantineItem, Replay, Rule
+from healing.refusals import WrongState
+
+State = QuarantineItem.State
+
+
+class Operator:
+    """Whoever runs commands on the machine itself, without naming a person. May order replays, never approve."""
+
+    username = "command"
+
+
+OPERATOR = Operator()
+
+AGAIN = (State.WAITING, State.PARKED)
+"""States from which a person may replay; a conflict must be looked at and discarded, or asked for by its id."""
+
+
+class Progress(Struct, frozen=True):
+    """How far an order is, in items."""
+
+    total: int
+    waiting: int
+    replayed: int
+    parked: int
+    conflict: int
+
+    @property
+    def percent(self) -> int:
+        """Of the items that are through, whatever became of them."""
+        return 100 if self.total == 0 else round(100 * (self.total - self.waiting) / self.total)
+
+
+def order_for_cause(rule: Rule, asked_by: str) -> Replay | None:
+    """Everything that waits for this rule. None where nothing waits. The caller has checked the right to."""
+    items = QuarantineItem.objects.filter(schema=rule.schema, signature=rule.signature, state__in=AGAIN)
+    if rule.table:
+        items = items.filter(table=rule.table)
+    return _order(items, asked_by=asked_by, why=f"approved: {rule.sentence}", rule=rule)
+
+
+def order_items(ids: Iterable[Any], user: Any, why: str = "") -> Replay | None:
+    """The given items, asked for by a person; a conflict may be forced through by naming it."""
+    require_operator(user)
+    items = QuarantineItem.objects.filter(pk__in=list(ids), state__in=[*AGAIN, State.CONFLICT])
+    return _order(items, asked_by=user.username, why=why or "asked for")
+
+
+def order_all_waiting(user: Any) -> Replay | None:
+    """Every item that waits, in order of arrival."""
+    require_operator(user)
+    return _order(QuarantineItem.objects.filter(state=State.WAITING), asked_by=user.username, why="everything that waits")
+
+
+def order_automatic(items: QuerySet[QuarantineItem], why: str) -> Replay | None:
+    """Items of callers that asked for it (``quarantine=accept``)."""
+    return _order(items.filter(automatic=True), asked_by="mendgate", why=why, automatic=True)
+
+
+def require_operator(user: Any) -> None:
+    """A person with the right to replay, or the machine's own operator."""
+    if user is not OPERATOR:
+        permits.require(user, permits.REPLAY)
+
+
+@transaction.atomic
+def _order(items: QuerySet[QuarantineItem], *, asked_by: str, why: str, rule: Rule | None = None, automatic: bool = False) -> Replay | None:
+    """One transaction: the order, its items, the audit row; the doorbell after the commit. Items of a running order stay there."""
+    ids = list(
+        items.exclude(replay__state__in=[Replay.State.RUNNING, Replay.State.PAUSED], state=State.WAITING)
+        .select_for_update(of=("self",)).values_list("pk", flat=True)
+    )  # fmt: skip
+    if not ids:
+        return None
+    order = Replay.objects.create(asked_by=asked_by, why=why, rule=rule, automatic=automatic, total=len(ids))
+    QuarantineItem.objects.filter(pk__in=ids).update(
+        replay=order, state=State.WAITING, lease_until=None, **({} if automatic else {"attempts": 0})
+    )
+    if not automatic:
+        audit.record(asked_by, "replay", "replay", order.pk, why=f"{len(ids)} items, {why}")
+    ring_on_commit()
+    return order
+
+
+@transaction.atomic
+def steer(order: Replay, action: str, user: Any) -> None:
+    """``pause``, ``resume`` or ``cancel`` a running order. What is being replayed at this moment ends first."""
+    permits.require(user, permits.REPLAY)
+    targets = {"pause": Replay.State.PAUSED, "resume": Replay.State.RUNNING, "cancel": Replay.State.CANCELLED}
+    locked = Replay.objects.select_for_update().get(pk=order.pk)
+    if locked.state in (Replay.State.DONE, Replay.State.CANCELLED):
+        raise WrongState(f"This replay is {locked.state}.")
+    locked.state = targets[action]
+    if action == "cancel":
+        locked.finished_at = timezone.now()
+        locked.items.filter(state=State.WAITING).update(replay=None, lease_until=None)
+    locked.save(update_fields=["state", "finished_at"])
+    audit.record(user.username, action, "replay", order.pk)
+    if action == "resume":
+        ring_on_commit()
+
+
+def progress(order: Replay) -> Progress:
+    """Counts by what became of the items."""
+    counts = dict(order.items.values_list("state").annotate(n=Count("pk")))
+    waiting = counts.get(State.WAITING, 0) + counts.get(State.REPLAYING, 0)
+    return Progress(order.total, waiting, *(counts.get(s, 0) for s in (State.REPLAYED, State.PARKED, State.CONFLICT)))
+
+
+def finish_orders() -> None:
+    """Closes the orders that have nothing left to do."""
+    busy = QuarantineItem.objects.filter(state__in=[State.WAITING, State.REPLAYING], replay__isnull=False).values("replay")
+    Replay.objects.filter(state=Replay.State.RUNNING).exclude(pk__in=busy).update(state=Replay.State.DONE, finished_at=timezone.now())

@@ -1,0 +1,154 @@
+"""Takes a write back: deletes the rows it inserted, or restores the image from before an update, as the caller's own role.
+
+1. the receipt is locked in the target: two undos make one
+2. the rows must still be exactly what the write stored; a newer write is never lost
+3. delete or restore under the caller's role and claims: RLS and grants hold
+4. the receipt says ``undone`` from the same transaction on
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import psycopg
+from django.db import transaction
+from psycopg import sql
+from psycopg.types.json import Json as JsonText
+
+from healing.core.types import Row
+from healing.gateway.auth import Caller
+from healing.live_schema import find_relation, latest_snapshot
+from healing.models import Receipt
+from healing.receipt_copies import rules_of
+from healing.receipts_view import landed
+from healing.refusals import NotAllowed, Refused, WrongState
+from healing.rules import count_reversal
+from healing.sealed_rows import receipt_facts
+from healing.target import target_connection
+from schema_monitor.core.snapshot import Column, Relation
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+UNDOABLE = ("committed", "replayed")
+
+
+class CannotUndo(WrongState):
+    """There is no sound way back."""
+
+
+def undo(receipt: Receipt, caller: Caller) -> None:
+    """Undoes the write of a receipt; doing it twice changes nothing. ``CannotUndo`` says why not."""
+    final = landed(receipt)
+    if final.outcome == "undone":
+        return
+    if final.outcome not in UNDOABLE:
+        raise CannotUndo(f"Nothing was stored: the outcome is {final.outcome!r}.")
+    relation = _relation(final)
+    facts = receipt_facts(final)
+    plan = _plan(final, relation, facts)
+    with target_connection() as target, _database_words(), target.transaction():
+        if _lock(target, final):
+            target.execute(caller.prelude.encode())
+            _apply(target, *plan)
+            target.execute("RESET ROLE")
+            target.execute("UPDATE mendgate.receipt SET body = jsonb_set(body, '{outcome}', '\"undone\"') WHERE id = %s", [final.pk])
+    _note(receipt, final)
+
+
+def _lock(target: psycopg.Connection[Any], receipt: Receipt) -> bool:
+    """Whether it is still to be undone."""
+    row = target.execute("SELECT body->>'outcome' FROM mendgate.receipt WHERE id = %s FOR UPDATE", [receipt.pk]).fetchone()
+    if row is None:
+        raise CannotUndo("The target database no longer holds this receipt, so an undo could not be kept from running twice.")
+    return row[0] != "undone"
+
+
+def _relation(receipt: Receipt) -> Relation:
+    epoch, snapshot = latest_snapshot()
+    relation = find_relation(snapshot, receipt.schema, receipt.table)
+    for fix in receipt.fixes:
+        if relation is None and fix.get("op") == "rename_table":
+            relation = find_relation(snapshot, receipt.schema, fix.get("to", ""))
+    if relation is None:
+        raise CannotUndo(f"{receipt.schema}.{receipt.table} is not in schema version {epoch} any more.")
+    return relation
+
+
+def _plan(receipt: Receipt, relation: Relation, facts: dict[str, Any]) -> tuple[sql.Composed, list[Row]]:
+    """The statement for one row as (SQL, rows); each row is a parameter of its own run."""
+    stored, before = facts["stored"], facts["before"]
+    if not stored or not all(isinstance(row, dict) for row in stored):
+        raise CannotUndo("The receipt does not hold the stored rows.")
+    live = [_live_names(row, relation, receipt) for row in stored]
+    columns = [c for c in relation.columns if all(c.name in row for row in live)]
+    if not relation.primary_key or not {*relation.primary_key} <= {c.name for c in columns}:
+        raise CannotUndo("The rows cannot be told apart: the receipt does not hold their primary key.")
+    if receipt.operation == "insert":
+        return _delete(relation, columns), live
+    if receipt.operation == "update" and before and len(before) == len(stored):
+        return _restore(relation, columns), [{"now": now, "was": was} for now, was in zip(live, before, strict=True)]
+    raise CannotUndo(f"The receipt of this {receipt.operation} does not hold what was there before.", "Write the old values yourself.")
+
+
+def _live_names(row: Row, relation: Relation, receipt: Receipt) -> Row:
+    """The row under live column names; the caller may have been answered under old ones."""
+    renamed = {f.get("from"): f.get("to") for f in receipt.fixes if f.get("op") == "rename_column"}
+    return {(key if relation.column(key) else renamed.get(key, key)): value for key, value in row.items()}
+
+
+def _delete(relation: Relation, columns: list[Column]) -> sql.Composed:
+    return sql.SQL("DELETE FROM {table} AS x USING json_to_record(%s::json) AS v({typed}) WHERE {same}").format(
+        table=sql.Identifier(relation.schema, relation.name), typed=_typed(columns), same=_same(relation, columns)
+    )
+
+
+def _restore(relation: Relation, columns: list[Column]) -> sql.Composed:
+    settable = [c for c in columns if not c.generated and c.identity != "a" and c.name not in relation.primary_key]
+    sets = sql.SQL(", ").join(sql.SQL("{0} = w.{0}").format(sql.Identifier(c.name)) for c in settable)
+    return sql.SQL(
+        "UPDATE {table} AS x SET {sets} FROM json_to_record((%s::json)->'now') AS v({typed}), "
+        "json_to_record((%s::json)->'was') AS w({typed}) WHERE {same}"
+    ).format(table=sql.Identifier(relation.schema, relation.name), sets=sets, typed=_typed(columns), same=_same(relation, columns))
+
+
+def _typed(columns: list[Column]) -> sql.Composed:
+    # ``type`` is what format_type said of the catalog, which is valid SQL and never a caller's text.
+    return sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in columns)  # type: ignore[arg-type]
+
+
+def _same(relation: Relation, columns: list[Column]) -> sql.Composed:
+    """The primary key by value (so that its index serves), everything else as JSON: json and the like have no equality."""
+    keys = [sql.SQL("x.{0} = v.{0}").format(sql.Identifier(name)) for name in relation.primary_key]
+    rest = [sql.SQL("to_jsonb(x.{0}) IS NOT DISTINCT FROM to_jsonb(v.{0})").format(sql.Identifier(c.name)) for c in columns]
+    return sql.SQL(" AND ").join(keys + rest)
+
+
+def _apply(target: psycopg.Connection[Any], statement: sql.Composed, rows: list[Row]) -> None:
+    for row in rows:
+        text = JsonText(row, dumps=_encoder.encode)
+        done = target.execute(statement, [text] * statement.as_string().count("%s")).rowcount
+        if done != 1:
+            raise CannotUndo(
+                "A row is no longer as it was stored: it was changed or removed since, or you may not see it.",
+                "Nothing was undone.",
+            )
+
+
+class _database_words:
+    """Turns the database's refusals into ours; the transaction is rolled back by then."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, psycopg.OperationalError) or not isinstance(error, psycopg.Error):
+            return
+        refusal: type[Refused] = NotAllowed if isinstance(error, psycopg.errors.InsufficientPrivilege) else CannotUndo
+        raise refusal(f"The database refused: {error.diag.message_primary or error}") from error
+
+
+def _note(receipt: Receipt, final: Receipt) -> None:
+    with transaction.atomic():
+        changed = Receipt.objects.filter(pk__in=[receipt.pk, final.pk]).exclude(outcome="undone").update(outcome="undone")
+        if changed:
+            count_reversal(sorted(rules_of(final)))
