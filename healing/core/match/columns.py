@@ -1,0 +1,111 @@
+"""Unknown keys: which live column each is meant for, if any; else the catch-all, or leaving it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from healing.core.types import Kind
+
+from .assign import Weights, assign
+from .features import Pair, pairs
+from .model import MODEL, score, sigmoid
+from .option import Option
+from .reasons import against_pair, for_pair
+from .scene import Key, Scene
+
+LEAST = 0.03
+"""below this a column is not worth showing."""
+
+
+class Ranked(Struct):
+    """The columns of one key with calibrated probabilities, best first."""
+
+    key: Key
+    pairs: list[Pair]
+    chances: list[float]
+
+    @property
+    def none(self) -> float:
+        """Probability that no live column is right."""
+        return max(0.0, 1.0 - sum(self.chances))
+
+
+def rank(scene: Scene) -> list[Ranked]:
+    """Every unknown key with its columns."""
+    return [_rank(key, row) for key, row in zip(scene.keys, pairs(scene), strict=True)]
+
+
+def _rank(key: Key, row: list[Pair]) -> Ranked:
+    scored = sorted(((score(MODEL, p.features), p) for p in row), key=lambda s: -s[0])
+    chances = [sigmoid(s) for s, _ in scored]
+    total = max(1.0, sum(chances))
+    calibrated = [MODEL.curve.at(c / total) for c in chances]
+    whole = max(1.0, sum(calibrated))
+    return Ranked(key, [p for _, p in scored], [c / whole for c in calibrated])
+
+
+def assigned(ranked: list[Ranked]) -> dict[str, str]:
+    """The one assignment over all keys."""
+    weights: Weights = {
+        r.key.text: {p.target.column.name: c for p, c in zip(r.pairs, r.chances, strict=True) if c >= LEAST} for r in ranked
+    }
+    return assign(weights)
+
+
+def options(scene: Scene, missing: Mapping[str, str]) -> dict[str, list[Option]]:
+    """For each unknown key its options: the assigned column first, then other columns, the catch-all, leaving it out.
+    ``missing``: column -> signature of a missing value that a rename would supply."""
+    ranked = rank(scene)
+    chosen = assigned(ranked)
+    return {r.key.text: _options(r, chosen.get(r.key.text), scene, missing) for r in ranked}
+
+
+def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[str, str]) -> list[Option]:
+    key = ranked.key
+    signature = f"{Kind.UNKNOWN_COLUMN}:{key.text}"
+    renames = [
+        _rename(signature, pair, chance, ranked, missing)
+        for pair, chance in zip(ranked.pairs, ranked.chances, strict=True)
+        if chance >= LEAST
+    ]
+    renames.sort(key=lambda o: (o.takes != chosen, -o.probability))
+    parked = []
+    if scene.catch_all and scene.catch_all != chosen:
+        parked.append(
+            Option(
+                signature,
+                {"op": "rescue", "column": key.text, "into": scene.catch_all},
+                ranked.none * MODEL.rescue,
+                f"keep `{key.text}` inside the JSON column `{scene.catch_all}`",
+                gentle=False,
+                for_=(f"{scene.catch_all} takes what has no column of its own",),
+            )
+        )
+    parked.append(
+        Option(
+            signature,
+            {"op": "drop_key", "column": key.text},
+            ranked.none * MODEL.drop,
+            f"leave `{key.text}` out: its value is lost",
+            gentle=False,
+            against=("the value would not be stored anywhere",),
+        )
+    )
+    return renames[:3] + parked
+
+
+def _rename(signature: str, pair: Pair, chance: float, ranked: Ranked, missing: Mapping[str, str]) -> Option:
+    column = pair.target.column.name
+    supplied = (missing[column],) if column in missing else ()
+    return Option(
+        signature,
+        {"op": "rename_column", "from": ranked.key.text, "to": column},
+        chance,
+        f"write `{ranked.key.text}` to `{column}`",
+        takes=column,
+        for_=for_pair(pair),
+        against=against_pair(pair),
+        settles=supplied,
+    )

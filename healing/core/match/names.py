@@ -1,0 +1,131 @@
+"""Names of columns, tables and labels as sets of weighted words, and how alike two of them are.
+
+A name is split at case changes, separators and digits, abbreviations are written out and endings taken off, so that
+``createdAt``, ``created_on`` and ``creation_date`` meet. Everything is cached: names repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from msgspec import Struct
+
+from .lexicon import ABBREVIATIONS, LABEL_PAIRS, OPPOSITE_PAIRS, SYNONYM_PAIRS
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_ENDINGS = ("ations", "ation", "ition", "itions", "ions", "ion", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly", "able", "ment")
+
+GLUE = frozenset(["is", "has", "was", "had", "be", "been", "can", "should", "of", "the", "a", "an", "to", "at", "on", "in", "by", "for", "with", "and", "or", "as", "do", "does"])
+"""Words that hold a name together and say little by themselves."""
+FAINT = frozenset(
+    ["id", "at", "on", "by", "is", "has", "date", "time", "name", "type", "status", "state", "value", "data", "info", "information", "url", "key", "code", "count", "number", "no", "total", "flag", "text", "timestamp", "json", "field", "record", "entry", "list", "item", "items", "current", "new"]
+)
+"""Words that half of all columns have."""
+
+
+class Name(Struct, frozen=True):
+    """A name taken apart. ``words`` are written-out words in order, ``stems`` the same without endings."""
+
+    raw: str
+    words: tuple[str, ...]
+    stems: tuple[str, ...]
+    weights: tuple[float, ...]
+    letters: str
+    trigrams: frozenset[str]
+
+
+def stem(word: str) -> str:
+    """The word without its ending, at least three letters of it."""
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    for ending in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= (3 if ending == "s" else 4) and not word.endswith(("ss", "us", "is")):
+            return word[: -len(ending)].rstrip("e")
+    return word.rstrip("e") if len(word) > 4 else word
+
+
+def _weight(word: str) -> float:
+    if word in GLUE:
+        return 0.25
+    if word in FAINT or word.isdigit():
+        return 0.6
+    return 1.0
+
+
+@lru_cache(maxsize=100_000)
+def name_of(text: str) -> Name:
+    """Take a name apart."""
+    words = tuple(ABBREVIATIONS.get(w, w) for w in (m.group().lower() for m in _WORD.finditer(text)))
+    letters = "".join(words) or text.lower()
+    padded = f"^{letters}$"
+    grams = frozenset(padded[i : i + 3] for i in range(max(1, len(padded) - 2)))
+    return Name(text, words, tuple(map(stem, words)), tuple(map(_weight, words)), letters, grams)
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
+
+
+@lru_cache(maxsize=200_000)
+def same_word(a: str, b: str) -> float:
+    """0..1: how likely the two words stand for the same thing (1 = the same word in another form)."""
+    if a == b or stem(a) == stem(b):
+        return 1.0
+    one, other = _singular(a), _singular(b)
+    if (one, other) in SYNONYM_PAIRS or (a, b) in SYNONYM_PAIRS:
+        return 0.75
+    if len(a) >= 3 and len(b) >= 3 and (a.startswith(b) or b.startswith(a)):
+        return 0.7 if min(len(a), len(b)) / max(len(a), len(b)) > 0.5 else 0.5
+    alike = jaro(a, b)
+    if alike > 0.9 and min(len(a), len(b)) > 4:
+        return 0.85
+    return 0.0
+
+
+@lru_cache(maxsize=100_000)
+def same_label_word(a: str, b: str) -> float:
+    """Like ``same_word`` for the words of labels (``pending`` and ``open``)."""
+    if (a, b) in LABEL_PAIRS or (_singular(a), _singular(b)) in LABEL_PAIRS:
+        return 0.75
+    return same_word(a, b)
+
+
+@lru_cache(maxsize=100_000)
+def opposite(a: str, b: str) -> bool:
+    """Words that name two different things of one kind: min and max, sender and receiver."""
+    return (a, b) in OPPOSITE_PAIRS or (_singular(a), _singular(b)) in OPPOSITE_PAIRS
+
+
+def jaro(a: str, b: str) -> float:
+    """Jaro-Winkler similarity 0..1."""
+    if a == b:
+        return 1.0
+    reach = max(len(a), len(b)) // 2 - 1
+    taken = [False] * len(b)
+    matched: list[str] = []
+    for i, letter in enumerate(a):
+        for j in range(max(0, i - reach), min(len(b), i + reach + 1)):
+            if not taken[j] and b[j] == letter:
+                taken[j] = True
+                matched.append(letter)
+                break
+    if not matched:
+        return 0.0
+    other = [b[j] for j in range(len(b)) if taken[j]]
+    swaps = sum(x != y for x, y in zip(matched, other, strict=True)) / 2
+    m = len(matched)
+    base = (m / len(a) + m / len(b) + (m - swaps) / m) / 3
+    prefix = 0
+    for x, y in zip(a[:4], b[:4], strict=False):
+        if x != y:
+            break
+        prefix += 1
+    return base + prefix * 0.1 * (1 - base)
+
+
+def dice(a: Name, b: Name) -> float:
+    """Share of common trigrams, 0..1."""
+    return 2 * len(a.trigrams & b.trigrams) / (len(a.trigrams) + len(b.trigrams))

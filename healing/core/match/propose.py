@@ -1,0 +1,215 @@
+"""All misfits of one payload at once: every misfit gets its options, and the proposals are whole fixes made of them.
+
+1. options for each misfit (columns, labels, missing values, reused names, refused values)
+2. one assignment: a column is taken once
+3. the whole: every misfit by its best option, if each is likely enough; else the part that is
+4. the alternatives: other columns, the catch-all, leaving the key out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from healing.core.types import Json, Kind, Misfit, Proposal, Statement
+from schema_monitor.core.lineage import Ambiguous, Gone, Lineage
+from schema_monitor.core.snapshot import Relation, Snapshot
+
+from . import columns, labels, missing, refused, reused, tables
+from .option import Option
+from .scene import Scene, scene_of
+
+MOST = 8
+"""proposals a payload."""
+LIKELY = 0.3
+"""an option joins the whole only above this."""
+
+
+def propose(
+    statement: Statement,
+    misfits: tuple[Misfit, ...],
+    relation: Relation | None,
+    snapshot: Snapshot,
+    *,
+    claims: Mapping[str, Json],
+    lineage: Lineage | None,
+) -> tuple[Proposal, ...]:
+    """Fixes that somebody may approve, best first; empty where the matcher has nothing to say. ``relation`` None: unknown table."""
+    if relation is None:
+        return tables.proposals(statement, misfits, snapshot)
+    scene = scene_of(statement, misfits, relation, snapshot)
+    found = _options(statement, misfits, relation, snapshot, scene, claims, lineage)
+    lacking = _still_missing(found, misfits, relation, scene, claims)
+    plans = _plans(found, lacking)
+    return tuple(_proposal(plan, found) for plan in plans[:MOST])
+
+
+def _options(
+    statement: Statement,
+    misfits: tuple[Misfit, ...],
+    relation: Relation,
+    snapshot: Snapshot,
+    scene: Scene,
+    claims: Mapping[str, Json],
+    lineage: Lineage | None,
+) -> dict[str, list[Option]]:
+    """signature -> options, best first, for every misfit."""
+    supplies = {m.column: m.signature for m in misfits if m.kind is Kind.MISSING_VALUE}
+    keys = columns.options(scene, supplies)
+    found: dict[str, list[Option]] = {}
+    for misfit in misfits:
+        match misfit.kind:
+            case Kind.UNKNOWN_COLUMN:
+                found[misfit.signature] = _remembered(misfit, relation, lineage, keys.get(misfit.column, []))
+            case Kind.UNKNOWN_LABEL:
+                found[misfit.signature] = labels.options(misfit, relation, snapshot)
+            case Kind.MISSING_VALUE if scene.inserts or misfit.column in scene.row:
+                found[misfit.signature] = missing.options(misfit, relation, scene, claims)
+            case Kind.REUSED_NAME:
+                found[misfit.signature] = reused.options(misfit, relation, lineage, scene.row)
+            case _:
+                found[misfit.signature] = refused.options(misfit, relation)
+    return found
+
+
+def _remembered(misfit: Misfit, relation: Relation, lineage: Lineage | None, options: list[Option]) -> list[Option]:
+    """Adds what history says without being exact: a former name of several columns, or of one by inference only."""
+    if lineage is None:
+        return options
+    match lineage.resolve_column(relation, misfit.column):
+        case Ambiguous(candidates) if candidates:
+            chance = 0.8 if len(candidates) == 1 else 0.9 / len(candidates)
+            known = {c.name for c in candidates}
+            told = [
+                Option(
+                    misfit.signature,
+                    {"op": "rename_column", "from": misfit.column, "to": c.name},
+                    chance,
+                    f"write `{misfit.column}` to `{c.name}`",
+                    takes=c.name,
+                    for_=(f"{c.name} was called {misfit.column} before",),
+                    against=("the history does not settle it alone",),
+                )
+                for c in candidates
+            ]
+            return told + [_scaled(o, 0.2) for o in options if o.takes not in known]
+        case Gone():
+            return [_told(o, "the key was a column of its own that has been dropped") for o in options]
+        case _:
+            return options
+
+
+def _scaled(option: Option, factor: float) -> Option:
+    return Option(
+        option.misfit,
+        option.op,
+        option.probability * factor,
+        option.says,
+        option.takes,
+        option.gentle,
+        option.for_,
+        option.against,
+        option.settles,
+    )
+
+
+def _told(option: Option, against: str) -> Option:
+    if option.op["op"] != "rename_column":
+        return option
+    return Option(
+        option.misfit,
+        option.op,
+        option.probability,
+        option.says,
+        option.takes,
+        option.gentle,
+        option.for_,
+        (*option.against, against),
+        option.settles,
+    )
+
+
+def _still_missing(
+    found: Mapping[str, list[Option]], misfits: tuple[Misfit, ...], relation: Relation, scene: Scene, claims: Mapping[str, Json]
+) -> list[Option]:
+    """Fills for required columns that nobody reported yet, because the payload never reached the database. Only from a claim: that is
+    the one source that needs no guess about the payload. A BEFORE trigger may supply the value itself, so then nothing."""
+    reported = {m.column for m in misfits if m.kind is Kind.MISSING_VALUE}
+    if relation.has_before_triggers or not any(m.kind is Kind.UNKNOWN_COLUMN for m in misfits):
+        return []
+    taken = {o[0].takes for o in found.values() if o}
+    lacking = [c for c in missing.required(scene) if c.name not in reported and c.name not in taken]
+    fills = [missing.options(missing.implied(c), relation, scene, claims) for c in lacking]
+    return [o[0] for o in fills if o and o[0].op.get("claim") and o[0].probability >= 0.5]
+
+
+Plan = tuple[Option, ...]
+
+
+def _plans(found: Mapping[str, list[Option]], lacking: list[Option]) -> list[Plan]:
+    """Whole fixes and parts, best first, each once."""
+    firsts = [options[0] for options in found.values() if options]
+    likely = _without_clashes([o for o in firsts if o.gentle and o.probability >= LIKELY])
+    plans: list[Plan] = []
+    if likely:
+        plans.append((*likely, *lacking) if _covered(likely) >= set(found) else tuple(likely))
+    parked = [next((o for o in options if not o.gentle), None) for options in found.values() if not _settled(options, likely)]
+    if likely and parked and all(parked):
+        plans.append((*likely, *(o for o in parked if o is not None), *lacking))
+    singles = [(option,) for options in found.values() for option in options]
+    whole = len(found) == 1
+    plans += [(*single, *lacking) if whole and single[0].gentle else single for single in singles]
+    if len(found) > 1 and not likely and all(found.values()):
+        plans.append(tuple(_without_clashes([*firsts])))
+    unique: dict[str, Plan] = {}
+    for plan in plans:
+        unique.setdefault(repr([o.op for o in plan]), plan)
+    return sorted(unique.values(), key=lambda p: -_rank(p, len(found)))
+
+
+def _settled(options: list[Option], chosen: list[Option]) -> bool:
+    return any(o in chosen for o in options) or bool(options and options[0].misfit in {s for c in chosen for s in c.settles})
+
+
+def _covered(plan: list[Option]) -> set[str]:
+    return {s for o in plan for s in (o.misfit, *o.settles)}
+
+
+def _without_clashes(options: list[Option]) -> list[Option]:
+    """Each live column is written once; a misfit that another option settles needs none of its own."""
+    chosen: list[Option] = []
+    for option in sorted(options, key=lambda o: (-len(o.settles), -o.probability)):
+        if option.takes and option.takes in {o.takes for o in chosen}:
+            continue
+        if option.misfit in {s for o in chosen for s in o.settles}:
+            continue
+        chosen.append(option)
+    return chosen
+
+
+def together(plan: Plan) -> float:
+    """Probability that all of it is right. Parts of one payload are right or wrong together more often than apart, so the least likely
+    part counts beside the product."""
+    product, least = 1.0, 1.0
+    for option in plan:
+        product *= option.probability
+        least = min(least, option.probability)
+    return float((product * least) ** 0.5)
+
+
+def _rank(plan: Plan, misfits: int) -> float:
+    """Parts come after wholes of the same likelihood."""
+    share = len(_covered(list(plan))) / max(1, misfits)
+    return together(plan) * (0.4 + 0.6 * min(1.0, share))
+
+
+def _proposal(plan: Plan, found: Mapping[str, list[Option]]) -> Proposal:
+    says = "; ".join(o.says for o in plan)
+    rest = [s for s in found if s not in _covered(list(plan))]
+    against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in rest]
+    evidence: dict[str, Json] = {"for": list(dict.fromkeys(r for o in plan for r in o.for_)), "against": list(dict.fromkeys(against))}
+    other = [f"{o.says} ({o.probability:.2f})" for option in plan for o in found.get(option.misfit, []) if o is not option][:1]
+    if other:
+        evidence["runner_up"] = other[0]
+    if len(plan) > 1:
+        evidence["parts"] = [{"says": o.says, "probability": round(o.probability, 4)} for o in plan]
+    return Proposal(tuple(o.op for o in plan), round(together(plan), 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)

@@ -1,0 +1,141 @@
+"""What is known around a misfit: the payload, the table, what is left over on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from healing.core.types import Json, Kind, Misfit, Operation, Statement
+from schema_monitor.core.snapshot import Column, Relation, Snapshot
+
+from .names import Name, name_of
+from .values import family, shape
+
+_CATCH_ALLS = (
+    "metadata",
+    "meta",
+    "attributes",
+    "extra",
+    "data",
+    "details",
+    "properties",
+    "custom_fields",
+    "additional_data",
+    "extra_data",
+    "payload",
+    "context",
+)
+
+
+class Target(Struct, frozen=True):
+    """A column that a key may be meant for."""
+
+    column: Column
+    name: Name
+    family: str
+    required: bool
+    labels: tuple[str, ...] | None
+    housekeeping: bool
+
+
+class Key(Struct, frozen=True):
+    """An unknown key with one telling value of it."""
+
+    text: str
+    name: Name
+    value: Json
+    shape: str
+
+
+class Scene(Struct, frozen=True):
+    """Everything the matcher looks at for one statement."""
+
+    table: Name
+    keys: tuple[Key, ...]
+    targets: tuple[Target, ...]
+    present: tuple[Name, ...]
+    """names of the live columns that the payload already has."""
+    row: Mapping[str, Json]
+    """one telling value for each key of the payload."""
+    inserts: bool
+    catch_all: str | None
+    """a jsonb column that takes what has no column of its own."""
+    newer: frozenset[str] | None = None
+    """columns that the caller's schema cannot have known, where history tells; None = unknown."""
+
+
+def labels_of(column: Column, relation: Relation, snapshot: Snapshot) -> tuple[str, ...] | None:
+    """The values a column is limited to, by enum type or check list; None where it is free."""
+    if column.enum is not None and column.enum in snapshot.enums:
+        return tuple(label.name for label in snapshot.enums[column.enum].labels)
+    for constraint in relation.constraints:
+        if constraint.allowed is not None and constraint.columns == (column.attnum,):
+            return constraint.allowed
+    return None
+
+
+def writable(column: Column) -> bool:
+    """False for columns that a payload may never set."""
+    return not column.generated and column.identity != "a"
+
+
+def sample(statement: Statement) -> dict[str, Json]:
+    """One row with the first value that says something for every key."""
+    row: dict[str, Json] = {}
+    for sent in statement.rows:
+        for key, value in sent.items():
+            if row.get(key) is None:
+                row[key] = value
+    return row
+
+
+def scene_of(
+    statement: Statement, misfits: tuple[Misfit, ...], relation: Relation, snapshot: Snapshot, newer: frozenset[str] | None = None
+) -> Scene:
+    """Gathers what the matcher looks at."""
+    row = sample(statement)
+    for name in statement.columns or ():
+        row.setdefault(name, None)
+    unknown = dict.fromkeys(m.column for m in misfits if m.kind is Kind.UNKNOWN_COLUMN)
+    for misfit in misfits:
+        if misfit.kind is Kind.UNKNOWN_COLUMN and row.get(misfit.column) is None:
+            row[misfit.column] = misfit.value
+    keys = tuple(Key(k, name_of(k), row.get(k), shape(row.get(k))) for k in unknown)
+    inserts = statement.operation in (Operation.INSERT, Operation.UPSERT)
+    return Scene(
+        table=name_of(relation.name),
+        keys=keys,
+        targets=tuple(_target(c, relation, snapshot, row, inserts) for c in relation.columns if _free(c, row)),
+        present=tuple(name_of(c.name) for c in relation.columns if c.name in row and row[c.name] is not None),
+        row=row,
+        inserts=inserts,
+        catch_all=_catch_all(relation),
+        newer=newer,
+    )
+
+
+def _free(column: Column, row: Mapping[str, Json]) -> bool:
+    return writable(column) and column.name not in row
+
+
+def _target(column: Column, relation: Relation, snapshot: Snapshot, row: Mapping[str, Json], inserts: bool) -> Target:
+    required = inserts and not column.nullable and column.default is None and not column.identity
+    return Target(
+        column,
+        name_of(column.name),
+        family(column.base, column.array, column.enum is not None),
+        required,
+        labels_of(column, relation, snapshot),
+        column.name in ("id", "created_at", "updated_at", "created_on", "updated_on", "deleted_at", "inserted_at"),
+    )
+
+
+def _catch_all(relation: Relation) -> str | None:
+    """The jsonb column that looks made for leftovers, by its name."""
+    free = [c.name for c in relation.columns if c.base == "jsonb" and not c.array and writable(c)]
+    for name in _CATCH_ALLS:
+        for column in free:
+            if column == name or column.endswith("_" + name):
+                return column
+    return None

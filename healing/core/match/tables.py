@@ -1,0 +1,83 @@
+"""An unknown table: which live one is meant, by its name and by how well the payload fits its columns."""
+
+from __future__ import annotations
+
+from healing.core.types import Json, Misfit, Operation, Proposal, Statement
+from schema_monitor.core.snapshot import Relation, Snapshot
+
+from .likeness import likeness
+from .model import sigmoid
+from .names import Name, name_of, same_word
+from .scene import sample, writable
+from .values import family, fit, shape
+
+LEAST = 0.05
+MOST = 3
+_NOTHING = name_of("")
+
+
+def proposals(statement: Statement, misfits: tuple[Misfit, ...], snapshot: Snapshot) -> tuple[Proposal, ...]:
+    """Tables that may be meant, best first."""
+    wanted, row = name_of(statement.table), sample(statement)
+    scored = [(chance(wanted, r, row, statement.operation), r) for r in snapshot.relations.values() if _possible(r, statement)]
+    ranked = sorted(((c, r) for c, r in scored), key=lambda s: -s[0])[:MOST]
+    total = max(1.0, sum(c for c, _ in ranked))
+    runner = ranked[1] if len(ranked) > 1 else None
+    return tuple(
+        _proposal(statement, r, c / total, row, runner if i == 0 else ranked[0]) for i, (c, r) in enumerate(ranked) if c / total >= LEAST
+    )
+
+
+def _possible(relation: Relation, statement: Statement) -> bool:
+    able = {
+        Operation.INSERT: relation.insertable,
+        Operation.UPSERT: relation.insertable and relation.updatable,
+        Operation.UPDATE: relation.updatable,
+        Operation.DELETE: relation.deletable,
+    }
+    return relation.schema == statement.schema and relation.kind in "rpvf" and able.get(statement.operation, False)
+
+
+def chance(wanted: Name, relation: Relation, row: dict[str, Json], operation: Operation) -> float:
+    """Probability that this table is meant, before the others are looked at."""
+    there = name_of(relation.name)
+    like = likeness(wanted, there, _NOTHING)
+    covered = covering(row, relation)
+    value = -8.3 + 8.5 * like.base + 1.5 * (like.numbers[3] > 0.97) + 1.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
+    value -= 1.2 * len(like.traps)
+    if covered is not None:
+        value += 4.0 * (covered - 0.6)
+    return sigmoid(value)
+
+
+def covering(row: dict[str, Json], relation: Relation) -> float | None:
+    """Share of the payload's keys that the table has, with a type that takes the value; None where nothing can be said."""
+    if not row or not relation.columns:
+        return None
+    return sum(_takes(relation, key, value) for key, value in row.items()) / len(row)
+
+
+def _takes(relation: Relation, key: str, value: Json) -> bool:
+    column = relation.column(key)
+    return column is not None and writable(column) and fit(shape(value), family(column.base, column.array, column.enum is not None)) > 0
+
+
+def _proposal(
+    statement: Statement, relation: Relation, probability: float, row: dict[str, Json], other: tuple[float, Relation] | None
+) -> Proposal:
+    shared = [w for w in name_of(statement.table).words if any(same_word(w, x) >= 0.75 for x in name_of(relation.name).words)]
+    covered = covering(row, relation)
+    for_ = [f"the names share {' '.join(shared)}"] if shared else []
+    against = [] if shared else ["the names share no word"]
+    if covered is not None:
+        (for_ if covered >= 0.7 else against).append(f"{round(covered * 100)} % of the payload's keys are columns of {relation.name}")
+    evidence: dict[str, Json] = {"for": for_, "against": against}
+    if other is not None:
+        evidence["runner_up"] = f"{other[1].name} ({other[0]:.2f})"
+    return Proposal(
+        ({"op": "rename_table", "from": statement.table, "to": relation.name},),
+        round(probability, 4),
+        "matcher",
+        f"`{statement.table}` is probably the table `{relation.name}`.",
+        evidence,
+    )
