@@ -1,0 +1,49 @@
+"""Makes a home ready to serve: tables, target, static files, the first administrator and the first key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from io import StringIO
+
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+
+from healing.models import ApiKey
+from resilience_site import target_setup
+from resilience_site.config import Config
+
+ADMIN = "admin"
+
+
+def prepare(config: Config) -> Iterator[str]:
+    """Do every step that is due; yields what a person should read, credentials exactly once.
+
+    1. migrate the control database, 2. set up the target, 3. collect static files, 4. make an administrator unless there is
+    one, 5. make an API key unless there is one, 6. read the target's schema.
+    """
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+    target_setup.prepare(config.target_database_url, config.exposed_schemas)
+    call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
+    if (password := _first_administrator()) is not None:
+        yield f"admin user: {ADMIN} password: {password} (shown once)"
+    if (key := _first_key()) is not None:
+        yield f"API key: {key} (service_role, shown once)"
+    call_command("capture_schema", verbosity=0, skip_checks=True, stdout=StringIO())
+
+
+def _first_administrator() -> str | None:
+    users = get_user_model()._default_manager
+    if users.filter(is_superuser=True).exists():
+        return None
+    password = secrets.token_urlsafe(12)
+    users.create_superuser(username=ADMIN, email="", password=password)  # type: ignore[attr-defined]
+    return password
+
+
+def _first_key() -> str | None:
+    if ApiKey.objects.exists():
+        return None
+    out = StringIO()
+    call_command("create_api_key", role="service_role", name="first", stdout=out, skip_checks=True)
+    return out.getvalue().strip()

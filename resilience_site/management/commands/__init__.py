@@ -1,0 +1,1 @@
+"""``up`` runs everything, ``doctor`` says what is wrong; ``rqworker`` and ``rqcron`` have our defaults."""

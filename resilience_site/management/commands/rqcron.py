@@ -1,0 +1,25 @@
+"""``rqcron`` with our schedule as the default."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import rq.cron
+from django_rq.management.commands import rqcron
+from rq.serializers import JSONSerializer
+
+
+class Command(rqcron.Command):
+    """Enqueues what ``healing.cron`` lists, or another schedule that is named."""
+
+    def add_arguments(self, parser: Any) -> None:
+        """The schedule may be left out."""
+        parser.add_argument("config_path", nargs="?", default="healing.cron", help="Schedule (module); default: healing.cron")
+        parser.add_argument("--logging-level", "-l", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until stopped."""
+        # RQ 3's cron builds its queues without a serializer, hence with pickle, which our workers do not read.
+        rq.cron.Queue = partial(rq.cron.Queue, serializer=JSONSerializer)  # type: ignore[assignment, misc]
+        super().handle(*args, **options)

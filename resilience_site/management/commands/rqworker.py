@@ -1,0 +1,16 @@
+"""``rqworker`` with the serializer that our queues use; django-rq's own default would unpickle what Redis holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_rq.management.commands import rqworker
+
+
+class Command(rqworker.Command):
+    """Works on the queue ``default``, or on those named."""
+
+    def add_arguments(self, parser: Any) -> None:
+        """As in django-rq; only the default differs."""
+        super().add_arguments(parser)
+        parser.set_defaults(serializer="rq.serializers.JSONSerializer")

@@ -1,0 +1,114 @@
+"""Keeps child processes running: starts them, restarts those that end, prefixes their lines, stops them all.
+
+Why not a library: docs/adr/0002-supervisor.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from msgspec import Struct
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 5.0
+HEALTHY_AFTER = 10.0  # who lived that long is restarted at once
+PATIENCE = 12.0
+LONGEST_LINE = 1 << 20
+
+
+class Child(Struct, frozen=True):
+    """A Python program: ``words`` follow the interpreter, e.g. ``("manage.py", "rqworker")``."""
+
+    name: str
+    words: tuple[str, ...]
+
+
+def next_pause(pause: float, lived: float) -> float:
+    """How long to wait before the next start: nothing after a healthy life, else twice as long as before."""
+    return FIRST_PAUSE if lived >= HEALTHY_AFTER else min(max(pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+
+
+class Supervisor:
+    """Runs ``children`` from ``start`` until ``stop``. ``say(name, line)`` gets every line that they print."""
+
+    def __init__(self, children: Sequence[Child], say: Callable[[str, str], None]) -> None:
+        self.children = children
+        self.say = say
+        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+        self.stopping = False
+
+    def start(self) -> None:
+        """Start them all; each has a task that restarts it."""
+        self.tasks = [asyncio.create_task(self._keep(child), name=child.name) for child in self.children]
+
+    async def stop(self) -> None:
+        """Ask them all to end; after ``PATIENCE`` seconds kill those that remain."""
+        self.stopping = True
+        for process in self.processes.values():
+            _signal(process.pid, signal.SIGTERM, group=False)
+        _, late = await asyncio.wait(self.tasks, timeout=PATIENCE) if self.tasks else (set(), set())
+        for task in late:
+            if process := self.processes.get(task.get_name()):
+                self.say(task.get_name(), f"did not end within {PATIENCE:.0f} s: killed")
+                _signal(process.pid, signal.SIGKILL, group=True)
+            else:
+                task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+    async def _keep(self, child: Child) -> None:
+        pause = 0.0
+        while not self.stopping:
+            begun = time.monotonic()
+            code = await self._run(child)
+            if self.stopping:
+                return
+            pause = next_pause(pause, time.monotonic() - begun)
+            self.say(child.name, f"ended ({_cause(code)}), starts again in {pause:.2g} s")
+            await asyncio.sleep(pause)
+
+    async def _run(self, child: Child) -> int:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "resilience_site.child",
+            *child.words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # a group of its own: Ctrl-C reaches only us, and nobody is left behind
+            limit=LONGEST_LINE,
+        )
+        self.processes[child.name] = process
+        reading = asyncio.create_task(self._read(child.name, process))
+        code = await process.wait()
+        _signal(process.pid, signal.SIGKILL, group=True)  # whoever its leader left behind, e.g. web workers
+        self.processes.pop(child.name, None)
+        await reading
+        return code
+
+    async def _read(self, name: str, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout
+        while True:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:  # longer than LONGEST_LINE: the buffer was dropped
+                continue
+            if not line:
+                return
+            self.say(name, line.decode(errors="replace").rstrip())
+
+
+def _signal(pid: int, sign: signal.Signals, *, group: bool) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        (os.killpg if group else os.kill)(pid, sign)
+
+
+def _cause(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
