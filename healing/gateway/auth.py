@@ -51,7 +51,9 @@ class Caller(Struct, frozen=True):
     """Unix seconds: of the token or the key, whichever comes first."""
     token_expires_at: float | None
     prelude: str
-    """BEGIN, role and claims as one SQL text, ready to send."""
+    """Role and claims as one SQL text, ready to send after BEGIN."""
+    scopes: tuple[str, ...] = ()
+    """Empty = everything."""
 
     @property
     def identity(self) -> str:
@@ -72,6 +74,7 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
         min(expiries) if expiries else None,
         token_expires_at,
         prelude,
+        key.scopes if key else (),
     )
 
 

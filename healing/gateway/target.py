@@ -195,6 +195,14 @@ class Transaction:
             await self._fail(error)
             raise
 
+    async def execute(self, sql: str) -> None:
+        """Several statements in one round trip; errors as ``fetchrow``."""
+        try:
+            await self._connection.execute(sql)
+        except BaseException as error:
+            await self._fail(error)
+            raise
+
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """All records; errors as ``fetchrow``."""
         try:

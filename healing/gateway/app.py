@@ -1,0 +1,181 @@
+"""The ASGI application of the data API: read the request, find the caller, hand on, render. Free of Django.
+
+    /rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from healing.gateway import answer as answers
+from healing.gateway.answer import Answer
+from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.kept import Envelope
+from healing.gateway.read import read
+from healing.gateway.request import parse
+from healing.gateway.response import cors_headers, preflight
+from healing.gateway.services import Services
+from healing.gateway.settings import Settings
+from healing.gateway.target import DatabaseError
+from healing.gateway.write import write
+
+log = logging.getLogger("mendgate.gateway")
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PREFIX = "/rest/v1"
+
+
+class Gateway:
+    """One per process. Opens its pools at the lifespan's start-up, or at the first request where there is none."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.services: Services | None = None
+        self._opening = asyncio.Lock()
+        self._in_flight = 0
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        answer = await self._respond(scope, headers, receive)
+        cors = cors_headers(headers.get("origin")) if scope["path"].startswith(PREFIX) else []
+        await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
+
+    async def open(self) -> Services:
+        """The services, opened once."""
+        if self.services is None:
+            async with self._opening:
+                if self.services is None:
+                    services = Services(self.settings)
+                    await services.open()
+                    self.services = services
+        return self.services
+
+    async def close(self) -> None:
+        """Finishes what is under way."""
+        if self.services is not None:
+            await self.services.close()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await self.open()
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                with contextlib.suppress(Exception):
+                    await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _respond(self, scope: Message, headers: dict[str, str], receive: Receive) -> Answer:
+        path = scope["path"]
+        if path == "/healthz":
+            return answers.of_value(200, {"status": "alive"})
+        if self._in_flight >= self.settings.most_in_flight:
+            return answers.of_error(_busy())
+        self._in_flight += 1
+        try:
+            services = await self.open()
+            if path == "/readyz":
+                return await _ready(services)
+            return await self._serve(services, scope, headers, receive)
+        except DialectError as error:
+            return answers.of_error(error)
+        except DatabaseError as error:
+            return answers.of_error(from_failure(error.failure, authenticated=True))
+        except Exception:
+            log.exception("unexpected error at %s %s", scope["method"], path)
+            hint = "This is a fault of the gateway; its log has the details."
+            return answers.of_error(DialectError("MG500", 500, "Internal error of the gateway", None, hint))
+        finally:
+            self._in_flight -= 1
+
+    async def _serve(self, services: Services, scope: Message, headers: dict[str, str], receive: Receive) -> Answer:
+        method = scope["method"]
+        if method == "OPTIONS" and "access-control-request-method" in headers:
+            return preflight(headers)
+        if len(scope["query_string"]) > self.settings.url_limit:
+            raise DialectError("MG414", 414, "The URL is too long", None, f"At most {self.settings.url_limit} bytes.")
+        body = await _body(headers, receive, self.settings.body_limit)
+        caller = await services.auth.caller(headers)
+        if caller.scopes and "data" not in caller.scopes:
+            raise DialectError("42501", 403, "This API key may not use the data API", None, "Give it the scope data, or use another key.")
+        if not services.keeper.ready:
+            raise DialectError("PGRST002", 503, "The schema could not be loaded yet", None, "The target database does not answer.", _RETRY)
+        path = _raw_path(scope)
+        request = parse(method, path.removeprefix(PREFIX), scope["query_string"], headers, self.settings.exposed_schemas)
+        if request.is_write:
+            envelope = Envelope(method, path, scope["query_string"], headers, body)
+            return await write(services, request, envelope, caller)
+        return await read(services, request, caller, headers, body)
+
+
+def create(settings: Settings) -> Gateway:
+    """The application for one process."""
+    return Gateway(settings)
+
+
+_RETRY = (("Retry-After", "1"),)
+
+
+def _busy() -> DialectError:
+    return DialectError("MG503", 503, "The gateway is busy", None, "Try again shortly.", _RETRY)
+
+
+async def _ready(services: Services) -> Answer:
+    """Ready = the schema is loaded and the target answers."""
+    problems = []
+    if not services.keeper.ready:
+        problems.append("the schema is not loaded")
+    try:
+        async with services.pool.connection() as connection:
+            await connection.fetchval("SELECT 1")
+    except (DatabaseError, OSError) as error:
+        problems.append(f"target database: {error}")
+    state = {"status": "ready" if not problems else "not ready", "problems": problems}
+    return answers.of_value(200 if not problems else 503, state)
+
+
+def _raw_path(scope: Message) -> str:
+    raw = scope.get("raw_path") or scope["path"].encode()
+    return str(raw.decode("latin-1").partition("?")[0])
+
+
+async def _body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise DialectError("MG400", 400, "The caller hung up before the whole body came")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts) if len(parts) > 1 else part
+
+
+def _too_large(limit: int) -> DialectError:
+    return DialectError("MG413", 413, "The body is too large", None, f"At most {limit} bytes; send fewer rows at once.")
+
+
+async def _send(send: Send, answer: Answer, headers: list[tuple[str, str]], *, head: bool) -> None:
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    if answer.status not in (204, 304) and not head:
+        raw.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+    await send({"type": "http.response.body", "body": b"" if head else answer.body})

@@ -1,0 +1,414 @@
+"""Carries out the steps that the healing core asks for, for one write: the shell of ``healing.core.heal``.
+
+    Run     -> begin (idempotency, then role and claims), plan, execute, checks that must hold before a commit
+    Commit  -> receipt and idempotency record in the same transaction
+    Reread  -> the relation's catalog entry again
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from healing.core import fixes
+from healing.core.heal import Answer as CoreAnswer
+from healing.core.heal import Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
+from healing.core.mend import Context
+from healing.core.types import Failure, Healing, Operation, Row, Statement
+from healing.gateway import idempotency, kept, receipts
+from healing.gateway.answer import Answer
+from healing.gateway.auth import Caller
+from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.idempotency import Claim
+from healing.gateway.names import Names
+from healing.gateway.payload import Payload
+from healing.gateway.plan_write import Query, plan_delete, plan_insert, plan_update
+from healing.gateway.request import Request
+from healing.gateway.response import check_write, render_write
+from healing.gateway.services import Services
+from healing.gateway.target import DatabaseError, Transaction, quote_literal, quote_name
+from schema_monitor.core.snapshot import Relation
+
+
+class Stored(Exception):
+    """This request was answered before: here is that answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("answered before")
+        self.answer = answer
+
+
+class Outcome(Struct):
+    """Rows of one executed plan, added up over the statements of a split batch."""
+
+    body: str | None = None
+    affected: int = 0
+    inserted: int | None = None
+    total: int | None = None
+    back: list[Row] | None = None
+    xid: str | None = None
+
+
+class Attempt:
+    """One write under way. ``answer`` is set once it is committed."""
+
+    def __init__(
+        self,
+        services: Services,
+        request: Request,
+        caller: Caller,
+        payload: Payload,
+        statement: Statement,
+        level: Healing,
+        strict: bool,
+        claim: Claim | None,
+        headers: Mapping[str, str],
+        may_roll_back: bool,
+        outcome: str = "committed",
+    ) -> None:
+        self._outcome_word = outcome
+        self.services, self.request, self.caller = services, request, caller
+        self.payload, self.statement, self.claim = payload, statement, claim
+        self.level, self.strict, self.may_roll_back = level, strict, may_roll_back
+        self._headers = headers
+        self.names = self._fresh_names()
+        self.relation: Relation | None = None
+        self.errors: dict[Failure, DialectError] = {}
+        self.answer: Answer | None = None
+        self.receipt: str | None = None
+        self._transaction: Transaction | None = None
+        self._outcome = Outcome()
+        self._asked: Mapping[str, str] = {}
+
+    def find_relation(self) -> Relation | None:
+        """The live relation the request means; None where the name is unknown."""
+        self.names = self._fresh_names()
+        try:
+            self.relation = self.names.relation(self.request.schema, self.request.name)
+        except DialectError:
+            self.relation = None
+        return self.relation
+
+    def context(self) -> Context:
+        """A fresh context for the healing core."""
+        operation = str(self.statement.operation)
+        return self.services.context(self.find_relation(), operation, self.level, self.strict, self.caller)
+
+    async def perform(self, step: Step) -> CoreAnswer:
+        """Carries out one step."""
+        match step:
+            case Run():
+                return await self._run(step)
+            case Commit():
+                return await self._commit(step.landed)
+            case Reread():
+                await self.services.reread(self.request.schema, self.request.name, self.relation)
+                return self.context()
+            case Pause():
+                await asyncio.sleep(random.uniform(0.5, 1.5) * 0.02 * 4**step.attempt)  # noqa: S311 - jitter
+            case Undo():
+                await self.undo()
+        return None
+
+    async def undo(self) -> None:
+        """Rolls back what is open, if anything is."""
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            await transaction.rollback()
+
+    # --- Run
+
+    async def _run(self, step: Run) -> CoreAnswer:
+        self._outcome, self._asked = Outcome(), step.asked
+        try:
+            plans = self._plans(step)
+        except DialectError as error:
+            if error.code == "MG001":
+                raise
+            return self._failure(error)
+        try:
+            self._transaction = await self._begin()
+            for plan, indexes in plans:
+                await self._execute(plan, indexes, bool(step.back))
+            check_write(self.request, self._outcome.affected)
+        except DatabaseError as error:
+            self._transaction = None
+            return error.failure
+        except BaseException:
+            await self.undo()
+            raise
+        back = self._outcome.back
+        return Landing(self._outcome.affected, None if back is None else tuple(back))
+
+    async def _begin(self) -> Transaction:
+        """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
+        prelude = prelude_of(self.caller, self.request, self._headers)
+        if self.claim is None:
+            return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}")
+        transaction = await Transaction.begin(self.services.pool, "BEGIN")
+        try:
+            answer = await idempotency.find_answer(transaction, self.claim)
+            if answer is not None:
+                raise Stored(answer)
+            await transaction.execute(prelude)
+        except DatabaseError:
+            raise
+        except BaseException:
+            await transaction.rollback()
+            raise
+        return transaction
+
+    def _plans(self, step: Run) -> list[tuple[Query, list[int]]]:
+        """The statements to run, and which payload rows each one writes."""
+        self.find_relation()
+        relation = self.relation
+        if relation is None:
+            text = f"Could not find the table '{self.request.schema}.{self.request.name}' in the schema cache"
+            raise DialectError("PGRST205", 404, text)
+        statement, request = step.statement, self.request
+        back = step.back or None
+        if statement.operation is Operation.DELETE:
+            plan = plan_delete(request, relation, self.names, asked=step.asked, back=back)
+            self._check_reused(relation)
+            return [(plan, [])]
+        if statement.operation is Operation.UPDATE:
+            keys = tuple(statement.columns or statement.rows[0])
+            self._check_keys(keys, relation)
+            plan = plan_update(request, relation, keys, self.names, asked=step.asked, back=back)
+            self._check_reused(relation)
+            return [(with_rows(plan, self._text(statement, [0])), [0])]
+        return [
+            (with_rows(plan_insert(req, relation, keys, self.names, asked=step.asked, back=back), self._text(statement, rows)), rows)
+            for req, keys, rows in self._groups(statement)
+        ]
+
+    def _groups(self, statement: Statement) -> list[tuple[Request, tuple[str, ...], list[int]]]:
+        """A ragged batch is split: for inserts a key left out means the default; upserts go by key set, so that nobody's
+        missing key overwrites a stored value."""
+        request, everything = self.request, list(range(len(statement.rows)))
+        relation = self.relation
+        assert relation is not None
+        if statement.columns is not None:
+            groups = [(request, statement.columns, everything)]
+        else:
+            sets: dict[frozenset[str], tuple[tuple[str, ...], list[int]]] = {}
+            for index, row in enumerate(statement.rows):
+                sets.setdefault(frozenset(row), (tuple(row), []))[1].append(index)
+            if len(sets) <= 1:
+                groups = [(request, next(iter(sets.values()))[0] if sets else (), everything)]
+            elif self.level is Healing.OFF:
+                raise DialectError("PGRST102", 400, "All object keys must match")
+            elif statement.operation is Operation.INSERT:
+                union = tuple(dict.fromkeys(key for row in statement.rows for key in row))
+                groups = [(replace(request, preferences=replace(request.preferences, missing="default")), union, everything)]
+            else:
+                groups = [(request, keys, rows) for keys, rows in sets.values()]
+        for _, keys, _rows in groups:
+            self._check_keys(keys, relation)
+        return groups
+
+    def _check_reused(self, relation: Relation) -> None:
+        """A write must not choose its rows by a name that meant another column before, unless a person settled it."""
+        settled = {
+            rule.signature
+            for rule in self.services.state.rules_for(relation.schema, relation.name, str(self.statement.operation))
+            if any(op.get("op") == "keep_name" for op in rule.fix)
+        }
+        for _table, column in self.names.reused:
+            if f"reused_name:{column}" not in settled:
+                text = f"The name '{column}' of '{relation.name}' meant another column before; as a filter of a write it is not certain"
+                raise DialectError("MG001", 400, text, None, "Use today's names, or let a person decide which column is meant.")
+
+    def _check_keys(self, keys: tuple[str, ...], relation: Relation) -> None:
+        for key in keys:
+            if relation.column(key) is None:
+                raise DialectError("PGRST204", 400, f"Could not find the '{key}' column of '{relation.name}' in the schema cache")
+
+    def _text(self, statement: Statement, rows: list[int]) -> str:
+        """The JSON array of some rows: the caller's own bytes where nothing was healed."""
+        if statement.rows is self.payload.rows and len(rows) == len(self.payload.rows):
+            return "[" + self.payload.inner.decode() + "]"
+        return receipts.encode([statement.rows[i] for i in rows]).decode()
+
+    async def _execute(self, plan: Query, indexes: list[int], wants_back: bool) -> None:
+        assert self._transaction is not None
+        record = await self._transaction.fetchrow(plan.sql, *plan.params)
+        assert record is not None
+        total = self._outcome
+        total.affected += record["n"]
+        total.xid = record["xid"]
+        total.total = record["total"] if total.total is None else total.total + (record["total"] or 0)
+        if record["inserted"] is not None:
+            total.inserted = (total.inserted or 0) + record["inserted"]
+        if record["body"] is not None:
+            total.body = record["body"] if total.body is None else _joined(total.body, record["body"])
+        if wants_back:
+            total.back = (total.back or []) + list(receipts.decode(record["back"] or "[]"))
+
+    # --- Commit
+
+    async def _commit(self, landed: Landed) -> CoreAnswer:
+        assert self._transaction is not None
+        name_fixes = self._name_fixes()
+        receipt = self._receipt(landed, name_fixes)
+        outcome = self._outcome
+        self.answer = render_write(
+            self.request, body=outcome.body, affected=outcome.affected, inserted=outcome.inserted, total=outcome.total
+        ).plus(*self._headers_of(landed, name_fixes, receipt))
+        if self._outcome_word == "replayed":
+            self.answer = self.answer.plus(("Mendgate-Outcome", "replayed"))
+        transaction, self._transaction = self._transaction, None
+        if self.request.preferences.tx == "rollback" and self.may_roll_back:
+            await transaction.rollback()
+            return None
+        try:
+            before = await self._before_commit(receipt)
+            await transaction.commit(before, outcome.xid)
+        except DatabaseError as error:
+            if error.failure.schema == "mendgate" and error.failure.code == "23505":
+                return Failure("40001", "Another request with this Idempotency-Key was faster.")
+            return error.failure
+        except BaseException:
+            await transaction.rollback()
+            raise
+        return None
+
+    async def _before_commit(self, receipt: receipts.Receipt | None) -> str:
+        before = ""
+        if receipt is not None:
+            if await self.services.has_our_schema():
+                before += receipt.insert_sql()
+            else:
+                await kept.write_receipt(self.services.control, receipt)
+        if self.claim is not None:
+            assert self.answer is not None
+            before += self.claim.record_sql(self.answer)
+        return before
+
+    def _name_fixes(self) -> tuple[fixes.Fix, ...]:
+        """Names of the request (table, filters, select, on_conflict) that lineage resolved."""
+        return tuple(dict.fromkeys(_name_fix(kind, old, new) for kind, old, new in self.names.healed))
+
+    def _receipt(self, landed: Landed, name_fixes: tuple[fixes.Fix, ...]) -> receipts.Receipt | None:
+        if not (landed.applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
+            return None
+        assert self.relation is not None
+        self.receipt = receipts.new_id()
+        return receipts.make(
+            self.receipt,
+            self._outcome_word,
+            self.statement,
+            self.relation.name,
+            self.caller,
+            applied=landed.applied,
+            name_fixes=name_fixes,
+            changes=landed.changes,
+            stored=landed.stored or landed.statement.rows,
+            verified=landed.verified,
+        )
+
+    def _headers_of(
+        self, landed: Landed, name_fixes: tuple[fixes.Fix, ...], receipt: receipts.Receipt | None
+    ) -> list[tuple[str, str]]:
+        if receipt is None:
+            return []
+        return healing_headers(receipt.id, (*name_fixes, *(a.fix for a in landed.applied)), landed.changes)
+
+    # --- small
+
+    def error_of(self, failure: Failure) -> DialectError:
+        """The failure in the caller's dialect."""
+        if failure in self.errors:
+            return self.errors[failure]
+        if failure.code in _OUR_STATUS:
+            return DialectError(failure.code, _OUR_STATUS[failure.code], failure.message, failure.details, failure.hint)
+        return from_failure(failure, authenticated=self.caller.role != "anon")
+
+    async def horizon(self) -> str:
+        """For writes to existing rows: the transaction id from which on a change counts as newer than this write."""
+        if self.statement.operation is Operation.INSERT:
+            return ""
+        try:
+            async with self.services.pool.connection() as connection:
+                return str(await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"))
+        except (DatabaseError, OSError):
+            return ""
+
+    def _fresh_names(self) -> Names:
+        state = self.services.state
+        return Names(state.snapshot, state.lineage, follow=self.level is not Healing.OFF)
+
+    def _failure(self, error: DialectError) -> Failure:
+        failure = Failure(error.code, error.message, None, error.hint)
+        self.errors[failure] = error
+        return failure
+
+
+def healing_headers(receipt: str, applied: tuple[fixes.Fix, ...], changes: tuple[object, ...]) -> list[tuple[str, str]]:
+    """The headers that tell a caller what was done to its write."""
+    headers = [("Mendgate-Receipt", receipt)]
+    if applied:
+        headers.append(("Mendgate-Healed", fixes.header(tuple(dict.fromkeys(applied)))))
+    if changes:
+        headers.append(("Mendgate-Changed", changed_header(changes)))
+    return headers
+
+
+def changed_header(changes: tuple[object, ...]) -> str:
+    """``price(1.239->1.24)``, in ASCII, of bounded length."""
+    parts = [f"{c.column}({_short(c.sent)}->{_short(c.stored)})" for c in changes[:5]]  # type: ignore[attr-defined]
+    more = [f"+{len(changes) - 5} more"] if len(changes) > 5 else []
+    return ", ".join([*parts, *more]).encode("ascii", "backslashreplace").decode()
+
+
+def _short(text: str) -> str:
+    clean = "".join(c if c.isprintable() else " " for c in text)
+    return clean if len(clean) <= 40 else clean[:37] + "..."
+
+
+def with_rows(plan: Query, text: str) -> Query:
+    """A write plan with its first parameter, the JSON rows, filled in."""
+    return replace(plan, params=(text, *plan.params[1:]))
+
+
+def prelude_of(caller: Caller, request: Request, headers: Mapping[str, str], *, shared: bool = False) -> str:
+    """Role, claims, search path and what PostgREST tells functions about the request. ``shared`` leaves the headers out: the
+    statement serves several requests."""
+    shown = "" if shared else msgspec.json.encode({k: v for k, v in headers.items() if k not in _SECRET}).decode()
+    path = ", ".join(dict.fromkeys((quote_name(request.schema), '"public"', '"extensions"')))
+    settings = [("search_path", path), ("request.method", request.method), ("request.path", f"/{request.name}")]
+    if shown:
+        settings.append(("request.headers", shown.replace("\\u0000", "")))
+    if request.preferences.timezone is not None and _is_zone(request.preferences.timezone):
+        settings.append(("timezone", request.preferences.timezone))
+    return caller.prelude + "".join(f",set_config({quote_literal(k)},{quote_literal(v)},true)" for k, v in settings)
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (ValueError, OSError, KeyError):
+        return False
+
+
+_OUR_STATUS = {"PGRST204": 400, "PGRST205": 404, "MG001": 400, "MG002": 400, "MG003": 409, "MG503": 503, "MG504": 504}
+_SECRET = frozenset({"authorization", "apikey", "cookie"})
+
+
+def _name_fix(kind: str, old: str, new: str) -> fixes.Fix:
+    if kind == "rename_table":
+        return fixes.RenameTable(old, new)
+    return fixes.RenameColumn(old, new) if kind == "rename_column" else fixes.MapValue("(filter)", old, new)
+
+
+def _joined(first: str, second: str) -> str:
+    """Two JSON arrays as one."""
+    if second.strip() == "[]":
+        return first
+    return second if first.strip() == "[]" else first.rstrip()[:-1] + "," + second.lstrip()[1:]

@@ -1,0 +1,174 @@
+"""The fast lane: inserts that are clean, or healed exactly, share a statement with others like them.
+
+``try_lane`` answers the request, or says that the slow path must take it (with what the database said, if it was asked).
+The lane is only for what it can do without loss: plain rows of one shape, plain columns in the answer, no trigger on insert,
+no idempotency record, no count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from healing.core import fixes, verify
+from healing.core.mend import Mended, mend
+from healing.core.types import Failure, Healing, Kind, Operation, Row
+from healing.core.vet import clean
+from healing.gateway import receipts
+from healing.gateway.answer import Answer
+from healing.gateway.attempt import Attempt, healing_headers, prelude_of
+from healing.gateway.coalesce import MOST_BYTES, MOST_ROWS, Item, Lane, NotMeant
+from healing.gateway.plan_write import row_select
+from healing.gateway.response import render_write
+from healing.gateway.sqltext import ident, qualified
+from healing.gateway.target import DatabaseError
+from schema_monitor.core.snapshot import Relation
+
+_PLAIN_KINDS = ("r", "p")
+
+
+async def try_lane(attempt: Attempt) -> Answer | Failure | None:
+    """The answer; or why the database refused the rows as they were sent; or None (not for the lane)."""
+    relation = attempt.find_relation() if _suits(attempt) else None
+    if relation is None or attempt.names.healed or not _plain(relation):
+        return None
+    mended = _mended(attempt, relation)
+    if mended is None:
+        return None
+    keys = _keys(mended.statement.rows, mended.statement.columns)
+    asked = {a.fix.target: a.fix.source for a in mended.applied if isinstance(a.fix, fixes.RenameColumn)}
+    shown = row_select(attempt.request, relation, attempt.names, asked) if attempt.request.preferences.full else ""
+    if keys is None or shown is None or (mended.applied or mended.changes) and not await attempt.services.has_our_schema():
+        return None
+    if any(relation.column(key) is None for key in keys):
+        return None
+    return await _insert(attempt, relation, mended, keys, shown, asked)
+
+
+def _suits(attempt: Attempt) -> bool:
+    request, payload = attempt.request, attempt.payload
+    preferences = request.preferences
+    return (
+        attempt.statement.operation is Operation.INSERT
+        and attempt.level is not Healing.OFF
+        and 0 < len(payload.rows) <= MOST_ROWS
+        and len(payload.inner) <= MOST_BYTES
+        and preferences.representation in (None, "minimal", "representation")
+        and preferences.count is None
+        and preferences.tx is None
+        and preferences.max_affected is None
+        and preferences.timezone is None
+        and not preferences.missing_default
+        and not request.filters
+        and not request.orders
+        and not request.ranges.get((), None)
+        and not request.accept.strip
+        and (request.accept.kind == "json" or (request.accept.kind == "object" and len(payload.rows) == 1))
+    )
+
+
+def _plain(relation: Relation) -> bool:
+    return relation.kind in _PLAIN_KINDS and not any(" INSERT " in trigger for trigger in relation.triggers)
+
+
+def _mended(attempt: Attempt, relation: Relation) -> Mended | None:
+    """The statement, put right where that is exact or approved; None where anything is left over."""
+    statement, vet = attempt.statement, attempt.services.state.vet(relation)
+    if b"\\u0000" not in attempt.payload.inner and all([clean(row, vet) for row in statement.rows]):
+        if statement.columns is None or all(key in statement.columns for row in statement.rows for key in row):
+            rules = attempt.services.state.rules_for(relation.schema, relation.name, "insert")
+            if not any([Kind.MISSING_VALUE in rule.signature for rule in rules]):
+                return Mended(statement)
+    mended = mend(statement, attempt.context())
+    if mended.misfits or (mended.changes and attempt.strict):
+        return None
+    return mended
+
+
+def _keys(rows: tuple[Row, ...], columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The keys that every row has; None for a ragged or empty shape."""
+    first = columns if columns is not None else tuple(rows[0])
+    if columns is None and len(rows) > 1:
+        shape = rows[0].keys()
+        if any([row.keys() != shape for row in rows]):
+            return None
+    return first or None
+
+
+async def _insert(
+    attempt: Attempt, relation: Relation, mended: Mended, keys: tuple[str, ...], shown: str, asked: dict[str, str]
+) -> Answer | Failure | None:
+    healed = bool(mended.applied)
+    lane = Lane(
+        f"BEGIN;{prelude_of(attempt.caller, attempt.request, {}, shared=True)}",
+        _sql(attempt, relation, keys, shown, healed),
+        bool(shown) or healed,
+    )
+    same = mended.statement.rows is attempt.payload.rows
+    text = attempt.payload.inner if same else receipts.encode(mended.statement.rows)[1:-1]
+    receipt = _receipt(attempt, relation, mended)
+    item = Item(text, len(mended.statement.rows), receipt.insert_sql() if receipt else "")
+    if healed:
+        item.accept = lambda records: _as_meant(mended, records, relation)
+    try:
+        records = await attempt.services.coalescer.insert(lane, item)
+    except NotMeant:
+        return None
+    except DatabaseError as error:
+        return error.failure if not healed and not mended.changes and same else None
+    body = "[" + ",".join([record["row"] for record in records]) + "]" if shown else None
+    answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
+    if receipt is None:
+        return answer
+    applied = tuple(a.fix for a in mended.applied)
+    return answer.plus(*healing_headers(receipt.id, applied, mended.changes))
+
+
+def _receipt(attempt: Attempt, relation: Relation, mended: Mended) -> receipts.Receipt | None:
+    if not (mended.applied or mended.changes):
+        return None
+    return receipts.make(
+        receipts.new_id(),
+        "committed",
+        attempt.statement,
+        relation.name,
+        attempt.caller,
+        applied=mended.applied,
+        changes=mended.changes,
+        stored=mended.statement.rows,
+    )
+
+
+def _as_meant(mended: Mended, records: Sequence[asyncpg.Record], relation: Relation) -> bool:
+    """Whether the healed columns were stored as meant. Anything else that differs is for the slow path to look at."""
+    touched = frozenset(key for a in mended.applied for key in fixes.touches(a.fix))
+    announced = {change.column for change in mended.changes}
+    for meant, record in zip(mended.statement.rows, records, strict=True):
+        stored = receipts.decode(record["back"])
+        if any(change.column not in announced for change in verify.compare(meant, stored, relation, touched)):
+            return False
+    return True
+
+
+def _sql(attempt: Attempt, relation: Relation, keys: tuple[str, ...], shown: str, healed: bool) -> str:
+    cache, place = attempt.services.statements, (relation.oid, relation.fingerprint, keys, shown, healed)
+    found = cache.get(place)
+    if found is None:
+        if len(cache) > 5_000:
+            cache.clear()
+        found = cache[place] = _compose(relation, keys, shown, healed)
+    return found
+
+
+def _compose(relation: Relation, keys: tuple[str, ...], shown: str, healed: bool) -> str:
+    columns = [column for key in keys if (column := relation.column(key)) is not None]
+    names = ", ".join(ident(column.name) for column in columns)
+    typed = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
+    target = qualified(relation.schema, relation.name)
+    insert = f"INSERT INTO {target}({names}) SELECT {names} FROM json_to_recordset($1::json) AS _({typed})"
+    if not shown and not healed:
+        return f"WITH w AS ({insert} RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
+    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, " if shown else ""
+    back = f"(SELECT row_to_json(b)::text FROM (SELECT {names}) b) AS back, " if healed else ""
+    return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid"

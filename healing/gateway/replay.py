@@ -1,0 +1,125 @@
+"""Replays of quarantined writes: the stored request through the same pipeline, as the original role and claims, once.
+
+Exactly once: under the request's own Idempotency-Key where it had one, else under the item's id; the record is written by the same
+transaction as the row, so a worker that dies after the commit finds the answer when it comes back.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from healing.core.heal import Kept, Refused
+from healing.gateway import newer
+from healing.gateway.app import PREFIX
+from healing.gateway.auth import Caller, Key, make_caller
+from healing.gateway.errors import DialectError
+from healing.gateway.idempotency import Claim, make_claim
+from healing.gateway.kept import Envelope
+from healing.gateway.request import parse
+from healing.gateway.seal import unseal
+from healing.gateway.services import Services
+from healing.gateway.settings import current
+from healing.gateway.target import DatabaseError
+from healing.gateway.write import Replaying, write
+
+REPLAYER = "mendgate:replay"
+_ITEM = """SELECT id::text, request, key_id::text AS key, role, claims, idempotency_key, row_versions, schema, "table", operation
+FROM healing_quarantineitem WHERE id = $1::text::uuid"""
+
+
+class ReplayResult(Struct, frozen=True):
+    """``outcome``: replayed | failed | conflict (a newer write touched the row) | unavailable (try again later). ``error`` has the
+    four keys of the dialect, or is None."""
+
+    outcome: str
+    status: int
+    receipt: str | None = None
+    error: dict[str, Any] | None = None
+
+
+async def replay_items(ids: list[str]) -> list[ReplayResult]:
+    """Replays items one after the other, in the order given, with services of its own."""
+    services = Services(current())
+    await services.open(background=False)
+    try:
+        return [await replay_item(services, item) for item in ids]
+    finally:
+        await services.close()
+
+
+async def replay_item(services: Services, item_id: str) -> ReplayResult:
+    """Replays one item. Never raises for what the databases say."""
+    try:
+        async with services.control.connection() as connection:
+            item = await connection.fetchrow(_ITEM, item_id)
+        if item is None:
+            return ReplayResult("failed", 404, error=_error("MG404", f"There is no quarantined write {item_id}"))
+        return await _replay(services, item)
+    except DialectError as error:
+        return _of_error(error)
+    except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        return ReplayResult("unavailable", 503, error=_error("MG503", str(error)))
+
+
+async def _replay(services: Services, item: asyncpg.Record) -> ReplayResult:
+    if not await services.has_our_schema():
+        hint = "Install it with: python manage.py doctor --fix"
+        return ReplayResult("unavailable", 503, error=_error("MG501", "A replay needs the schema mendgate in the target", hint))
+    envelope, caller = _envelope(item["request"]), _caller(item)
+    request = parse(
+        envelope.method,
+        envelope.path.removeprefix(PREFIX),
+        envelope.query,
+        envelope.headers,
+        services.settings.exposed_schemas,
+    )
+    replaying = Replaying(_claim(item, caller, envelope))
+    if item["row_versions"] and not await services_answered(services, replaying.claim):
+        if await newer.touched_since(services, request, envelope, caller, int(item["row_versions"])):
+            return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
+    answer = await write(services, request, envelope, caller, replaying)
+    found = {name: value for name, value in answer.headers}
+    if isinstance(replaying.result, Kept | Refused):
+        return ReplayResult("failed", answer.status)
+    return ReplayResult("replayed", answer.status, found.get("Mendgate-Receipt"))
+
+
+async def services_answered(services: Services, claim: Claim) -> bool:
+    """Whether this replay was already carried out."""
+    async with services.pool.connection() as connection:
+        sql = "SELECT EXISTS (SELECT FROM mendgate.idempotency WHERE caller = $1 AND key = $2)"
+        return bool(await connection.fetchval(sql, claim.caller, claim.key))
+
+
+def _claim(item: asyncpg.Record, caller: Caller, envelope: Envelope) -> Claim:
+    own = item["idempotency_key"]
+    who, key = (caller.identity, own) if own else (REPLAYER, item["id"])
+    return make_claim(who, key, envelope.method, envelope.path, envelope.query, envelope.body)
+
+
+def _envelope(sealed: bytes) -> Envelope:
+    parts: Mapping[str, Any] = msgspec.json.decode(unseal(sealed))
+    body = base64.b64decode(parts["body"])
+    return Envelope(parts["method"], parts["path"], parts["query"].encode("latin-1"), parts["headers"], body)
+
+
+def _caller(item: asyncpg.Record) -> Caller:
+    """The original caller: role and claims as they were verified when the write came."""
+    claims = msgspec.json.decode(unseal(item["claims"]))
+    key = Key(item["key"], "", item["role"]) if item["key"] else None
+    return make_caller(key, item["role"], claims)
+
+
+def _of_error(error: DialectError) -> ReplayResult:
+    outcome = "unavailable" if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57", "PGRST00")) else "failed"
+    return ReplayResult(outcome, error.status, error=msgspec.json.decode(error.to_body()))
+
+
+def _error(code: str, message: str, hint: str | None = None) -> dict[str, Any]:
+    return {"code": code, "message": message, "details": None, "hint": hint}

@@ -1,0 +1,136 @@
+"""What one gateway process is made of: pools, state, coalescer, and whether the target has our schema."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from healing.core.mend import Context
+from healing.core.types import Healing
+from healing.gateway.auth import Authenticator, Caller
+from healing.gateway.coalesce import Coalescer
+from healing.gateway.settings import Settings
+from healing.gateway.state import Keeper, State
+from healing.gateway.target import DatabaseError, Pool
+from schema_monitor import catalog
+from schema_monitor.core.snapshot import Relation
+
+log = logging.getLogger("mendgate.gateway")
+
+_OURS = """SELECT coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT') AND has_table_privilege(i.oid, 'SELECT, INSERT'), false)
+FROM pg_namespace n JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipt' JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
+WHERE n.nspname = 'mendgate'"""
+_USED = "UPDATE healing_apikey SET last_used_at = now() WHERE id = ANY($1::text[]::uuid[])"
+
+
+class Services:
+    """Everything a request needs. Open once, close once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pool = Pool(settings.target_database_url, settings.pool_size, settings.pool_wait, settings.statement_timeout)
+        self.control = Pool(settings.database_url, 4, 5.0, 10.0)
+        self.keeper = Keeper(settings)
+        self.auth = Authenticator(settings, self.keeper.find_key)
+        self.keeper.on_keys_changed = self.auth.forget
+        self.coalescer = Coalescer(self.pool)
+        self.statements: dict[object, str] = {}
+        self._ours: tuple[bool, float] = (False, 0.0)
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._refreshed = 0.0
+
+    @property
+    def state(self) -> State:
+        return self.keeper.state
+
+    async def open(self, *, background: bool = True) -> None:
+        """Loads the state; with ``background`` keeps listening for changes."""
+        await self.keeper.start(listen=background)
+        if background:
+            self._housekeeping = asyncio.create_task(self._keep_house())
+
+    async def close(self) -> None:
+        """Finishes what is under way and closes the connections."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+        await self.coalescer.close()
+        await self._flush_used()
+        await self.keeper.stop()
+        await self.pool.close()
+        await self.control.close()
+
+    async def has_our_schema(self) -> bool:
+        """Whether receipts and idempotency records can be written by the row's own transaction. Asked again every 10 s."""
+        known, until = self._ours
+        if time.monotonic() < until:
+            return known
+        async with self.pool.connection() as connection:
+            found = bool(await connection.fetchval(_OURS))
+        self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
+        return found
+
+    def context(self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller) -> Context:
+        """What the healing core may know for one statement."""
+        state = self.state
+        if relation is None:
+            return Context(None, state.snapshot, state.lineage, None, level)
+        rules = state.rules_for(relation.schema, relation.name, operation)
+        vet = state.vet(relation)
+        return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims)
+
+    async def reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
+        """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs."""
+        async with self.pool.connection() as connection:
+            fresh = await catalog.read_relation(connection, schema, name)
+            if fresh is None and known is not None:
+                fresh = await catalog.read_relation_by_oid(connection, known.oid)
+            elif fresh is not None and known is not None and fresh.oid != known.oid:
+                moved = await catalog.read_relation_by_oid(connection, known.oid)
+                self._adopt(known, moved)
+        self._adopt(known if fresh is None or (known is not None and fresh.oid == known.oid) else None, fresh)
+        return fresh
+
+    async def reread_all(self) -> bool:
+        """Reads the whole catalog, at most once a second. False when it was just read."""
+        if time.monotonic() - self._refreshed < 1.0:
+            return False
+        self._refreshed = time.monotonic()
+        await self.keeper.refresh()
+        self._tell_watcher()
+        return True
+
+    def _adopt(self, known: Relation | None, fresh: Relation | None) -> None:
+        state = self.keeper.state
+        if fresh is None:
+            if known is not None and known.oid in state.snapshot.relations:
+                self.keeper.swap(state.without_relation(known.oid))
+                self._tell_watcher()
+            return
+        before = state.snapshot.relations.get(fresh.oid)
+        if before != fresh:
+            self.keeper.swap(state.with_relation(before, fresh))
+            self._tell_watcher()
+
+    def _tell_watcher(self) -> None:
+        task = asyncio.ensure_future(self._notify_capture())
+        task.add_done_callback(lambda done: done.exception())
+
+    async def _notify_capture(self) -> None:
+        async with self.control.connection() as connection:
+            await connection.execute("SELECT pg_notify('mendgate_capture', 'in_band')")
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(15)
+            await self._flush_used()
+
+    async def _flush_used(self) -> None:
+        used, self.auth.used = self.auth.used, set()
+        if not used:
+            return
+        try:
+            async with self.control.connection() as connection:
+                await connection.execute(_USED, list(used))
+        except (DatabaseError, OSError) as error:
+            log.warning("could not note when keys were last used: %s", error)

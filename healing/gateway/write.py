@@ -1,0 +1,269 @@
+"""One write, from request to answer.
+
+    parse -> policy -> fast lane (clean or exactly healed inserts share a statement)
+                    -> else the healing core, step by step
+    landed -> 2xx with the receipt's headers        kept -> quarantine, then the original error (or 202)
+    refused -> the error, nothing written           ``healing=partial`` -> row by row
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from healing.core import explain, fixes, match
+from healing.core.drive import adrive
+from healing.core.heal import Kept, Landed, Refused, Result, heal
+from healing.core.types import Failure, Healing, Operation, Proposal, Statement
+from healing.gateway import answer as answers
+from healing.gateway import kept, lane
+from healing.gateway.answer import Answer
+from healing.gateway.attempt import Attempt, Stored
+from healing.gateway.auth import Caller
+from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.idempotency import Claim, make_claim
+from healing.gateway.kept import Envelope
+from healing.gateway.payload import EMPTY, Payload, parse_payload
+from healing.gateway.request import Request
+from healing.gateway.services import Services
+from healing.gateway.state import Policy
+from healing.gateway.target import DatabaseError
+
+log = logging.getLogger("mendgate.write")
+
+_LEVELS = list(Healing)
+_MOST_RACES = 3
+
+
+class Replaying:
+    """Marks a replay: nothing is kept again, and the outcome is reported instead of answered."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.claim = claim
+        self.result: Result | None = None
+
+
+async def write(
+    services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Replaying | None = None
+) -> Answer:
+    """Carries out a write. Raises ``DialectError`` for refusals."""
+    payload = _payload(services, request, envelope)
+    policy = services.state.policy(request.schema, request.name, caller.key)
+    level = _level(policy, request)
+    claim = replaying.claim if replaying else await _claim(services, caller, envelope)
+    _check_rollback(request, policy)
+    if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
+        return await _row_by_row(services, request, envelope, caller, payload)
+    attempt = Attempt(
+        services,
+        request,
+        caller,
+        payload,
+        _statement(request, payload),
+        level,
+        policy.strict,
+        claim,
+        envelope.headers,
+        policy.allow_tx_rollback,
+        "replayed" if replaying else "committed",
+    )
+    failure: Failure | None = None
+    if replaying is None and claim is None:
+        found = await lane.try_lane(attempt)
+        if isinstance(found, Answer):
+            return found
+        failure = found
+    try:
+        result = await _heal(attempt, failure)
+    except Stored as stored:
+        return stored.answer
+    if replaying is not None:
+        replaying.result = result
+    return await _answer(attempt, result, envelope, policy, replaying)
+
+
+def _payload(services: Services, request: Request, envelope: Envelope) -> Payload:
+    if request.method == "DELETE":
+        return EMPTY
+    settings = services.settings
+    payload = parse_payload(envelope.body, envelope.headers, depth=settings.depth_limit, most_rows=settings.row_limit)
+    if request.method in ("PATCH", "PUT") and len(payload.rows) != 1:
+        if request.method == "PATCH" and not payload.rows:
+            return payload
+        raise DialectError("PGRST102", 400, "Expected exactly one object", None, f"{request.method} takes one JSON object.")
+    return payload
+
+
+def _statement(request: Request, payload: Payload) -> Statement:
+    return Statement(
+        _operation(request),
+        request.schema,
+        request.name,
+        payload.rows,
+        request.columns,
+        request.on_conflict or (),
+        request.preferences.missing_default,
+    )
+
+
+def _operation(request: Request) -> Operation:
+    match request.method:
+        case "PATCH":
+            return Operation.UPDATE
+        case "DELETE":
+            return Operation.DELETE
+        case "PUT":
+            return Operation.UPSERT
+    return Operation.UPSERT if request.preferences.resolution else Operation.INSERT
+
+
+def _level(policy: Policy, request: Request) -> Healing:
+    """The policy's level; the caller may only lower it."""
+    wished = request.preferences.healing
+    if wished is None:
+        return policy.healing
+    return min(policy.healing, Healing(wished), key=_LEVELS.index)
+
+
+async def _claim(services: Services, caller: Caller, envelope: Envelope) -> Claim | None:
+    key = envelope.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not await services.has_our_schema():
+        hint = "Install it with: python manage.py doctor --fix; or send the write without Idempotency-Key."
+        raise DialectError("MG501", 501, "Idempotency-Key needs the schema mendgate in the target database", None, hint)
+    return make_claim(caller.identity, key, envelope.method, envelope.path, envelope.query, envelope.body)
+
+
+def _check_rollback(request: Request, policy: Policy) -> None:
+    if request.preferences.tx == "rollback" and request.preferences.strict and not policy.allow_tx_rollback:
+        raise DialectError("PGRST122", 400, "Invalid preferences given with handling=strict", "Invalid preferences: tx=rollback")
+
+
+async def _heal(attempt: Attempt, failure: Failure | None) -> Result:
+    """Drives the core; a lost race for an Idempotency-Key starts again and finds the stored answer."""
+    try:
+        return await adrive(heal(attempt.statement, attempt.context(), failure), attempt.perform)
+    finally:
+        await attempt.undo()
+
+
+async def _answer(
+    attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Replaying | None
+) -> Answer:
+    match result:
+        case Landed():
+            assert attempt.answer is not None
+            return attempt.answer
+        case Refused(failure, unavailable):
+            accept = policy.accept or attempt.request.preferences.quarantine == "accept"
+            if not (unavailable and accept) or replaying is not None:
+                raise attempt.error_of(failure)
+            return await _keep(attempt, Kept(failure, ()), envelope, policy)
+        case Kept(failure):
+            if replaying is not None or attempt.level is Healing.OFF:
+                raise attempt.error_of(failure)
+            return await _keep(attempt, result, envelope, policy)
+    raise AssertionError(result)
+
+
+async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Policy) -> Answer:
+    """Quarantine: store first, answer after."""
+    error = attempt.error_of(result.failure)
+    accept = policy.accept or attempt.request.preferences.quarantine == "accept"
+    proposals = _proposals(attempt, result)
+    relation = attempt.relation
+    try:
+        versions = await attempt.horizon()
+        stored = await kept.keep(
+            attempt.services.control,
+            envelope,
+            attempt.statement,
+            relation.name if relation else attempt.request.name,
+            attempt.caller,
+            result.failure,
+            result.misfits,
+            proposals,
+            automatic=accept,
+            claim=attempt.claim,
+            row_versions=versions,
+            fingerprint=relation.fingerprint if relation else "",
+        )
+    except DialectError:
+        raise
+    except Exception as trouble:
+        log.exception("a write could not be kept")
+        note = "Mendgate could not keep this write either: the control database did not answer. Nothing was written; send it again."
+        raise DialectError(error.code, error.status, error.message, error.details, note, error.headers) from trouble
+    headers = (("Mendgate-Receipt", stored.receipt), ("Mendgate-Quarantine", stored.id))
+    if accept:
+        value = {"quarantine": stored.id, "receipt": stored.receipt, "state": "waiting", "reason": error.message}
+        return answers.of_value(202, value, *headers)
+    hint = _hint(attempt.statement, error, stored.id, proposals)
+    told = DialectError(error.code, error.status, error.message, error.details, hint, (*error.headers, *headers))
+    return answers.of_error(told)
+
+
+def _proposals(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
+    """What could be done, best first. A fault of the matcher must not lose the payload."""
+    state = attempt.services.state
+    if not result.misfits:
+        return ()
+    try:
+        return match.propose(
+            attempt.statement,
+            result.misfits,
+            attempt.relation,
+            state.snapshot,
+            claims=attempt.caller.claims,
+            lineage=state.lineage,
+        )
+    except Exception:
+        log.exception("the matcher failed; the write is kept without proposals")
+        return ()
+
+
+def _hint(statement: Statement, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...]) -> str:
+    said = f"{error.hint.rstrip('.')}. " if error.hint else ""
+    text = f"{said}Nothing was written; the payload is kept in quarantine as {quarantine}."
+    if proposals and proposals[0].probability >= 0.5:
+        patch = explain.source_patch(statement, fixes.parse(list(proposals[0].fix)))
+        text += f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}"
+    return text
+
+
+async def _row_by_row(
+    services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload
+) -> Answer:
+    """``healing=partial``: each row has its own outcome. 207 with one entry a row, unless all landed without a word."""
+    from healing.gateway.receipts import encode
+
+    single = replace(request, preferences=replace(request.preferences, partial=False))
+    headers = dict(envelope.headers)
+    headers["prefer"] = ",".join(p for p in headers.get("prefer", "").split(",") if p.strip() != "healing=partial")
+    key = headers.get("idempotency-key")
+    outcomes = []
+    for number, row in enumerate(payload.rows):
+        if key is not None:
+            headers["idempotency-key"] = f"{key}#{number}"
+        one = replace(envelope, body=encode([row]), headers=dict(headers))
+        outcomes.append(await _outcome(lambda one=one: write(services, single, one, caller)))  # type: ignore[misc]
+    landed = sum(1 for outcome in outcomes if outcome["status"] < 300 and outcome["status"] != 202)
+    return answers.of_value(207, outcomes, ("Mendgate-Partial", f"landed={landed}, other={len(outcomes) - landed}"))
+
+
+async def _outcome(run: Callable[[], object]) -> dict[str, object]:
+    from healing.gateway.receipts import decode
+
+    try:
+        answer = await run()  # type: ignore[misc]
+    except DialectError as error:
+        answer = answers.of_error(error)
+    except DatabaseError as error:
+        answer = answers.of_error(from_failure(error.failure, authenticated=True))
+    assert isinstance(answer, Answer)
+    found = {name.lower(): value for name, value in answer.headers if name.startswith("Mendgate-")}
+    body = decode(answer.body) if answer.body else None
+    return {"status": answer.status, **found, ("body" if answer.status < 300 else "error"): body}
