@@ -1,0 +1,72 @@
+# Needs Python 3.11 and nothing else. `make` lists what can be done.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.requirements-installed
+CLIENTS := tests/acceptance
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+ARGS   ?=
+
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(READY) ## Run everything: databases, web, worker, scheduler, schema watcher; Ctrl-C stops
+	@exec $(BIN)/python manage.py up $(ARGS)
+
+demo: $(READY) ## The same with a demo target and live drifted traffic, in a home of its own
+	@exec env MENDGATE_HOME=$${MENDGATE_HOME:-.mendgate/demo} $(BIN)/python manage.py up --demo $(ARGS)
+
+test: $(READY) clients chromium ## Run every test; ARGS="-k name" for some
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	@sh .ci/audit $(BIN)/pip-audit
+
+format: $(READY) ## Put the code in our style
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+doctor: $(READY) ## Say what is wrong and how to mend it
+	@$(BIN)/python manage.py doctor $(ARGS)
+
+install: $(READY) ## Only make the virtual environment
+
+lock: $(READY) ## Make requirements.txt from requirements.in
+	$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements.txt
+
+# uv first (hashes checked, seconds instead of a minute); pip where uv does not reach the registry.
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing what requirements.txt pins (once)"
+	@awk '/^uv==/{on=1} on&&!/^uv==/&&!/^ /{exit} on' requirements.txt > $(VENV)/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+# The JavaScript clients that the acceptance tests speak with. Without npm those tests are skipped, and say so.
+clients:
+	@if [ ! -f $(CLIENTS)/package-lock.json ]; then :; \
+	elif ! command -v npm >/dev/null; then echo "npm is missing: tests with the JavaScript clients are skipped"; \
+	elif [ $(CLIENTS)/node_modules/.package-lock.json -nt $(CLIENTS)/package-lock.json ]; then :; \
+	else cd $(CLIENTS) && npm ci --silent --no-audit --no-fund; fi
+
+chromium:
+	@if [ -n "$(CHROMIUM)" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium for the dashboard's tests"; \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
+	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
+
+.PHONY: help up demo test lint format doctor install lock clients chromium
