@@ -1,10 +1,11 @@
 """Lossless coercion: a value that Postgres would refuse, spelled so that it takes exactly that value.
 
-Only what has one meaning: ``1.0`` and ``"1e3"`` for integers, ``urn:uuid:…``, ISO 8601 that Postgres does not read, an enum label or check-list text
-that differs by case from one label only, ``'["a"]'`` for an array. Never ``1.5``, ``"1,000"``, ``""``, an epoch, ``"a,b"``.
+Only what has one meaning: ``1.0`` and ``"1e3"`` for integers, ``urn:uuid:…``, ISO 8601 that Postgres does not read, an enum label
+or check-list text that differs by case from one label only, ``'["a"]'`` for an array. Never ``1.5``, ``"1,000"``, ``""``, an epoch,
+``"a,b"``.
 
-A JSON text in a json or jsonb column is left alone: a JSON string is a value of these types, so Postgres takes it as it is, and reading it as an object
-would change it. The format ``json_text`` does it by an approved rule.
+A JSON text in a json or jsonb column is left alone: a JSON string is a value of these types, so Postgres takes it as it is, and
+reading it as an object would change it. The format ``json_text`` does it by an approved rule.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from healing.core import formats, labels as label_lists, moments
+from healing.core import formats, moments
+from healing.core import labels as label_lists
 from healing.core.ops import Cast, Fix, MapValue
 from healing.core.refusals import INTEGERS, misfits, refusal, refusals, rejects
 from healing.core.types import Json, Kind

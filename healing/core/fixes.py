@@ -1,6 +1,6 @@
 """Fixes as values: read and written as JSON, judged, inverted, and applied to a row.
 
-The ops are in ``ops``, how they are said in ``phrases``, the check against a live schema in ``typecheck``; all of it is importable from here.
+The ops are in ``ops``, how they are said in ``phrases``, the checks in ``preconditions`` and ``typecheck``; all are importable from here.
 A fix that does not concern a row (the key is not there, the value is another) leaves the row as it is.
 """
 
@@ -62,6 +62,7 @@ __all__ = [
     "mend",
     "parse",
     "say",
+    "touches",
     "typecheck",
 ]
 
@@ -110,6 +111,16 @@ def is_exact(fix: Fix) -> bool:
         case RenameColumn() | RenameTable() | Rescue() | SplitBatch() | KeepName():
             return True
     return False
+
+
+def touches(fix: Fix) -> tuple[str, ...]:
+    """The live columns whose stored value the fix decides."""
+    match fix:
+        case RenameColumn(target=column) | Rescue(into=column):
+            return (column,)
+        case Cast(column=column) | MapValue(column=column) | Fill(column=column) | Truncate(column=column):
+            return (column,)
+    return ()
 
 
 def inverse(fix: Fix, row: Row) -> Fix | None:
@@ -161,9 +172,8 @@ def apply(fixes: Iterable[Fix], row: Row, claims: Mapping[str, Json]) -> Row:
 def _renamed(names: Mapping[str, str], row: Row) -> Row:
     out = {names.get(key, key): value for key, value in row.items()}
     if len(out) != len(row):
-        taken = next(
-            new for old, new in names.items() if old in row and (new in row and new not in names or list(names.values()).count(new) > 1)
-        )
+        written = [names.get(key, key) for key in row]
+        taken = next(key for key in written if written.count(key) > 1)
         raise FixError(f"two keys would be written to {taken!r}")
     return out
 

@@ -244,7 +244,7 @@ def default(type_name: str) -> str | None:
 
 
 def read(name: str, value: Json) -> Json | Unfit:
-    """The value read in a format: null stays null; lists are read element by element, all or nothing, unless the format takes them whole."""
+    """The value read in a format. Null stays null; a list is read element by element, all or nothing, unless the format takes it whole."""
     form = FORMATS[name]
     if value is None:
         return None

@@ -73,7 +73,7 @@ def _moment(parts: dict[str, str | None]) -> Moment | None:
     date = (int(year), _month(parts["month"] or ""), int(parts["day"] or "")) if year else None
     clock = (int(hour), int(parts["minute"] or 0), int(parts["second"] or 0)) if hour else None
     offset = _offset(parts.get("zone"))
-    if clock is None and offset or clock is not None and clock[2] > 59:
+    if (clock is None and offset) or (clock is not None and clock[2] > 59):
         return None
     return Moment(date, clock, (parts.get("fraction") or "").rstrip("0"), offset)
 

@@ -1,6 +1,7 @@
 """The closed fix language: one frozen struct per op, a tagged union on ``op``.
 
-``{"op": "rename_column", "from": "a", "to": "b"}`` is exactly how an op looks as JSON. ``from`` and ``to`` are ``source`` and ``target`` in Python.
+``{"op": "rename_column", "from": "a", "to": "b"}`` is exactly how an op looks as JSON; ``from`` and ``to`` are ``source`` and
+``target`` in Python.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ class FixError(ValueError):
 
 
 class Op(Struct, frozen=True, tag_field="op", forbid_unknown_fields=True, omit_defaults=True):
-    """What all ops share: their tag, and no unknown fields."""
+    """What all ops share: their tag, no unknown fields, and a hash even where a value in them is a list or an object."""
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(name for field in self.__struct_fields__ if isinstance(name := getattr(self, field), str))))
 
 
 class RenameColumn(Op, frozen=True, tag="rename_column"):

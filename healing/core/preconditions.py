@@ -128,7 +128,7 @@ def _fill_blocks(fix: Fill, row: Row, relation: Relation, operation: Operation |
     if row.get(fix.column) is not None:
         return None
     if operation is Operation.UPDATE and fix.column not in row:
-        return f"an update that does not name `{fix.column}` must not set it"
+        return f"an update that does not name `{fix.column}` must not set it"  # noqa: S608 - prose
     if fix.from_key is not None:
         if fix.from_key not in row:
             return f"`{fix.from_key}` is not in the payload"

@@ -11,7 +11,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from healing.core import arrays, labels as label_lists, moments
+from healing.core import arrays, moments
+from healing.core import labels as label_lists
 from healing.core.types import Json, Kind, Misfit, Row
 from healing.core.values import as_text
 from schema_monitor.core.snapshot import Column, Relation

@@ -1,4 +1,4 @@
-"""Whether a fix makes sense for a live relation at all, before anybody approves it: names exist, types agree, nothing generated is written."""
+"""Whether a fix makes sense for a live relation at all, before anybody approves it: names exist, types agree, no generated column."""
 
 from __future__ import annotations
 
