@@ -38,7 +38,18 @@ def _certain(text: str) -> Moment | Lost | None:
 
 
 def _timestamp(zoned: bool) -> Callable[[Column], Loss]:
-    return lambda column: partial(_timestamp_loss, zoned, 6 if column.precision is None else column.precision)
+    def build(column: Column) -> Loss:
+        digits = 6 if column.precision is None else column.precision
+        careful = partial(_timestamp_loss, zoned, digits)
+        zone = r"(?:Z|[+-]\d\d:\d\d)?" if zoned else r"(?:Z|\+00:00)?"
+        plain = re.compile(rf"\d{{4}}-\d\d-\d\d(?:[T ]\d\d:\d\d:[0-5]\d(?:\.\d{{0,{digits}}})?{zone})?", re.ASCII).fullmatch
+
+        def loss(value: Json) -> Lost | None:
+            return None if type(value) is str and plain(value) else careful(value)
+
+        return loss
+
+    return build
 
 
 def _timestamp_loss(zoned: bool, digits: int, value: Json) -> Lost | None:

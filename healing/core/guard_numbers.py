@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from functools import partial
 from typing import Final
 
 from healing.core import floats
@@ -36,7 +35,19 @@ def _numeric(column: Column) -> Loss | None:
     """numeric(p, s) rounds half away from zero to s digits; numeric keeps all."""
     if column.precision is None:
         return None
-    return partial(_rounded, column.precision, column.scale or 0)
+    precision, scale = column.precision, column.scale or 0
+    unit = Decimal(1).scaleb(-scale)
+
+    def loss(value: Json) -> Lost | None:
+        if type(value) is Decimal:
+            try:
+                if value.quantize(unit, ROUND_HALF_UP, _WIDE) == value:
+                    return None
+            except InvalidOperation:
+                return None
+        return _rounded(precision, scale, value)
+
+    return loss
 
 
 def _rounded(precision: int, scale: int, value: Json) -> Lost | None:
@@ -67,6 +78,8 @@ def _float(digits: int) -> Callable[[Column], Loss]:
 
     def loss(value: Json) -> Lost | None:
         if type(value) is int and -safe < value < safe:
+            return None
+        if type(value) is Decimal and len(text := str(value)) <= digits and "E" not in text:
             return None
         found = floats.parse(value) if isinstance(value, str) else decimal(value)
         if found is None or floats.unchanged(found, digits):
