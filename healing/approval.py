@@ -12,8 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from healing import audit, permits, policy
-from healing.checked_fix import checked, content_hash, sentence
-from healing.core import fixes
+from healing.checked_fix import checked, content_hash, plain, sentence
 from healing.models import Proposal, Rule, Source
 from healing.notify import notify
 from healing.refusals import AlreadyDecided, FourEyes, PolicyForbids
@@ -71,7 +70,7 @@ def edit(proposal: Proposal, fix: list[dict[str, Any]], user: Any) -> Proposal:
     written, _ = Proposal.objects.update_or_create(
         schema=proposal.schema, table=proposal.table, signature=proposal.signature, content_hash=digest,
         defaults={
-            "fix": list(fixes.dump(ops)), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops),
+            "fix": plain(ops), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops),
             "author": user.username, "state": Proposal.State.OPEN, "decided_by": None, "decided_at": None, "why": "",
             "evidence": {"for": [f"written by {user.username}"], "against": []},
         },
@@ -117,7 +116,7 @@ def _activate(proposal: Proposal, user: Any) -> Rule:
         audit.record(user.username, "retire", "rule", older.pk, content_hash=older.content_hash, why=older.why)
     for name, value in place.items():
         setattr(rule, name, value)
-    rule.fix, rule.sentence, rule.content_hash = list(fixes.dump(ops)), proposal.sentence or sentence(ops), content_hash(ops)
+    rule.fix, rule.sentence, rule.content_hash = plain(ops), proposal.sentence or sentence(ops), content_hash(ops)
     rule.relation_fingerprint, rule.state = relation.fingerprint, Rule.State.ACTIVE
     rule.approved_by, rule.approved_at = user, timezone.now()
     rule.save()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import msgspec
+
 from healing.core import fixes
 from healing.live_schema import find_relation, latest_snapshot
 from healing.refusals import DoesNotFit
 from schema_monitor.core.snapshot import Relation, Snapshot
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def parsed(fix: Any) -> tuple[fixes.Fix, ...]:
@@ -37,6 +41,12 @@ def checked(fix: Any, schema: str, table: str) -> tuple[tuple[fixes.Fix, ...], R
 def content_hash(ops: tuple[fixes.Fix, ...]) -> str:
     """The identity of a fix: SHA-256 of its canonical text."""
     return hashlib.sha256(fixes.content_hash_text(ops).encode()).hexdigest()
+
+
+def plain(ops: tuple[fixes.Fix, ...]) -> list[dict[str, Any]]:
+    """The fix as JSON that a jsonb column takes."""
+    ready: list[dict[str, Any]] = msgspec.json.decode(_encoder.encode(fixes.dump(ops)))
+    return ready
 
 
 def sentence(ops: tuple[fixes.Fix, ...]) -> str:

@@ -1,0 +1,82 @@
+"""Rows of the control database that tests start from: a captured schema, people, kept writes, proposals."""
+
+from __future__ import annotations
+
+import base64
+import uuid
+from typing import Any
+
+import msgspec
+from django.contrib.auth.models import Permission, User
+
+from healing.checked_fix import content_hash, parsed
+from healing.gateway.seal import seal
+from healing.models import Proposal, QuarantineItem, Receipt
+from schema_monitor.core.snapshot import Column, Constraint, Relation, Scope, Snapshot
+from schema_monitor.models import SchemaVersion
+
+USERS = Relation(
+    oid=100,
+    schema="public",
+    name="users",
+    kind="r",
+    columns=(
+        Column(1, "id", "integer", "int4", nullable=False, identity="d"),
+        Column(2, "email_address", "text", "text"),
+        Column(3, "details", "jsonb", "jsonb"),
+    ),
+    constraints=(Constraint(1, "users_pkey", "p", (1,)),),
+    fingerprint="f1",
+)
+RENAME = [{"op": "rename_column", "from": "email", "to": "email_address"}]
+DROP = [{"op": "drop_key", "column": "email"}]
+UNKNOWN = {"code": "PGRST204", "message": "Could not find the 'email' column of 'users' in the schema cache", "details": None, "hint": None}
+
+
+def capture(*relations: Relation, epoch: int = 1, cause: str = "start") -> SchemaVersion:
+    """A schema version with these relations (default: ``users``)."""
+    live = relations or (USERS,)
+    snapshot = Snapshot(Scope("1", 1), 180000, {r.oid: r for r in live}, {}, {})
+    body = msgspec.json.decode(msgspec.json.encode(snapshot))
+    return SchemaVersion.objects.create(epoch=epoch, scope={}, fingerprint="x", snapshot=body, lineage={}, cause=cause)
+
+
+def reviewer(name: str = "rita") -> User:
+    """A superuser."""
+    return User.objects.create_superuser(name, password="pw")
+
+
+def onlooker(name: str = "otto") -> User:
+    """Staff who may see everything and change nothing."""
+    user = User.objects.create_user(name, password="pw", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return user
+
+
+def keep(row: Any = None, *, signature: str = "unknown_column:email", **fields: Any) -> QuarantineItem:
+    """A kept insert into users, with its receipt."""
+    body = msgspec.json.encode({"email": "ann@example.com"} if row is None else row)
+    request = {"method": "POST", "path": "/rest/v1/users", "query": "", "headers": {}, "body": base64.b64encode(body).decode()}
+    facts = {
+        "schema": "public", "table": "users", "operation": "insert", "role": "authenticated", "subject": "",
+        "request": seal(msgspec.json.encode(request)), "claims": seal(b'{"role":"authenticated"}'), "error": UNKNOWN,
+        "shape": {"email": "string"}, "receipt": uuid.uuid4(), "signature": signature, **fields,
+    }  # fmt: skip
+    item = QuarantineItem.objects.create(**facts)
+    item.refresh_from_db()
+    Receipt.objects.create(
+        id=item.receipt, outcome="quarantined", schema=item.schema, table=item.table, operation=item.operation, key=item.key_id,
+        role=item.role, subject=item.subject, quarantine=item.pk, sealed=seal(msgspec.json.encode({"sent": [msgspec.json.decode(body)]})),
+    )  # fmt: skip
+    return item
+
+
+def propose(fix: list[dict[str, Any]] | None = None, probability: float = 0.97, **fields: Any) -> Proposal:
+    """An open proposal for ``unknown_column:email`` of users."""
+    fix = RENAME if fix is None else fix
+    facts = {
+        "schema": "public", "table": "users", "signature": "unknown_column:email", "fix": fix, "probability": probability,
+        "source": "matcher", "sentence": "put email into email_address", "content_hash": content_hash(parsed(fix)),
+        "evidence": {"for": ["same type text"], "against": ["two words differ"]}, **fields,
+    }  # fmt: skip
+    return Proposal.objects.create(**facts)
