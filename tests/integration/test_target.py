@@ -1,0 +1,161 @@
+"""Transactions as the caller, and commits whose answer was cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import psycopg
+import pytest
+
+from healing.gateway.target import DatabaseError, Pool, Transaction
+from tests.cut_proxy import CutProxy
+
+INSERT = "WITH w AS (INSERT INTO t(a) VALUES ($1::text::int) RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
+PRELUDE = """BEGIN;SET LOCAL ROLE "service_role";SELECT set_config('request.jwt.claims','{"role":"service_role"}',true)"""
+
+
+@asynccontextmanager
+async def pool_at(url: str, size: int = 3, wait: float = 0.3) -> AsyncIterator[Pool]:
+    """A pool that is closed at the end."""
+    pool = Pool(url, size, wait, 5.0)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def table(owner: psycopg.Connection) -> psycopg.Connection:
+    """A table t(a int) with a deferred check."""
+    owner.execute("CREATE TABLE t(a int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+    return owner
+
+
+def stored(owner: psycopg.Connection) -> list[int]:
+    """What is in the table."""
+    return [row[0] for row in owner.execute("SELECT a FROM t ORDER BY a")]
+
+
+async def insert(pool: Pool, value: str, before: str = "") -> None:
+    """One insert and its commit."""
+    transaction = await Transaction.begin(pool, PRELUDE)
+    record = await transaction.fetchrow(INSERT, value)
+    assert record is not None
+    await transaction.commit(before, record["xid"])
+
+
+@pytest.mark.parametrize("forwarded", [True, False])
+def test_a_cut_commit_is_resolved_to_what_happened(target_url: str, table: psycopg.Connection, forwarded: bool) -> None:
+    """Cut after COMMIT arrived: success is reported. Cut before it: failure is reported. The row agrees."""
+
+    async def scenario() -> bool:
+        async with CutProxy(target_url) as proxy, pool_at(proxy.url, wait=5) as pool:
+            proxy.cut = (b"COMMIT", forwarded)
+            try:
+                await insert(pool, "1")
+            except DatabaseError as error:
+                assert error.failure.code == "08007"
+                return False
+            finally:
+                assert proxy.cuts == 1
+            return True
+
+    assert asyncio.run(scenario()) is forwarded
+    assert stored(table) == ([1] if forwarded else [])
+
+
+def test_a_dead_idle_connection_is_replaced_without_an_error(target_url: str, table: psycopg.Connection) -> None:
+    """The pooler restarted while we were idle: nothing had been sent, so nothing is lost."""
+
+    async def scenario() -> None:
+        async with pool_at(target_url) as pool:
+            await insert(pool, "1")
+            table.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mendgate' AND datname = current_database()")
+            await asyncio.sleep(0.1)
+            await insert(pool, "2")
+
+    asyncio.run(scenario())
+    assert stored(table) == [1, 2]
+
+
+def test_role_and_claims_end_with_the_transaction(target_url: str, table: psycopg.Connection) -> None:
+    """The next user of the connection is nobody again."""
+
+    async def scenario() -> tuple[str, str]:
+        async with pool_at(target_url, size=1) as pool:
+            await insert(pool, "1")
+            async with pool.connection() as connection:
+                record = await connection.fetchrow("SELECT current_user::text, coalesce(current_setting('request.jwt.claims', true), '')")
+                assert record is not None
+                return record[0], record[1]
+
+    assert asyncio.run(scenario()) == ("authenticator", "")
+
+
+def test_a_deferred_constraint_fails_the_commit_with_its_own_error(target_url: str, table: psycopg.Connection) -> None:
+    """With and without statements of ours before the commit."""
+
+    async def scenario(before: str) -> str:
+        async with pool_at(target_url) as pool:
+            await insert(pool, "1") if not stored(table) else None
+            with pytest.raises(DatabaseError) as caught:
+                await insert(pool, "1", before)
+            return caught.value.failure.code
+
+    assert asyncio.run(scenario("")) == "23505"
+    assert asyncio.run(scenario("SELECT 1;")) == "23505"
+    assert stored(table) == [1]
+
+
+def test_a_deferred_trigger_runs_as_the_caller_even_when_we_write_a_receipt(target_url: str, table: psycopg.Connection) -> None:
+    """RESET ROLE before the receipt must not lend our rights to a trigger."""
+    table.execute(
+        """CREATE TABLE seen(who text); GRANT ALL ON seen TO service_role;
+        CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.seen VALUES (current_user); RETURN NULL; END $$;
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note()"""
+    )
+
+    async def scenario() -> None:
+        async with pool_at(target_url) as pool:
+            await insert(pool, "1", "SELECT 1;")
+
+    asyncio.run(scenario())
+    assert [row[0] for row in table.execute("SELECT who FROM seen")] == ["service_role"]
+
+
+def test_who_waits_too_long_for_a_connection_gets_a_clear_failure(target_url: str, table: psycopg.Connection) -> None:
+    """Back-pressure, not a pile; and the pool is whole again afterwards."""
+
+    async def scenario() -> str:
+        async with pool_at(target_url, size=1, wait=0.1) as pool:
+            held = await Transaction.begin(pool, PRELUDE)
+            with pytest.raises(DatabaseError) as caught:
+                await Transaction.begin(pool, PRELUDE)
+            await held.rollback()
+            await insert(pool, "1")
+            return caught.value.failure.code
+
+    assert asyncio.run(scenario()) == "53300"
+    assert stored(table) == [1]
+
+
+def test_a_cancelled_statement_leaves_nothing_behind(target_url: str, table: psycopg.Connection) -> None:
+    """The connection is thrown away rather than given to the next caller in the middle of something."""
+
+    async def scenario() -> None:
+        async with pool_at(target_url, size=1, wait=3) as pool:
+            transaction = await Transaction.begin(pool, PRELUDE)
+            await transaction.fetchrow(INSERT, "1")
+            with pytest.raises(TimeoutError):
+                await _limited(lambda: transaction.fetchrow("SELECT pg_sleep(5)"))
+            await insert(pool, "2")
+
+    asyncio.run(scenario())
+    assert stored(table) == [2]
+
+
+async def _limited(run: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(0.2):
+        await run()
