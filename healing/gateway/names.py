@@ -5,6 +5,8 @@ Reads use a live name even where it was another column's once; a write asks ``Na
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from healing.gateway.errors import undefined_column, unknown_table
 from schema_monitor.core.lineage import Lineage, Renamed, Reused
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
@@ -23,6 +25,15 @@ class Names:
         self.healed: list[Heal] = []
         self.reused: list[tuple[str, str]] = []
         """(table, column) of live names that formerly meant another living column, as met by ``column(…, careful=True)``."""
+        self._sent: dict[tuple[int, str], str] = {}
+
+    def with_sent(self, relation: Relation, asked: Mapping[str, str]) -> Names:
+        """The same (and the same records) where payload keys were healed: ``asked`` maps live columns to the names that the
+        caller sent, which then mean those columns in its ``select`` too."""
+        names = Names(self.snapshot, self.lineage)
+        names.healed, names.reused = self.healed, self.reused
+        names._sent = {(relation.oid, sent): live for live, sent in asked.items()}
+        return names
 
     def relation(self, schema: str, name: str) -> Relation:
         """The relation of that name, or PGRST205."""
@@ -54,6 +65,8 @@ class Names:
         live = relation.column(name)
         if live is not None and not careful:
             return live
+        if live is None and (relation.oid, name) in self._sent:
+            return relation.column(self._sent[relation.oid, name])
         match self.lineage and self.lineage.resolve_column(relation, name):
             case Renamed(Column() as column):
                 self._heal("rename_column", name, column.name)

@@ -4,6 +4,7 @@
 EXPLAIN that the caller runs in the same transaction and hands to ``response.total_of``.
 """
 
+# ruff: noqa: S608 - identifiers come quoted from the catalog, values only as parameters
 from __future__ import annotations
 
 from healing.gateway.accept import Accept
@@ -29,8 +30,8 @@ def plan_read(request: Request, names: Names) -> Query:
     return Query(sql, scope.params.values, read_only=True, count_query=planned_query(request, names, node))
 
 
-def rows_as(accept: Accept) -> str:
-    """The rows ``t`` of ``source`` as text in the accepted form."""
+def rows_as(accept: Accept, *, single: bool = True) -> str:
+    """The rows ``t`` of ``source`` as text in the accepted form; without ``single`` one object stays in its array."""
     if accept.kind == "csv":
         return (
             "(SELECT coalesce(string_agg(k, ','), '') FROM (SELECT json_object_keys(row_to_json(h.*)) AS k"
@@ -38,7 +39,7 @@ def rows_as(accept: Accept) -> str:
             " || E'\\n' || coalesce(string_agg(substring((t.*)::text, 2, length((t.*)::text) - 2), E'\\n'), '')"
         )
     rows = stripped("json_agg(t.*)", accept)
-    return f"({rows} -> 0)::text" if accept.kind == "object" else f"coalesce({rows}, '[]'::json)::text"
+    return f"({rows} -> 0)::text" if accept.kind == "object" and single else f"coalesce({rows}, '[]'::json)::text"
 
 
 def stripped(sql: str, accept: Accept) -> str:

@@ -13,7 +13,14 @@ Value = str | int | None
 _MODIFIER = re.compile(r"\([^()\"]*\)$")
 _TEXTUAL = frozenset({"text", "varchar", "name", "unknown"})
 _BUILT_IN = frozenset(
-    ["bit", "bool", "box", "bpchar", "bytea", "cidr", "circle", "cid", "date", "daterange", "datemultirange", "float4", "float8", "inet", "int2", "int4", "int4range", "int4multirange", "int8", "int8range", "int8multirange", "interval", "json", "jsonb", "jsonpath", "line", "lseg", "macaddr", "macaddr8", "money", "numeric", "numrange", "nummultirange", "oid", "path", "pg_lsn", "point", "polygon", "regclass", "regproc", "regtype", "time", "timestamp", "timestamptz", "timetz", "tid", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector", "uuid", "varbit", "xml"]
+    (
+        "bit", "bool", "box", "bpchar", "bytea", "cid", "cidr", "circle", "date", "datemultirange", "daterange",
+        "float4", "float8", "inet", "int2", "int4", "int4multirange", "int4range", "int8", "int8multirange",
+        "int8range", "interval", "json", "jsonb", "jsonpath", "line", "lseg", "macaddr", "macaddr8", "money",
+        "numeric", "nummultirange", "numrange", "oid", "path", "pg_lsn", "point", "polygon", "regclass", "regproc",
+        "regtype", "tid", "time", "timestamp", "timestamptz", "timetz", "tsmultirange", "tsquery", "tsrange",
+        "tstzmultirange", "tstzrange", "tsvector", "uuid", "varbit", "xml",
+    )
 )
 _CASTS = {
     "bigint": "int8",

@@ -146,7 +146,8 @@ def _in_sql(scope: Scope, left: Expression, values: tuple[str, ...]) -> str:
         values = tuple(scope.names.label(left.column, value) for value in values)
     if left.array:
         return f"{left.sql} IN ({', '.join(scope.params.text(value, left.type) for value in values)})"
-    return f"{left.sql} = ANY ({scope.params.text(array_literal(values), f'{left.type or "text"}[]')})"
+    array = scope.params.text(array_literal(values), f"{left.type or 'text'}[]")
+    return f"{left.sql} = ANY ({array})"
 
 
 def array_literal(values: tuple[str, ...]) -> str:
