@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -24,6 +23,7 @@ from healing.core.ops import (
 )
 from healing.core.preconditions import writable
 from healing.core.refusals import rejects
+from healing.core.typenames import plain
 from healing.core.types import Json
 from healing.core.values import shown
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
@@ -92,20 +92,6 @@ def _refused(value: Json, column: Column, relation: Relation, snapshot: Snapshot
     return [] if found is None else [f"{shown(value)} does not fit `{column.name}` ({found.expected})"]
 
 
-_ALIASES = {
-    "int": "integer", "int4": "integer", "int2": "smallint", "int8": "bigint", "bool": "boolean", "float4": "real",
-    "float8": "double precision", "varchar": "character varying", "bpchar": "character", "char": "character", "decimal": "numeric",
-    "timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone", "timetz": "time with time zone",
-    "time": "time without time zone",
-}  # fmt: skip
-
-
 def _same_type(name: str, column: Column) -> bool:
     """Whether a type as a person writes it is the column's, whatever its modifiers."""
-    return _plain(name) in {_plain(column.type), _plain(column.base + ("[]" if column.array else ""))}
-
-
-def _plain(name: str) -> str:
-    bare = re.sub(r"\s+", " ", re.sub(r"\([^)]*\)", "", name)).strip().lower()
-    element = bare.removesuffix("[]").strip()
-    return _ALIASES.get(element, element) + ("[]" if bare.endswith("[]") else "")
+    return plain(name) in {plain(column.type), plain(column.base + ("[]" if column.array else ""))}
