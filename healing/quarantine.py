@@ -144,9 +144,9 @@ def _replayed(item: QuarantineItem, result: Settled) -> None:
 
 def _failed(item: QuarantineItem, result: Settled) -> None:
     """A write nobody asked for and that still does not fit for the same reason is early, not poison: it waits on."""
-    item.last_error = result.error
+    item.last_error = result.error or item.error
     item.attempts += 1
-    if item.replay is not None and item.replay.automatic and _code(result.error) == _code(item.error):
+    if item.replay is not None and item.replay.automatic and _code(item.last_error) == _code(item.error):
         item.state, item.replay, item.lease_until = State.WAITING, None, timezone.now() + after_misfit(item.attempts)
     elif item.attempts >= MAX_ATTEMPTS:
         item.state = State.PARKED
