@@ -18,8 +18,7 @@ def main() -> None:
     except OperationalError as error:
         from resilience_site.unreachable import explain
 
-        print(explain(error), file=sys.stderr)
-        raise SystemExit(1) from None
+        sys.exit(explain(error))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import Any, cast
 
 from resilience_site import wiring
 from resilience_site.config import config
@@ -60,7 +60,7 @@ def load_django() -> App:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
     from django.core.asgi import get_asgi_application
 
-    return get_asgi_application()
+    return cast("App", get_asgi_application())
 
 
 def create() -> Site:

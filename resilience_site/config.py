@@ -21,7 +21,7 @@ from resilience_site.private_files import create_private
 __all__ = ["Config", "ConfigError", "Problem", "config", "load"]
 
 RESERVED_SCHEMAS = {"mendgate", "pg_catalog", "information_schema"}
-ANY_ADDRESS = {"0.0.0.0", "::", ""}
+ANY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104  (recognised, not bound)
 
 
 class ConfigError(Exception):
@@ -135,7 +135,9 @@ def _secret_key(read: Reader, home: Path) -> str:
         except OSError:
             return secrets.token_urlsafe(48)
     if len(given) < 32:
-        read.problem("E001", "SECRET_KEY is shorter than 32 characters.", "Leave it out (one is made and kept), or set a longer random one.")
+        read.problem(
+            "E001", "SECRET_KEY is shorter than 32 characters.", "Leave it out (one is made and kept), or set a longer random one."
+        )
     return given
 
 
@@ -168,6 +170,8 @@ def _allowed_hosts(read: Reader, host: str) -> tuple[str, ...]:
     if given:
         return given
     if host in ANY_ADDRESS:
-        read.problem("W003", "HOST listens everywhere but ALLOWED_HOSTS is not set.", "Set ALLOWED_HOSTS to the names people use for the dashboard.")
+        read.problem(
+            "W003", "HOST listens everywhere but ALLOWED_HOSTS is not set.", "Set ALLOWED_HOSTS to the names people use for the dashboard."
+        )
     loopback = ("localhost", "127.0.0.1", "[::1]")
     return loopback if host in ANY_ADDRESS or host in loopback else (*loopback, host)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg import sql
@@ -39,16 +38,14 @@ def make_database(owner: psycopg.Connection, name: str, *, owned_by: str = OWNER
     if owner.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
         return False
     owner.execute(
-        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
-            sql.Identifier(name), sql.Identifier(owned_by), sql.Identifier(template)
-        )
+        sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(owned_by), sql.Identifier(template))
     )
     return True
 
 
-def script(name: str) -> LiteralString:
+def script(name: str) -> str:
     """The text of one of our own SQL files."""
-    return cast("LiteralString", (SQL / name).read_text("utf-8"))
+    return (SQL / name).read_text("utf-8")
 
 
 def _make_login(owner: psycopg.Connection, role: str) -> None:

@@ -71,7 +71,7 @@ class EmbeddedPostgres(EmbeddedServer):
         account = unprivileged.account()
         opened = unprivileged.let_through(self.data, account) + unprivileged.let_through(BINARIES / "postgres", account)
         for directory in opened:
-            print(f"note: opened {directory} for passing through (chmod o+x), as Postgres does not run as root", file=sys.stderr)
+            sys.stderr.write(f"note: opened {directory} for passing through (chmod o+x), as Postgres does not run as root\n")
         unprivileged.give(self.data, account)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
@@ -107,7 +107,7 @@ class EmbeddedPostgres(EmbeddedServer):
         create_private(password, self.state.owner_password)
         if (account := unprivileged.account()) is not None:
             os.chown(password, account.pw_uid, account.pw_gid)
-        command = [BINARIES / "initdb", "-D", self.data, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password}"]
+        command: list[str | Path] = [BINARIES / "initdb", "-D", self.data, "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={password}"]
         command += ["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "-c", "timezone=UTC"]
         command += [] if self.durable else ["--no-sync"]
         try:

@@ -15,7 +15,7 @@ def write_private(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(descriptor)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def create_private(path: Path, text: str) -> str:

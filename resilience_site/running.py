@@ -44,7 +44,7 @@ async def _run(config: Config, servers: Sequence[EmbeddedServer], say: Callable[
 
 async def _announce(config: Config, servers: Sequence[EmbeddedServer], say: Callable[[str], None]) -> None:
     async with httpx.AsyncClient(base_url=config.base_url, timeout=2, trust_env=False) as client:
-        while not await _is_ready(client):
+        while not await _is_ready(client):  # noqa: ASYNC110  (another process, no event to wait for)
             await asyncio.sleep(LOOK_EVERY)
     say(ready_line(config, servers))
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -39,7 +40,7 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], say: Callable[[str, str], None]) -> None:
         self.children = children
         self.say = say
-        self.processes: dict[str, asyncio.subprocess.Process] = {}
+        self.processes: dict[str, Process] = {}
         self.tasks: list[asyncio.Task[None]] = []
         self.stopping = False
 
@@ -54,9 +55,9 @@ class Supervisor:
             _signal(process.pid, signal.SIGTERM, group=False)
         _, late = await asyncio.wait(self.tasks, timeout=PATIENCE) if self.tasks else (set(), set())
         for task in late:
-            if process := self.processes.get(task.get_name()):
+            if (running := self.processes.get(task.get_name())) is not None:
                 self.say(task.get_name(), f"did not end within {PATIENCE:.0f} s: killed")
-                _signal(process.pid, signal.SIGKILL, group=True)
+                _signal(running.pid, signal.SIGKILL, group=True)
             else:
                 task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -73,36 +74,47 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     async def _run(self, child: Child) -> int:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "resilience_site.child",
-            *child.words,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,  # a group of its own: Ctrl-C reaches only us, and nobody is left behind
-            limit=LONGEST_LINE,
-        )
+        # A pipe of our own: with asyncio's, wait() returns only when whoever the child left behind has closed it too.
+        ours, theirs = os.pipe()
+        try:
+            process = await _start(child, theirs)
+        finally:
+            os.close(theirs)
         self.processes[child.name] = process
-        reading = asyncio.create_task(self._read(child.name, process))
+        reading = asyncio.create_task(self._read(child.name, ours))
         code = await process.wait()
         _signal(process.pid, signal.SIGKILL, group=True)  # whoever its leader left behind, e.g. web workers
         self.processes.pop(child.name, None)
         await reading
         return code
 
-    async def _read(self, name: str, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout
+    async def _read(self, name: str, pipe: int) -> None:
+        reader = asyncio.StreamReader(limit=LONGEST_LINE)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb"))
         while True:
             try:
-                line = await process.stdout.readline()
+                line = await reader.readline()
             except ValueError:  # longer than LONGEST_LINE: the buffer was dropped
                 continue
             if not line:
-                return
+                break
             self.say(name, line.decode(errors="replace").rstrip())
+        transport.close()
+
+
+async def _start(child: Child, output: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "resilience_site.child",
+        *child.words,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,  # a group of its own: Ctrl-C reaches only us, and nobody is left behind
+    )
 
 
 def _signal(pid: int, sign: signal.Signals, *, group: bool) -> None:

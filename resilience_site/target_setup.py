@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 from msgspec import Struct
@@ -20,7 +19,7 @@ import healing
 
 ROLES = ("anon", "authenticated", "service_role")
 LEAST_VERSION = 140000
-TARGET_SQL = Path(cast("str", healing.__file__)).parent / "sql" / "target.sql"
+TARGET_SQL = Path(str(healing.__file__)).parent / "sql" / "target.sql"
 
 
 class TargetError(Exception):
@@ -49,7 +48,7 @@ def install(target: psycopg.Connection) -> None:
     try:
         with target.transaction():
             target.execute("SELECT pg_advisory_xact_lock(hashtext('mendgate.install'))")
-            target.execute(cast("LiteralString", TARGET_SQL.read_text("utf-8")))
+            target.execute(TARGET_SQL.read_text("utf-8"))
     except errors.InsufficientPrivilege as error:
         raise TargetError(
             f"Schema mendgate cannot be installed in the target: {_first(error)} Fix: run GRANT CREATE ON DATABASE … TO {_user(target)}, "
@@ -66,7 +65,12 @@ def examine(url: str) -> Iterator[Finding]:
         return
     with target:
         version = target.info.server_version
-        yield Finding("target", version >= LEAST_VERSION, f"Postgres {version // 10000}", "" if version >= LEAST_VERSION else "Use Postgres 14 or newer.")
+        yield Finding(
+            "target",
+            version >= LEAST_VERSION,
+            f"Postgres {version // 10000}",
+            "" if version >= LEAST_VERSION else "Use Postgres 14 or newer.",
+        )
         for role in ROLES:
             yield _examine_role(target, role)
         yield _examine_schema(target)
@@ -76,7 +80,9 @@ def _connected(url: str) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="mendgate-setup")
     except psycopg.OperationalError as error:
-        raise TargetError(f"The target database does not answer: {_first(error)} Fix: check TARGET_DATABASE_URL and that the server runs.") from None
+        raise TargetError(
+            f"The target database does not answer: {_first(error)} Fix: check TARGET_DATABASE_URL and that the server runs."
+        ) from None
 
 
 def _check_version(target: psycopg.Connection) -> None:
@@ -120,11 +126,13 @@ def _grant_to_made(target: psycopg.Connection, made: Sequence[str], schemas: Seq
                     _grant(target, f"GRANT ALL ON ALL {kind} IN SCHEMA {{schema}} TO {{role}}", schema, "service_role")
                     _grant(target, f"ALTER DEFAULT PRIVILEGES IN SCHEMA {{schema}} GRANT ALL ON {kind} TO {{role}}", schema, "service_role")
     except (errors.InsufficientPrivilege, errors.InvalidSchemaName) as error:
-        raise TargetError(f"Rights on the exposed schemas cannot be granted: {_first(error)} Fix: grant them as the owner, and check EXPOSED_SCHEMAS.") from None
+        raise TargetError(
+            f"Rights on the exposed schemas cannot be granted: {_first(error)} Fix: grant them as the owner, and check EXPOSED_SCHEMAS."
+        ) from None
 
 
 def _grant(target: psycopg.Connection, statement: str, schema: str, role: str) -> None:
-    target.execute(sql.SQL(cast("LiteralString", statement)).format(schema=sql.Identifier(schema), role=sql.Identifier(role)))
+    target.execute(sql.SQL(statement).format(schema=sql.Identifier(schema), role=sql.Identifier(role)))
 
 
 def _join(target: psycopg.Connection, role: str) -> None:
@@ -170,7 +178,9 @@ def _examine_schema(target: psycopg.Connection) -> Finding:
         return Finding("schema mendgate", False, f"{', '.join(missing)} missing", fix)
     rights = [target.execute("SELECT has_table_privilege(%s, 'INSERT, SELECT')", [n]).fetchone() for n in names]
     if rights != [(True,)] * len(names):
-        return Finding("schema mendgate", False, "we may not write there", f"Run GRANT ALL ON ALL TABLES IN SCHEMA mendgate TO {_user(target)};")
+        return Finding(
+            "schema mendgate", False, "we may not write there", f"Run GRANT ALL ON ALL TABLES IN SCHEMA mendgate TO {_user(target)};"
+        )
     return Finding("schema mendgate", True, "installed")
 
 

@@ -28,7 +28,7 @@ def account() -> pwd.struct_passwd | None:
 def give(directory: Path, who: pwd.struct_passwd | None) -> None:
     """Make ``directory`` (empty or Postgres's own) belong to ``who``, closed to everybody else."""
     directory.mkdir(parents=True, exist_ok=True)
-    os.chmod(directory, 0o700)
+    directory.chmod(0o700)
     if who is not None and directory.stat().st_uid != who.pw_uid:
         for path in (directory, *directory.rglob("*")):
             os.chown(path, who.pw_uid, who.pw_gid, follow_symlinks=False)
@@ -43,7 +43,7 @@ def let_through(path: Path, who: pwd.struct_passwd | None) -> list[Path]:
         return []
     closed = [p for p in path.resolve().parents if not _may_pass(p, who)]
     for directory in closed:
-        os.chmod(directory, directory.stat().st_mode | stat.S_IXOTH)
+        directory.chmod(directory.stat().st_mode | stat.S_IXOTH)
     return closed
 
 
@@ -58,5 +58,7 @@ def _make_account() -> bool:
     command = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if command is None:
         return False
-    made = subprocess.run([command, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False)
+    made = subprocess.run(
+        [command, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT], capture_output=True, check=False
+    )
     return made.returncode in (0, 9)  # 9: another process made it meanwhile

@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis
+from django.core.management import call_command
 from psycopg import sql
 
 from resilience_site import embedded_databases, target_setup
@@ -75,7 +76,11 @@ def templates(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
     """A migrated control database and a set-up target, to copy from."""
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as owner:
         embedded_databases.make_database(owner, CONTROL_TEMPLATE, owned_by=CONTROL)
-    environment = {**os.environ, "DATABASE_URL": postgres.url(CONTROL_TEMPLATE, CONTROL), "DJANGO_SETTINGS_MODULE": "resilience_site.settings"}
+    environment = {
+        **os.environ,
+        "DATABASE_URL": postgres.url(CONTROL_TEMPLATE, CONTROL),
+        "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
+    }
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
     subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
     embedded_databases.make_target(postgres.state, TARGET_TEMPLATE)
@@ -131,8 +136,15 @@ def owner(owner_url: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
+def static_files(home: Path) -> Path:
+    """The static files, collected once."""
+    call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
+    return home / "static"
+
+
+@pytest.fixture(scope="session")
 def make_gateway(
-    make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres, valkey: EmbeddedValkey, home: Path
+    make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres, valkey: EmbeddedValkey, home: Path, static_files: Path
 ) -> Iterator[Callable[..., Gateway]]:
     """Makes gateways that are not started yet; keywords are environment variables. All are stopped at the end."""
     made: list[Gateway] = []
@@ -141,6 +153,7 @@ def make_gateway(
         control, target = make_databases()
         own = home / control
         own.mkdir()
+        (own / "static").symlink_to(static_files)
         urls = (postgres.url(control, CONTROL), postgres.url(target, GATEWAY), postgres.url(target, OWNER))
         made.append(Gateway(own, *urls, valkey.url, **environment))
         return made[-1]

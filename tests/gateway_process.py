@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import httpx
 import psycopg
@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from resilience_site.embedded_state import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-JWT_SECRET = "a-secret-for-tests-with-at-least-32-characters"  # noqa: S105
+JWT_SECRET = "a-secret-for-tests-with-at-least-32-characters"
 READY_SECONDS = 20
 
 
@@ -83,7 +83,9 @@ class Gateway:
 
     def manage(self, *words: str) -> str:
         """Run ``manage.py`` with our environment; its output, or an AssertionError with what it said."""
-        done = subprocess.run([sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -126,5 +128,5 @@ class Gateway:
 def run(url: str, query: str, *values: Any) -> list[dict[str, Any]]:
     """One statement (or several, without values) in autocommit."""
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        cursor = connection.execute(cast("LiteralString", query), values or None)
+        cursor = connection.execute(query, values or None)
         return cursor.fetchall() if cursor.description else []

@@ -7,6 +7,7 @@ from typing import Any
 
 import rq.cron
 from django_rq.management.commands import rqcron
+from rq import Queue
 from rq.serializers import JSONSerializer
 
 
@@ -21,5 +22,5 @@ class Command(rqcron.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until stopped."""
         # RQ 3's cron builds its queues without a serializer, hence with pickle, which our workers do not read.
-        rq.cron.Queue = partial(rq.cron.Queue, serializer=JSONSerializer)  # type: ignore[assignment, misc]
+        setattr(rq.cron, "Queue", partial(Queue, serializer=JSONSerializer))  # noqa: B010  (mypy: not exported)
         super().handle(*args, **options)

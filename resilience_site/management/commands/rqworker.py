@@ -12,5 +12,5 @@ class Command(rqworker.Command):
 
     def add_arguments(self, parser: Any) -> None:
         """As in django-rq; only the default differs."""
-        super().add_arguments(parser)
+        super().add_arguments(parser)  # type: ignore[no-untyped-call]
         parser.set_defaults(serializer="rq.serializers.JSONSerializer")

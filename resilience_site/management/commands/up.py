@@ -83,7 +83,8 @@ def _moved(settings: Config, server: EmbeddedServer) -> bool:
 def _require_port(settings: Config) -> None:
     if not port_is_free(settings.port, settings.host):
         raise CommandError(
-            f"Port {settings.port} on {settings.host} is taken by another program. Stop it, or use another: PORT={settings.port + 1} make up"
+            f"Port {settings.port} on {settings.host} is taken by another program. "
+            f"Stop it, or use another: PORT={settings.port + 1} make up"
         )
 
 

@@ -1,0 +1,130 @@
+"""Looks at every part of a running Mendgate and says its state and the fix. Changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import psycopg
+import redis
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from rq import Worker
+from rq.cron import CronScheduler
+
+from resilience_site import run_lock, target_setup
+from resilience_site.config import Config
+from resilience_site.target_setup import Finding
+
+START = "make up"
+LEAST_DISK = 1 << 30
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """One finding per part. A part that fails in a way nobody foresaw is a finding too."""
+    yield from _environment(config)
+    if config.embedded_postgres or config.embedded_redis:
+        yield _running(config)
+    for part, look in PARTS.items():
+        try:
+            yield from look(config)
+        except (OperationalError, psycopg.Error, redis.RedisError, httpx.HTTPError, OSError) as error:
+            yield Finding(part, False, f"does not answer: {_first(error)}", f"{START}, or check its URL in the environment")
+
+
+def _environment(config: Config) -> Iterator[Finding]:
+    for problem in config.problems:
+        yield Finding("environment", not problem.is_error, f"{problem.id} {problem.message}", problem.hint)
+    if not config.problems:
+        yield Finding("environment", True, "sound")
+
+
+def _running(config: Config) -> Finding:
+    holder = run_lock.holder(config.home)
+    return Finding("up", holder is not None, f"runs: {holder}" if holder else "does not run here", "" if holder else START)
+
+
+def _web(config: Config) -> Iterator[Finding]:
+    answer = httpx.get(f"{config.base_url}/readyz", timeout=3, trust_env=False)
+    ready = answer.status_code == 200
+    yield Finding(
+        "web",
+        ready,
+        "ready" if ready else f"/readyz says {answer.status_code}: {answer.text[:200]}",
+        "" if ready else "see the parts below",
+    )
+
+
+def _control(config: Config) -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    try:
+        call_command("migrate", check_unapplied=True, verbosity=0, skip_checks=True)
+        yield Finding("control", True, "answers, migrated")
+    except SystemExit:
+        yield Finding("control", False, "answers, but migrations are not applied", "python manage.py migrate")
+
+
+def _target(config: Config) -> Iterator[Finding]:
+    yield from target_setup.examine(config.target_database_url)
+
+
+def _redis(config: Config) -> Iterator[Finding]:
+    with redis.Redis.from_url(config.redis_url, socket_connect_timeout=3, socket_timeout=3) as client:
+        client.ping()
+        yield Finding("redis", True, "answers")
+        workers = Worker.all(connection=client)
+        yield Finding("worker", bool(workers), f"{len(workers)} running", "" if workers else "python manage.py rqworker")
+        crons = CronScheduler.all(client)
+        yield Finding("scheduler", bool(crons), f"{len(crons)} running", "" if crons else "python manage.py rqcron")
+
+
+def _watcher(config: Config) -> Iterator[Finding]:
+    from schema_monitor.models import SchemaVersion
+
+    newest = SchemaVersion.objects.order_by("-epoch").first()
+    if newest is None:
+        yield Finding("schema", False, "the target's schema was never read", "python manage.py capture_schema")
+    else:
+        age = datetime.now(UTC) - newest.taken_at
+        yield Finding("schema", True, f"version {newest.epoch}, read {_spoken(age)} ago")
+
+
+def _secrets(config: Config) -> Iterator[Finding]:
+    loose = [
+        p
+        for name in ("secret_key", "embedded.json", "target.url")
+        if (p := config.home / name).exists() and stat.S_IMODE(p.stat().st_mode) & 0o077
+    ]
+    state = f"others may read {', '.join(map(str, loose))}" if loose else "readable by us only"
+    yield Finding("secrets", not loose, state, f"chmod 600 {' '.join(map(str, loose))}" if loose else "")
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free = shutil.disk_usage(config.home).free
+    yield Finding(
+        "disk", free >= LEAST_DISK, f"{free / (1 << 30):.1f} GiB free at {config.home}", "" if free >= LEAST_DISK else "Free some space."
+    )
+
+
+PARTS: dict[str, Callable[[Config], Iterator[Finding]]] = {
+    "web": _web,
+    "control": _control,
+    "target": _target,
+    "redis": _redis,
+    "schema": _watcher,
+    "secrets": _secrets,
+    "disk": _disk,
+}
+
+
+def _spoken(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,107 @@
+"""The environment is read in one place; what is wrong with it has an id and a fix."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from resilience_site.config import Config, ConfigError, load
+
+
+def read(home: Path, **environment: str) -> Config:
+    return load({"MENDGATE_HOME": str(home), **environment})
+
+
+def codes(config: Config) -> list[str]:
+    return [problem.code for problem in config.problems]
+
+
+def test_nothing_given_is_a_sound_configuration_with_embedded_servers(tmp_path: Path) -> None:
+    config = read(tmp_path)
+    assert config.problems == ()
+    assert (config.host, config.port, config.web_concurrency) == ("127.0.0.1", 8000, 1)
+    assert config.exposed_schemas == ("public",)
+    assert config.embedded_postgres
+    assert config.embedded_redis
+    assert config.target_database_url.startswith("postgresql://authenticator:")
+    assert config.base_url == "http://127.0.0.1:8000"
+
+
+def test_generated_secrets_are_private_and_stay(tmp_path: Path) -> None:
+    first, second = read(tmp_path), read(tmp_path)
+    assert len(first.secret_key) >= 50
+    assert first.secret_key == second.secret_key
+    assert first.database_url == second.database_url
+    for name in ("secret_key", "embedded.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+
+
+def test_given_urls_replace_embedded_servers_one_by_one(tmp_path: Path) -> None:
+    config = read(tmp_path, TARGET_DATABASE_URL="postgresql://me@db.example/app", REDIS_URL="redis://cache.example/1")
+    assert not config.embedded_target
+    assert not config.embedded_redis
+    assert config.embedded_control
+    assert config.target_database_url == "postgresql://me@db.example/app"
+
+
+def test_lists_are_split_at_commas(tmp_path: Path) -> None:
+    config = read(tmp_path, EXPOSED_SCHEMAS=" api, public ,", ALLOWED_HOSTS="a.example,b.example")
+    assert config.exposed_schemas == ("api", "public")
+    assert config.allowed_hosts == ("a.example", "b.example")
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "jwt"
+    path.write_text("x" * 40 + "\n")
+    assert read(tmp_path, JWT_SECRET_FILE=str(path)).jwt_secret == "x" * 40
+
+
+def test_a_database_url_may_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "url"
+    path.write_text("postgresql://me:secret@db.example/app\n")
+    assert read(tmp_path, DATABASE_URL_FILE=str(path)).database_url == "postgresql://me:secret@db.example/app"
+
+
+@pytest.mark.parametrize(
+    ("environment", "code"),
+    [
+        ({"SECRET_KEY": "short"}, "E001"),
+        ({"SECRET_KEY_FILE": "/nowhere"}, "E002"),
+        ({"AI_API_KEY": "a", "AI_API_KEY_FILE": "/nowhere"}, "E003"),
+        ({"PORT": "http"}, "E004"),
+        ({"PORT": "70000"}, "E004"),
+        ({"PORT": "²"}, "E004"),
+        ({"WEB_CONCURRENCY": "0"}, "E004"),
+        ({"DATABASE_URL": "mysql://db.example/app"}, "E005"),
+        ({"TARGET_DATABASE_URL": "postgresql://db.example:port/app"}, "E005"),
+        ({"REDIS_URL": "localhost:6379"}, "E006"),
+        ({"JWT_SECRET": "x" * 40, "JWKS_URL": "https://id.example/keys"}, "E007"),
+        ({"EXPOSED_SCHEMAS": "public,mendgate"}, "E008"),
+        ({"UPSTREAM_SUPABASE_URL": "project.supabase.co"}, "E009"),
+        ({"JWT_SECRET": "short"}, "W001"),
+        ({"AI_BASE_URL": "http://127.0.0.1:9/v1"}, "W002"),
+        ({"HOST": "0.0.0.0"}, "W003"),
+    ],
+)
+def test_a_wrong_value_is_a_problem_with_a_fix(tmp_path: Path, environment: dict[str, str], code: str) -> None:
+    config = read(tmp_path, **environment)
+    assert codes(config) == [code]
+    assert config.problems[0].hint
+
+
+def test_a_home_that_cannot_be_made_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert codes(read(tmp_path / "file" / "home")) == ["E011"]
+
+
+def test_no_message_quotes_a_secret(tmp_path: Path) -> None:
+    config = read(tmp_path, SECRET_KEY="hunter2", DATABASE_URL="mysql://me:hunter2@db", JWT_SECRET="hunter2")
+    assert "hunter2" not in repr(config.problems)
+
+
+def test_errors_stop_and_warnings_do_not(tmp_path: Path) -> None:
+    assert read(tmp_path, JWT_SECRET="short").require_sound()
+    with pytest.raises(ConfigError, match=r"mendgate\.E004 PORT is 'x'\. Fix: Set PORT"):
+        read(tmp_path, PORT="x").require_sound()
