@@ -66,7 +66,7 @@ def test_children_of_a_killed_child_do_not_stay_behind() -> None:
         leader, orphan = map(int, (await lines.wait(1))[0].split())
         os.kill(leader, signal.SIGKILL)
         await lines.wait(3)
-        assert not processes.is_alive(orphan)
+        assert processes.wait_until(lambda: not processes.is_alive(orphan), 2)
 
     supervised(PARENT, story)
 
@@ -79,7 +79,7 @@ def test_stop_ends_every_process() -> None:
 
     supervised(PARENT, story)
     assert len(pids) == 2
-    assert not any(processes.is_alive(pid) for pid in pids)
+    assert processes.wait_until(lambda: not any(processes.is_alive(pid) for pid in pids), 2)
 
 
 def test_a_child_that_keeps_failing_is_started_ever_more_slowly() -> None:
