@@ -76,5 +76,6 @@ def _has_type(key: str, type_name: str, relation: Relation | None) -> bool:
 
 
 def expected_type(name: str, relation: Relation | None) -> str:
+    """The SQL type of the column, '' where it is unknown."""
     column = relation.column(name) if relation is not None else None
     return column.type if column is not None else ""
