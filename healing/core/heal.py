@@ -24,6 +24,8 @@ from healing.core import classify, fixes, verify
 from healing.core.mend import Applied, Context, Mended, mend
 from healing.core.types import Change, Failure, Healing, Kind, Misfit, Operation, Row, Statement
 
+_IN_BAND = frozenset({"42703", "42P01", "42804", "22P02", "23502", "42P10", "428C9"})
+"""Errors that a stale catalog explains: the relation is read again before they are believed."""
 _MOST_ROUNDS = 8
 _MOST_RETRIES = 3
 
@@ -170,10 +172,12 @@ def _after(failure: Failure, statement: Statement, mended: Mended, state: _State
     if failure.code == "42501" and mended.applied and not state.blind:
         state.blind = True
         return None
-    match action:
-        case classify.Action.REREAD if not state.reread:
-            yield from _reread(state)
+    if (action is classify.Action.REREAD or failure.code in _IN_BAND) and not state.reread:
+        known = state.context.snapshot
+        yield from _reread(state)
+        if action is classify.Action.REREAD or state.context.snapshot is not known:
             return None
+    match action:
         case classify.Action.RETRY | classify.Action.BOUNDED | classify.Action.UNAVAILABLE if state.retries < _MOST_RETRIES:
             state.retries += 1
             yield Pause(state.retries)

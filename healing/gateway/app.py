@@ -13,11 +13,11 @@ from typing import Any
 
 from healing.gateway import answer as answers
 from healing.gateway.answer import Answer
+from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.kept import Envelope
 from healing.gateway.read import read
 from healing.gateway.request import parse
-from healing.gateway.response import cors_headers, preflight
 from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
@@ -102,7 +102,7 @@ class Gateway:
 
     async def _serve(self, services: Services, scope: Message, headers: dict[str, str], receive: Receive) -> Answer:
         method = scope["method"]
-        if method == "OPTIONS" and "access-control-request-method" in headers:
+        if is_preflight(method, headers):
             return preflight(headers)
         if len(scope["query_string"]) > self.settings.url_limit:
             raise DialectError("MG414", 414, "The URL is too long", None, f"At most {self.settings.url_limit} bytes.")

@@ -8,10 +8,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,7 +22,7 @@ from healing.core import fixes
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.heal import Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
 from healing.core.mend import Context
-from healing.core.types import Failure, Healing, Operation, Row, Statement
+from healing.core.types import Change, Failure, Healing, Operation, Row, Statement
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
@@ -28,12 +30,16 @@ from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.names import Names
 from healing.gateway.payload import Payload
-from healing.gateway.plan_write import Query, plan_delete, plan_insert, plan_update
+from healing.gateway.plan_write import plan_delete, plan_insert, plan_update
 from healing.gateway.request import Request
 from healing.gateway.response import check_write, render_write
 from healing.gateway.services import Services
+from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction, quote_literal, quote_name
 from schema_monitor.core.snapshot import Relation
+
+
+log = logging.getLogger("mendgate.write")
 
 
 class Stored(Exception):
@@ -53,6 +59,7 @@ class Outcome(Struct):
     total: int | None = None
     back: list[Row] | None = None
     xid: str | None = None
+    location: str | None = None
 
 
 class Attempt:
@@ -108,13 +115,19 @@ class Attempt:
             case Commit():
                 return await self._commit(step.landed)
             case Reread():
-                await self.services.reread(self.request.schema, self.request.name, self.relation)
+                await self._reread()
                 return self.context()
             case Pause():
                 await asyncio.sleep(random.uniform(0.5, 1.5) * 0.02 * 4**step.attempt)  # noqa: S311 - jitter
             case Undo():
                 await self.undo()
         return None
+
+    async def _reread(self) -> None:
+        try:
+            await self.services.reread(self.request.schema, self.request.name, self.relation)
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("could not read %s again: %s", self.request.name, error)
 
     async def undo(self) -> None:
         """Rolls back what is open, if anything is."""
@@ -242,7 +255,7 @@ class Attempt:
         assert record is not None
         total = self._outcome
         total.affected += record["n"]
-        total.xid = record["xid"]
+        total.xid, total.location = record["xid"], record["location"]
         total.total = record["total"] if total.total is None else total.total + (record["total"] or 0)
         if record["inserted"] is not None:
             total.inserted = (total.inserted or 0) + record["inserted"]
@@ -258,13 +271,20 @@ class Attempt:
         name_fixes = self._name_fixes()
         receipt = self._receipt(landed, name_fixes)
         outcome = self._outcome
+        undone = self.request.preferences.tx == "rollback" and self.may_roll_back
         self.answer = render_write(
-            self.request, body=outcome.body, affected=outcome.affected, inserted=outcome.inserted, total=outcome.total
+            self.request,
+            body=outcome.body,
+            affected=outcome.affected,
+            inserted=outcome.inserted,
+            total=outcome.total,
+            location=outcome.location,
+            rolled_back=undone,
         ).plus(*self._headers_of(landed, name_fixes, receipt))
         if self._outcome_word == "replayed":
             self.answer = self.answer.plus(("Mendgate-Outcome", "replayed"))
         transaction, self._transaction = self._transaction, None
-        if self.request.preferences.tx == "rollback" and self.may_roll_back:
+        if undone:
             await transaction.rollback()
             return None
         try:
@@ -350,26 +370,14 @@ class Attempt:
         return failure
 
 
-def healing_headers(receipt: str, applied: tuple[fixes.Fix, ...], changes: tuple[object, ...]) -> list[tuple[str, str]]:
+def healing_headers(receipt: str, applied: tuple[fixes.Fix, ...], changes: tuple[Change, ...]) -> list[tuple[str, str]]:
     """The headers that tell a caller what was done to its write."""
     headers = [("Mendgate-Receipt", receipt)]
     if applied:
         headers.append(("Mendgate-Healed", fixes.header(tuple(dict.fromkeys(applied)))))
     if changes:
-        headers.append(("Mendgate-Changed", changed_header(changes)))
+        headers.append(("Mendgate-Changed", fixes.changes_header(changes)))
     return headers
-
-
-def changed_header(changes: tuple[object, ...]) -> str:
-    """``price(1.239->1.24)``, in ASCII, of bounded length."""
-    parts = [f"{c.column}({_short(c.sent)}->{_short(c.stored)})" for c in changes[:5]]  # type: ignore[attr-defined]
-    more = [f"+{len(changes) - 5} more"] if len(changes) > 5 else []
-    return ", ".join([*parts, *more]).encode("ascii", "backslashreplace").decode()
-
-
-def _short(text: str) -> str:
-    clean = "".join(c if c.isprintable() else " " for c in text)
-    return clean if len(clean) <= 40 else clean[:37] + "..."
 
 
 def with_rows(plan: Query, text: str) -> Query:

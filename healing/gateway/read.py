@@ -1,22 +1,25 @@
 """Reads and function calls: plan, run as the caller, render. Former names are followed by lineage; nothing else is healed.
 
-When the database says that a name is unknown, the catalog was stale: it is read again, once.
+When the database, or the plan, finds a name unknown, the catalog may be stale: it is read again, once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from healing.core.types import Failure
+import asyncpg
+import msgspec
+
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import prelude_of
 from healing.gateway.auth import Caller
-from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.names import Names
+from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
-from healing.gateway.plan_rpc import plan_rpc
+from healing.gateway.plan_rpc import Call, plan_rpc
 from healing.gateway.request import Request
-from healing.gateway.response import check_read, planned_rows, render_read
+from healing.gateway.response import check_read, planned_rows, render_call, render_read, total_of
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction
@@ -25,47 +28,90 @@ _STALE = frozenset({"42703", "42P01", "42883", "42804", "0A000"})
 _UNKNOWN = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42703", "42P01"})
 
 
-async def read(services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+async def read(services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
     """Answers a GET or HEAD on a table, or any call of a function. Raises ``DialectError``."""
-    for again in (False, True):
-        try:
-            return await _once(services, request, caller, headers, body)
-        except DialectError as error:
-            if again or error.code not in _UNKNOWN or not await services.reread_all():
-                raise
-        except DatabaseError as error:
-            if again or error.failure.code not in _STALE | {"40001"} or not await _refreshed(services, error.failure):
-                raise from_failure(error.failure, authenticated=caller.role != "anon") from error
-    raise AssertionError("unreachable")
-
-
-async def _refreshed(services: Services, failure: Failure) -> bool:
-    return failure.code == "40001" or await services.reread_all()
+    try:
+        return await _once(services, request, caller, headers, body)
+    except DialectError as error:
+        if error.code not in _UNKNOWN or not await services.reread_all():
+            raise
+    except DatabaseError as error:
+        code = error.failure.code
+        if code != "40001" and (code not in _STALE or not await services.reread_all()):
+            raise from_failure(error.failure, authenticated=caller.role != "anon") from error
+    try:
+        return await _once(services, request, caller, headers, body)
+    except DatabaseError as error:
+        raise from_failure(error.failure, authenticated=caller.role != "anon") from error
 
 
 async def _once(services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
     state = services.state
     level = state.policy(request.schema, request.name, caller.key).healing
-    follow = level != "off" and request.preferences.healing != "off"
-    names = Names(state.snapshot, state.lineage, follow=follow)
-    query = plan_rpc(request, names, body) if request.kind == "rpc" else plan_read(request, names)
+    names = Names(state.snapshot, state.lineage, follow=level != "off" and request.preferences.healing != "off")
+    planned = _plan_call(request, names, headers, body) if request.kind == "rpc" else plan_read(request, names)
+    query = planned.query if isinstance(planned, Call) else planned
     start = "BEGIN READ ONLY;" if query.read_only else "BEGIN;"
     transaction = await Transaction.begin(services.pool, start + prelude_of(caller, request, headers))
-    planned = None
+    guessed = None
     if query.count_query is not None:
-        planned = planned_rows(await _fetch(transaction, query.count_query))
-    record = await _fetch(transaction, query)
+        guessed = planned_rows((await _record(transaction, query.count_query))[0])
+    record = await _record(transaction, query)
     try:
         check_read(request, record["n"])
-        answer = render_read(request, query, record, planned)
+        answer = _rendered(request, planned, record, guessed)
     except BaseException:
         await transaction.rollback()
         raise
-    await transaction.commit()
+    await transaction.commit("", None if query.read_only else record.get("xid"))
     return answer.plus(*_headers(names))
 
 
-async def _fetch(transaction: Transaction, query: Query):  # type: ignore[no-untyped-def]
+def _plan_call(request: Request, names: Names, headers: Mapping[str, str], body: bytes) -> Call:
+    if request.method != "POST":
+        return plan_rpc(request, names)
+    media = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media != "application/json":
+        return plan_rpc(request, names, body=_text(body), content_type=media)
+    text = body.strip() or b"{}"
+    try:
+        value = decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise invalid_body() from None
+    given = tuple(value) if isinstance(value, dict) else ()
+    return plan_rpc(request, names, given=given, body=_text(text))
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise invalid_body("The body is no UTF-8") from None
+
+
+def _rendered(request: Request, planned: Query | Call, record: asyncpg.Record, guessed: int | None) -> Answer:
+    total = total_of(request, record["total"], guessed)
+    if not isinstance(planned, Call):
+        return render_read(request, body=record["body"], n=record["n"], total=total)
+    answer = render_call(request, body=record["body"], n=record["n"], total=total, void=planned.void)
+    status = record["response_status"]
+    if status is not None and status.isdigit() and 200 <= int(status) < 600:
+        answer = Answer(int(status), answer.headers, answer.body)
+    return answer.plus(*_own_headers(record["response_headers"]))
+
+
+def _own_headers(text: str | None) -> list[tuple[str, str]]:
+    """Headers that the function set: a JSON array of objects of one pair each."""
+    if text is None:
+        return []
+    try:
+        pairs = [pair for item in msgspec.json.decode(text, type=list[dict[str, str]]) for pair in item.items()]
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        raise DialectError("PGRST111", 500, "response.headers guc must be a JSON array composed of objects with a single key and a string value") from None
+    return [(name, value) for name, value in pairs if name.isascii() and (name + value).isprintable() and ":" not in name]
+
+
+async def _record(transaction: Transaction, query: Query) -> asyncpg.Record:
     record = await transaction.fetchrow(query.sql, *query.params)
     assert record is not None
     return record
@@ -74,5 +120,5 @@ async def _fetch(transaction: Transaction, query: Query):  # type: ignore[no-unt
 def _headers(names: Names) -> list[tuple[str, str]]:
     if not names.healed:
         return []
-    text = ", ".join(f"{kind}({old}->{new})" for kind, old, new in dict.fromkeys(names.healed))
+    text = ", ".join(f"{kind}({old}->{new})" for kind, old, new in names.healed)
     return [("Mendgate-Healed", text.encode("ascii", "backslashreplace").decode())]

@@ -14,7 +14,7 @@ from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
 from schema_monitor import catalog
-from schema_monitor.core.snapshot import Relation
+from schema_monitor.core.snapshot import EnumType, Relation
 
 log = logging.getLogger("mendgate.gateway")
 
@@ -88,7 +88,9 @@ class Services:
             elif fresh is not None and known is not None and fresh.oid != known.oid:
                 moved = await catalog.read_relation_by_oid(connection, known.oid)
                 self._adopt(known, moved)
+            enums = await catalog.read_enums(connection, _enums_of(fresh)) if fresh is not None else ()
         self._adopt(known if fresh is None or (known is not None and fresh.oid == known.oid) else None, fresh)
+        self._adopt_enums(enums)
         return fresh
 
     async def reread_all(self) -> bool:
@@ -110,6 +112,12 @@ class Services:
         before = state.snapshot.relations.get(fresh.oid)
         if before != fresh:
             self.keeper.swap(state.with_relation(before, fresh))
+            self._tell_watcher()
+
+    def _adopt_enums(self, enums: tuple[EnumType, ...]) -> None:
+        state = self.keeper.state
+        if any(state.snapshot.enums.get(enum.oid) != enum for enum in enums):
+            self.keeper.swap(state.with_enums(enums))
             self._tell_watcher()
 
     def _tell_watcher(self) -> None:
@@ -134,3 +142,7 @@ class Services:
                 await connection.execute(_USED, list(used))
         except (DatabaseError, OSError) as error:
             log.warning("could not note when keys were last used: %s", error)
+
+
+def _enums_of(relation: Relation) -> list[int]:
+    return [column.enum for column in relation.columns if column.enum is not None]

@@ -22,7 +22,7 @@ from healing.gateway.auth import Key
 from healing.gateway.settings import Settings
 from schema_monitor import catalog, store
 from schema_monitor.core.lineage import Lineage
-from schema_monitor.core.snapshot import Relation, Snapshot
+from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
 log = logging.getLogger("mendgate.state")
 
@@ -86,6 +86,11 @@ class State(Struct, frozen=True):
         relations = {**self.snapshot.relations, new.oid: new}
         snapshot = replace(self.snapshot, relations=relations)
         return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={})
+
+    def with_enums(self, enums: tuple[EnumType, ...]) -> State:
+        """The state after enums were read again."""
+        snapshot = replace(self.snapshot, enums={**self.snapshot.enums, **{enum.oid: enum for enum in enums}})
+        return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={})
 
     def without_relation(self, oid: int) -> State:
         """The state after a relation turned out to be gone."""
