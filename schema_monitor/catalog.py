@@ -27,13 +27,14 @@ from schema_monitor.core.snapshot import EnumType, Function, Relation, Scope, Sn
 Row = Sequence[Any]
 """(kind, JSON, query of the view or None)"""
 PINNED_PATH = "pg_catalog, pg_temp"
-LOCK_TIMEOUT = "5s"
+SETTINGS = f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = {{plan}}"
+"""For the transaction of a read. Compiling these statements costs more than running them, and planning one relation's likewise."""
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 async def read_snapshot(conn: Any, schemas: Sequence[str]) -> Snapshot:
     """The catalog of the connected database (asyncpg connection, inside a transaction or not)."""
-    async with _pinned(conn):
+    async with _pinned(conn, "force_custom_plan"):
         place = await conn.fetchrow(_sql("scope"))
         identifier = await conn.fetchval(_SYSTEM_IDENTIFIER) if place["may_identify"] else None
         rows = await conn.fetch(snapshot_statement(), list(schemas))
@@ -91,7 +92,7 @@ def _sql(name: str) -> str:
 
 
 @asynccontextmanager
-async def _pinned(conn: Any) -> AsyncIterator[None]:
+async def _pinned(conn: Any, plan: str = "force_generic_plan") -> AsyncIterator[None]:
     """The search path fixed; in a transaction of the caller it is put back afterwards (where that failed, it ends anyway)."""
     if conn.is_in_transaction():
         before = await conn.fetchval("SELECT pg_catalog.current_setting('search_path'::pg_catalog.text)")
@@ -100,7 +101,7 @@ async def _pinned(conn: Any) -> AsyncIterator[None]:
         await _set_path(conn, before)
         return
     async with conn.transaction(readonly=True):
-        await conn.execute(f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        await conn.execute(SETTINGS.format(plan=plan))
         yield
 
 
@@ -111,8 +112,7 @@ async def _set_path(conn: Any, path: str) -> None:
 @contextmanager
 def _pinned_sync(conn: Any) -> Iterator[None]:
     with conn.transaction():
-        conn.execute(f"SET LOCAL search_path = {PINNED_PATH}")
-        conn.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+        conn.execute(SETTINGS.format(plan="force_custom_plan"))
         yield
 
 

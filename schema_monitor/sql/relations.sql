@@ -78,18 +78,18 @@ LEFT JOIN LATERAL (
         FROM pg_constraint con
         WHERE con.conrelid = c.oid AND con.contype IN ('p', 'u', 'f', 'c', 'x', 'n')
           -- A foreign key to a partitioned table has a row for each partition; only the declared one counts.
-          AND NOT (con.contype = 'f' AND EXISTS (SELECT FROM pg_constraint up WHERE up.oid = con.conparentid AND up.conrelid = con.conrelid))
+          AND (con.contype <> 'f' OR con.conparentid = 0
+               OR (SELECT up.conrelid FROM pg_constraint up WHERE up.oid = con.conparentid) IS DISTINCT FROM con.conrelid)
         UNION ALL
-        SELECT con.oid, a.attnum, json_build_object(
-                   'oid', con.oid::int8,
-                   'name', con.conname,
+        SELECT dc.oid, a.attnum, json_build_object(
+                   'oid', dc.oid::int8,
+                   'name', dc.name,
                    'kind', 'c',
                    'columns', json_build_array(a.attnum),
-                   'definition', pg_get_constraintdef(con.oid)
+                   'definition', dc.definition
                )
         FROM pg_attribute a
-        JOIN bottom d ON d.oid = a.atttypid
-        JOIN pg_constraint con ON con.contypid = ANY (d.levels) AND con.contype = 'c'
+        JOIN domain_checks dc ON dc.domain = a.atttypid
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     ) k
 ) cons ON true

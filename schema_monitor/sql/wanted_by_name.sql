@@ -7,4 +7,14 @@ wanted AS MATERIALIZED (
       AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       AND c.relpersistence <> 't'
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+),
+-- The types of its columns, and what lies below these.
+seed (oid) AS (
+    SELECT a.atttypid FROM wanted JOIN pg_attribute a ON a.attrelid = wanted.oid AND a.attnum > 0 AND NOT a.attisdropped
+    UNION
+    SELECT below.oid
+    FROM seed
+    JOIN pg_type t ON t.oid = seed.oid
+    CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) below (oid)
+    WHERE below.oid <> 0
 )

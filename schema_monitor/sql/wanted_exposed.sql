@@ -28,4 +28,5 @@ wanted AS MATERIALIZED (
     FROM under_views u
     JOIN pg_constraint f ON f.conrelid = u.oid AND f.contype = 'f'
     JOIN eligible e ON e.oid = f.confrelid
-)
+),
+seed AS (SELECT oid FROM pg_type WHERE typtype = 'd')
