@@ -19,7 +19,6 @@ from healing.core import labels as label_lists
 from healing.core.ops import Cast, Fix, MapValue
 from healing.core.refusals import INTEGERS, misfits, refusal, refusals, rejects
 from healing.core.types import Json, Kind
-from healing.core.values import same
 from schema_monitor.core.snapshot import Column
 
 __all__ = ["Coerced", "coerce", "misfits", "refusals", "rejects"]
@@ -50,7 +49,7 @@ def coerce(value: Json, column: Column, labels: tuple[str, ...] | None) -> Coerc
     if misfit is None and not _unread(value, column):
         return None
     found = _label(value, column, labels) if misfit is not None and misfit.kind is Kind.UNKNOWN_LABEL else _cast(value, column)
-    return None if found is None or judge(found.value) is not None or same(found.value, value) else found
+    return None if found is None or judge(found.value) is not None else found
 
 
 def _unread(value: Json, column: Column) -> bool:

@@ -31,9 +31,9 @@ def _date(meant: Json, stored: Json) -> bool:
     if a.lower() == b.lower():
         return True
     left, right = moments.parse(a), moments.parse(b)
-    return (
-        left is not None and right is not None and left.date is not None and left.date == right.date and left.midnight and not left.shifted
-    )
+    if left is None or right is None or left.date is None:
+        return False
+    return left.date == right.date and left.midnight and not left.shifted
 
 
 def _timestamp(meant: Json, stored: Json) -> bool:

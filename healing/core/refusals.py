@@ -192,7 +192,8 @@ def _interval(value: Json) -> Kind | None:
 
 
 def _address(value: Json) -> Kind | None:
-    return None if isinstance(value, str) and value.strip(_SPACE) else Kind.INVALID_VALUE
+    refused = isinstance(value, (bool, list, dict)) or (isinstance(value, str) and not value.strip(_SPACE))
+    return Kind.INVALID_VALUE if refused else None
 
 
 _REASONS: Final[dict[str, Reason]] = {
