@@ -1,0 +1,1 @@
+"""Knows the target's schema: versions, changes, and what every name ever meant."""

@@ -27,7 +27,9 @@ from schema_monitor.core.snapshot import EnumType, Function, Relation, Scope, Sn
 Row = Sequence[Any]
 """(kind, JSON, query of the view or None)"""
 PINNED_PATH = "pg_catalog, pg_temp"
-SETTINGS = f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = {{plan}}"
+SETTINGS = (
+    f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = {{plan}}"
+)
 """For the transaction of a read. Compiling these statements costs more than running them, and planning one relation's likewise."""
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -64,13 +66,20 @@ async def read_enums(conn: Any, oids: Iterable[int]) -> tuple[EnumType, ...]:
 
 def read_snapshot_sync(conn: Any, schemas: Sequence[str]) -> Snapshot:
     """``read_snapshot`` for a psycopg connection that is not inside a transaction."""
-    from psycopg import RawCursor
+    from psycopg import RawCursor  # here, so that the gateway need not load it
 
     with _pinned_sync(conn), RawCursor(conn) as cursor:
         database_oid, server_version, may_identify = cursor.execute(_sql("scope")).fetchone() or (0, 0, False)
         found = cursor.execute(_SYSTEM_IDENTIFIER).fetchone() if may_identify else None
         rows = cursor.execute(snapshot_statement(), [list(schemas)]).fetchall()
     return _snapshot(database_oid, server_version, found[0] if found else None, rows, schemas)
+
+
+def read_text_sync(conn: Any, name: str) -> str:
+    """The one value of ``fingerprint.sql`` or ``counters.sql`` (psycopg connection)."""
+    with _pinned_sync(conn):
+        row = conn.execute(_sql(name)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 @cache

@@ -1,7 +1,8 @@
-"""Reads stored schema versions without Django, for the gateway."""
+"""The stored versions as values, for whoever has a connection to the control database. Free of Django: the gateway reads them too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -9,13 +10,19 @@ import msgspec
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Snapshot
 
-_LATEST = "SELECT epoch, snapshot::text AS snapshot, lineage::text AS lineage FROM schema_monitor_schemaversion ORDER BY epoch DESC LIMIT 1"
+LATEST = "SELECT epoch, snapshot::text, lineage::text FROM schema_monitor_schemaversion ORDER BY epoch DESC LIMIT 1"
+Version = tuple[int, Snapshot, Lineage]
 
 
-async def load_latest(control_conn: Any) -> tuple[int, Snapshot, Lineage] | None:
-    """The newest version (asyncpg connection to the control database): epoch, snapshot, lineage; None before the first capture."""
-    record = await control_conn.fetchrow(_LATEST)
-    if record is None:
-        return None
-    snapshot = msgspec.json.decode(record["snapshot"], type=Snapshot)
-    return record["epoch"], snapshot, msgspec.json.decode(record["lineage"], type=Lineage)
+async def load_latest(control_conn: Any) -> Version | None:
+    """Epoch, snapshot and lineage of the newest version (asyncpg connection), or None before the first capture."""
+    return version(await control_conn.fetchrow(LATEST))
+
+
+def version(row: Sequence[Any] | None) -> Version | None:
+    """The values of a row of ``LATEST``."""
+    return None if row is None else (row[0], _as_snapshot(row[1]), _as_lineage(row[2]))
+
+
+_as_snapshot = msgspec.json.Decoder(Snapshot).decode
+_as_lineage = msgspec.json.Decoder(Lineage).decode

@@ -9,9 +9,8 @@ _TEXT = r"(?:text|character varying|bpchar|character)(?:\(\d+\))?"
 _LITERAL = rf"'(?:[^']|'')*'(?:::{_TEXT})?"
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|[^\W\d][\w$]*)"
 _COLUMN = rf"\(*(?:{_NAME})\)*(?:::{_TEXT})?"
-_LIST = re.compile(
-    rf"CHECK \(\((?P<column>{_COLUMN}) = (?:ANY \(\(*ARRAY\[(?P<many>{_LITERAL}(?:, {_LITERAL})*)\]\)*(?:::{_TEXT}\[\])?\)|(?P<one>{_LITERAL}))\)\)(?: NOT VALID)?"
-)
+_MANY = rf"ANY \(\(*ARRAY\[(?P<many>{_LITERAL}(?:, {_LITERAL})*)\]\)*(?:::{_TEXT}\[\])?\)"
+_LIST = re.compile(rf"CHECK \(\({_COLUMN} = (?:{_MANY}|(?P<one>{_LITERAL}))\)\)(?: NOT VALID)?")
 _EACH = re.compile(r"'((?:[^']|'')*)'")
 
 

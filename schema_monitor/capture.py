@@ -1,0 +1,87 @@
+"""Takes a version of the target's schema into the control database.
+
+One writer at a time, by an advisory lock there. The version, its changes and the notification commit together; epochs have no gaps.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import psycopg
+from django.conf import settings
+from django.db import connection, transaction
+
+from schema_monitor import catalog, store
+from schema_monitor.core.diff import Change, diff, summary
+from schema_monitor.core.lineage import Lineage
+from schema_monitor.core.snapshot import Snapshot
+from schema_monitor.models import SchemaChange, SchemaVersion
+
+LOCK = 0x6D656E6467617465  # "mendgate"
+CHANNEL = "mendgate_snapshot"
+
+
+def capture(cause: str) -> SchemaVersion | None:
+    """Reads the target and stores a new version if its schema changed; returns that version, or None.
+
+    ``cause`` is start, command, watcher or in_band. The first version has no change rows. Raises ``psycopg.Error`` where the target
+    cannot be read and ``django.db.Error`` where nothing could be stored; nothing is half done then.
+
+    1. Take the lock: another capture ends first, and its version is the one to compare with.
+    2. Read the target. 3. Stop if the fingerprint is the same. 4. Store, and tell every process.
+    """
+    with transaction.atomic():
+        _lock()
+        before = _latest()
+        now = read_target()
+        if before is not None and before[1].fingerprint == now.fingerprint:
+            return None
+        return _add(before, now, cause)
+
+
+def read_target() -> Snapshot:
+    """The target's schema as it is now."""
+    with psycopg.connect(
+        settings.MENDGATE.target_database_url, autocommit=True, connect_timeout=10, application_name="mendgate capture"
+    ) as target:
+        return catalog.read_snapshot_sync(target, settings.MENDGATE.exposed_schemas)
+
+
+def _lock() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def _latest() -> store.Version | None:
+    with connection.cursor() as cursor:
+        cursor.execute(store.LATEST)
+        return store.version(cursor.fetchone())
+
+
+def _add(before: store.Version | None, now: Snapshot, cause: str) -> SchemaVersion:
+    if before is None:
+        epoch, lineage, changes, said = 1, Lineage.start(now), (), f"First look: {len(now.relations)} tables and views."
+    else:
+        epoch, old, history = before
+        epoch, lineage, changes = epoch + 1, history.advance(old, now), diff(old, now)
+        said = summary(changes)
+    version = SchemaVersion.objects.create(
+        epoch=epoch,
+        scope=_json(now.scope),
+        fingerprint=now.fingerprint,
+        snapshot=_json(now),
+        lineage=_json(lineage),
+        summary=said,
+        cause=cause,
+    )
+    SchemaChange.objects.bulk_create(_row(version, each) for each in changes)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"schema:{epoch}"])
+    return version
+
+
+def _row(version: SchemaVersion, change: Change) -> SchemaChange:
+    return SchemaChange(version=version, **msgspec.structs.asdict(change))
+
+
+def _json(value: object) -> object:
+    return msgspec.to_builtins(value, str_keys=True)
