@@ -4,17 +4,20 @@ Counting needs no right beyond the write: a transaction-local setting goes up fo
 turns into an update.
 """
 
+
 from __future__ import annotations
 
 from healing.gateway.names import Names
 from healing.gateway.request import Request
 from healing.gateway.sqltext import ident
+from healing.gateway.tree import WRITTEN
 from schema_monitor.core.snapshot import Column, Relation
 
 _SETTING = "'mendgate.inserted'"
 RESET = f"zero AS MATERIALIZED (SELECT set_config({_SETTING}, '0', true))"
 """The first common table expression of a counted upsert."""
-INSERTED = f"current_setting({_SETTING}, true)::int8"
+INSERTED = f"CASE WHEN EXISTS (SELECT FROM {WRITTEN}) THEN current_setting({_SETTING})::int8 ELSE 0 END"
+"""Where no row came back the setting may not have been touched."""
 
 
 def count_by(step: int) -> str:
