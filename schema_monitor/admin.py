@@ -26,7 +26,7 @@ class ReadOnly:
         return False
 
 
-class ChangesInline(ReadOnly, TabularInline):
+class ChangesInline(ReadOnly, TabularInline):  # type: ignore[misc]
     """The changes of one version, the worst first."""
 
     model = SchemaChange
@@ -47,7 +47,7 @@ class ChangesInline(ReadOnly, TabularInline):
 
 
 @admin.register(SchemaVersion)
-class SchemaVersionAdmin(ReadOnly, ModelAdmin):
+class SchemaVersionAdmin(ReadOnly, ModelAdmin):  # type: ignore[misc]
     """The list says when, what and how bad; the page lists each change."""
 
     list_display = ("epoch", "taken_at", "summary", "shown_changes", "cause")
@@ -61,7 +61,8 @@ class SchemaVersionAdmin(ReadOnly, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SchemaVersion]:
         """Without the snapshots: they may be large."""
-        return super().get_queryset(request).defer("snapshot", "lineage").annotate(change_count=Count("changes"))
+        found: QuerySet[SchemaVersion] = super().get_queryset(request)
+        return found.defer("snapshot", "lineage").annotate(change_count=Count("changes"))
 
     @display(description="Changes")
     def shown_changes(self, version: SchemaVersion) -> str:

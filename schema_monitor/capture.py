@@ -58,12 +58,8 @@ def _latest() -> store.Version | None:
 
 
 def _add(before: store.Version | None, now: Snapshot, cause: str) -> SchemaVersion:
-    if before is None:
-        epoch, lineage, changes, said = 1, Lineage.start(now), (), f"First look: {len(now.relations)} tables and views."
-    else:
-        epoch, old, history = before
-        epoch, lineage, changes = epoch + 1, history.advance(old, now), diff(old, now)
-        said = summary(changes)
+    epoch, lineage, changes = _step(before, now)
+    said = summary(changes) if before else f"First look: {len(now.relations)} tables and views."
     version = SchemaVersion.objects.create(
         epoch=epoch,
         scope=_json(now.scope),
@@ -73,10 +69,17 @@ def _add(before: store.Version | None, now: Snapshot, cause: str) -> SchemaVersi
         summary=said,
         cause=cause,
     )
-    SchemaChange.objects.bulk_create(_row(version, each) for each in changes)
+    SchemaChange.objects.bulk_create([_row(version, each) for each in changes])
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"schema:{epoch}"])
     return version
+
+
+def _step(before: store.Version | None, now: Snapshot) -> tuple[int, Lineage, tuple[Change, ...]]:
+    if before is None:
+        return 1, Lineage.start(now), ()
+    epoch, old, lineage = before
+    return epoch + 1, lineage.advance(old, now), diff(old, now)
 
 
 def _row(version: SchemaVersion, change: Change) -> SchemaChange:
