@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from healing.core import coerce, fixes, guard
 from healing.core.types import Change, Healing, Json, Kind, Misfit, Operation, Row, Rule, Statement
-from healing.core.vet import Vet, labels_of
+from healing.core.vet import Vet, enum_labels, labels_of
 from schema_monitor.core.lineage import Lineage, Live, Renamed, Reused
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
@@ -186,10 +186,9 @@ def _mend_value(note: _Note, key: str, value: Json, column: Column, context: Con
     assert relation is not None
     found = _label(value, column, context)
     if found is None:
-        labels = labels_of(column, relation, context.snapshot)
-        better = coerce.coerce(value, column, labels)
+        better = coerce.coerce(value, column, enum_labels(column, context.snapshot))
         if better is None:
-            misfit = coerce.rejects(value, column, labels)
+            misfit = coerce.rejects(value, column, labels_of(column, relation, context.snapshot))
             if misfit is not None:
                 note.misfits.append(misfit)
             return

@@ -147,7 +147,8 @@ def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -
         raise NotMeant(f"{total} rows were sent and {stored} stored")
     if not by_row:
         return [()] * len(items)
-    answers, start = [], 0
+    answers: list[Sequence[asyncpg.Record]] = []
+    start = 0
     for item in items:
         own = records[start : start + item.count]
         start += item.count

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from msgspec import Struct, field
 
@@ -38,7 +39,12 @@ _METHODS = {
 }
 _RESERVED = ("select", "columns", "on_conflict")
 _ENDINGS = ("order", "limit", "offset", "and", "or")
+_CHANGES = ("POST", "PATCH", "PUT", "DELETE")
+_SHORT = 1000
+"""Longer requests (hundreds of ids in a filter) are not worth remembering."""
 Pairs = list[tuple[str, str]]
+Heads = tuple[str | None, str | None, str | None, str | None]
+"""profile, Prefer, Accept, Range."""
 
 
 class Placed(Struct, frozen=True):
@@ -100,7 +106,7 @@ class Request(Struct, frozen=True, kw_only=True):
     @property
     def is_write(self) -> bool:
         """It changes a table."""
-        return self.kind == "table" and self.method in ("POST", "PATCH", "PUT", "DELETE")
+        return self.kind == "table" and self.method in _CHANGES
 
     @property
     def root_filters(self) -> tuple[Condition, ...]:
@@ -112,11 +118,20 @@ def parse(
     method: str, path: str, query: bytes, headers: Mapping[str, str], exposed: tuple[str, ...]
 ) -> Request:
     """Reads a request. ``path`` is what follows ``/rest/v1``; header names are in lower case; ``exposed`` are the schemas
-    that may be named, the default first."""
+    that may be named, the default first. What came before is remembered: a busy client sends the same few shapes."""
+    header = "content-profile" if method in _CHANGES else "accept-profile"
+    heads = (headers.get(header), headers.get("prefer"), headers.get("accept"), headers.get("range") if method == "GET" else None)
+    size = len(query) + sum(len(head) for head in heads if head is not None)
+    read = _remembered if size <= _SHORT else _parse
+    return read(method, path, query, heads, exposed)
+
+
+def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[str, ...]) -> Request:
+    profile, prefer, accept, range_ = heads
     kind, name = _resource(path)
     _check_method(kind, method)
-    schema, given = _schema(method, headers, exposed)
-    preferences = parse_preferences(headers.get("prefer"))
+    schema, given = _schema(profile, exposed)
+    preferences = parse_preferences(prefer)
     if preferences.strict and preferences.unknown:
         raise invalid_preferences(preferences.unknown)
     pairs = [(key, value) for key, value in pairs_of(query) if value is not None]
@@ -132,14 +147,17 @@ def parse(
         select_given="select" in first,
         filters=filters,
         orders={_path(key)[:-1]: parse_order(value) for key, value in pairs if _ending(key) == "order"},
-        ranges=_ranges(method, pairs, headers.get("range")),
+        ranges=_ranges(method, pairs, range_),
         columns=_names("columns", first.get("columns")),
         on_conflict=_names("on_conflict", first.get("on_conflict")),
-        accept=parse_accept(headers.get("accept")),
+        accept=parse_accept(accept),
         preferences=preferences,
         arguments=arguments,
         query=query.decode("latin-1"),
     )
+
+
+_remembered = lru_cache(maxsize=2048)(_parse)
 
 
 def _resource(path: str) -> tuple[str, str]:
@@ -160,9 +178,7 @@ def _check_method(kind: str, method: str) -> None:
     raise rpc_method(method) if kind == "rpc" else unsupported_method(method)
 
 
-def _schema(method: str, headers: Mapping[str, str], exposed: tuple[str, ...]) -> tuple[str, bool]:
-    header = "content-profile" if method in ("POST", "PATCH", "PUT", "DELETE") else "accept-profile"
-    profile = headers.get(header)
+def _schema(profile: str | None, exposed: tuple[str, ...]) -> tuple[str, bool]:
     if profile is None:
         return exposed[0], len(exposed) > 1
     if profile not in exposed:

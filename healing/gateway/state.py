@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -98,6 +99,10 @@ class State(Struct, frozen=True):
         return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={})
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Keeper:
     """Keeps ``state`` current. ``start`` needs the target or a stored version; it never needs both databases."""
 
@@ -108,7 +113,7 @@ class Keeper:
         self._control: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._missed: dict[str, float] = {}
-        self.on_keys_changed = lambda: None
+        self.on_keys_changed: Callable[[], None] = _nothing
 
     @property
     def ready(self) -> bool:

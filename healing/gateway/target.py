@@ -206,7 +206,8 @@ class Transaction:
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """All records; errors as ``fetchrow``."""
         try:
-            return await self._connection.fetch(sql, *arguments)
+            records: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
+            return records
         except BaseException as error:
             await self._fail(error)
             raise

@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Coroutine
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -18,7 +19,7 @@ from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.types import Failure, Healing, Operation, Proposal, Statement
 from healing.gateway import answer as answers
-from healing.gateway import kept, lane
+from healing.gateway import kept, lane, receipts
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt, Stored
 from healing.gateway.auth import Caller
@@ -238,8 +239,6 @@ async def _row_by_row(
     services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload
 ) -> Answer:
     """``healing=partial``: each row has its own outcome. 207 with one entry a row, unless all landed without a word."""
-    from healing.gateway.receipts import encode
-
     single = replace(request, preferences=replace(request.preferences, partial=False))
     headers = dict(envelope.headers)
     headers["prefer"] = ",".join(p for p in headers.get("prefer", "").split(",") if p.strip() != "healing=partial")
@@ -248,22 +247,20 @@ async def _row_by_row(
     for number, row in enumerate(payload.rows):
         if key is not None:
             headers["idempotency-key"] = f"{key}#{number}"
-        one = replace(envelope, body=encode([row]), headers=dict(headers))
-        outcomes.append(await _outcome(lambda one=one: write(services, single, one, caller)))  # type: ignore[misc]
-    landed = sum(1 for outcome in outcomes if outcome["status"] < 300 and outcome["status"] != 202)
+        one = replace(envelope, body=receipts.encode([row]), headers=dict(headers))
+        outcomes.append(await _outcome(write(services, single, one, caller), caller))
+    landed = sum(outcome["status"] in (200, 201, 204) for outcome in outcomes)
     return answers.of_value(207, outcomes, ("Mendgate-Partial", f"landed={landed}, other={len(outcomes) - landed}"))
 
 
-async def _outcome(run: Callable[[], object]) -> dict[str, object]:
-    from healing.gateway.receipts import decode
-
+async def _outcome(running: Coroutine[Any, Any, Answer], caller: Caller) -> dict[str, Any]:
+    """What became of one row, for the caller to read."""
     try:
-        answer = await run()  # type: ignore[misc]
+        answer = await running
     except DialectError as error:
         answer = answers.of_error(error)
     except DatabaseError as error:
-        answer = answers.of_error(from_failure(error.failure, authenticated=True))
-    assert isinstance(answer, Answer)
+        answer = answers.of_error(from_failure(error.failure, authenticated=caller.role != "anon"))
     found = {name.lower(): value for name, value in answer.headers if name.startswith("Mendgate-")}
-    body = decode(answer.body) if answer.body else None
+    body = receipts.decode(answer.body) if answer.body else None
     return {"status": answer.status, **found, ("body" if answer.status < 300 else "error"): body}

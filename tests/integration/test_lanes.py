@@ -1,0 +1,99 @@
+"""Concurrent writes through the real gateway: shared statements, separate fates."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import httpx
+import jwt
+import pytest
+
+from tests.gateway_process import JWT_SECRET, Gateway
+
+
+@pytest.fixture
+def served(shared_gateway: Gateway) -> Iterator[Gateway]:
+    """The gateway of the run; its table is dropped afterwards."""
+    yield shared_gateway
+    shared_gateway.sql("DROP TABLE IF EXISTS public.lane CASCADE")
+
+
+async def send_all(gateway: Gateway, bodies: list[object], headers: list[dict[str, str]] | None = None) -> list[httpx.Response]:
+    """Posts all bodies at once to table lane."""
+    key = gateway.make_key()
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": key}, timeout=30) as client:
+        await client.get("/rest/v1/lane?limit=0")
+        sends = [client.post("/rest/v1/lane", json=body, headers=(headers or [{}] * len(bodies))[i]) for i, body in enumerate(bodies)]
+        return await asyncio.gather(*sends)
+
+
+def test_one_bad_row_fails_alone(served: Gateway) -> None:
+    """Neighbours in the same statement land; the bad one gets its own error and is kept."""
+    served.sql("CREATE TABLE lane(id int PRIMARY KEY, n int CHECK (n >= 0))")
+    bodies: list[object] = [{"id": i, "n": -1 if i == 37 else i} for i in range(100)]
+    answers = asyncio.run(send_all(served, bodies))
+    assert [a.status_code for i, a in enumerate(answers) if i != 37] == [201] * 99
+    assert answers[37].status_code == 400 and answers[37].json()["code"] == "23514"
+    assert "mendgate-quarantine" in answers[37].headers
+    assert len(served.sql("SELECT 1 FROM lane")) == 99
+
+
+def test_everyone_reads_its_own_row_back(served: Gateway) -> None:
+    """The answers of a shared statement are shared out in order."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, who text)")
+    bodies: list[object] = [{"who": f"caller {i}"} for i in range(80)]
+    answers = asyncio.run(send_all(served, bodies, [{"prefer": "return=representation"}] * 80))
+    assert [a.json()[0]["who"] for a in answers] == [f"caller {i}" for i in range(80)]
+    ids = [a.json()[0]["id"] for a in answers]
+    assert len(set(ids)) == 80
+
+
+def test_healed_rows_ride_along_and_each_has_its_receipt(served: Gateway) -> None:
+    """Old and new callers at the same time."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, email text)")
+    served.manage("capture_schema")
+    served.sql("ALTER TABLE lane RENAME COLUMN email TO email_address")
+    bodies: list[object] = [{"email" if i % 2 else "email_address": f"{i}@x"} for i in range(60)]
+    answers = asyncio.run(send_all(served, bodies))
+    assert {a.status_code for a in answers} == {201}
+    receipts = [a.headers.get("mendgate-receipt") for a in answers]
+    assert all(bool(receipt) == bool(i % 2) for i, receipt in enumerate(receipts))
+    assert len(served.sql("SELECT 1 FROM lane WHERE email_address LIKE '%@x'")) == 60
+    wanted = [r for r in receipts if r]
+    kept = served.sql("SELECT id::text FROM mendgate.receipt WHERE id = ANY(%s::uuid[])", wanted)
+    assert {row["id"] for row in kept} == set(wanted)
+
+
+def test_a_trigger_that_keeps_rows_back_is_not_guessed_about(served: Gateway) -> None:
+    """The batch is undone and each caller gets its own outcome."""
+    served.sql(
+        """CREATE TABLE lane(id int PRIMARY KEY);
+        CREATE OR REPLACE FUNCTION odd_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END';
+        CREATE TRIGGER odd BEFORE INSERT ON lane FOR EACH ROW EXECUTE FUNCTION odd_only()"""
+    )
+    headers = [{"prefer": "return=representation"}] * 40
+    answers = asyncio.run(send_all(served, [{"id": i} for i in range(40)], headers))
+    assert [len(a.json()) for a in answers] == [i % 2 for i in range(40)]
+    assert sorted(row["id"] for row in served.sql("SELECT id FROM lane")) == list(range(1, 40, 2))
+
+
+def test_tenants_never_share_a_statement(served: Gateway) -> None:
+    """300 interleaved writes of two users under RLS: each row belongs to whoever sent it."""
+    served.sql(
+        """CREATE TABLE lane(id serial PRIMARY KEY, owner text DEFAULT (current_setting('request.jwt.claims', true)::json ->> 'sub'), said text);
+        ALTER TABLE lane ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON lane TO authenticated USING (owner = (current_setting('request.jwt.claims', true)::json ->> 'sub'))
+            WITH CHECK (owner = (current_setting('request.jwt.claims', true)::json ->> 'sub'))"""
+    )
+    tokens = [
+        jwt.encode({"role": "authenticated", "sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256") for user in ("ann", "bob")
+    ]
+    headers = [{"authorization": f"Bearer {tokens[i % 2]}", "prefer": "return=representation"} for i in range(300)]
+    answers = asyncio.run(send_all(served, [{"said": ("ann", "bob")[i % 2]} for i in range(300)], headers))
+    assert {a.status_code for a in answers} == {201}
+    assert all(a.json()[0]["owner"] == ("ann", "bob")[i % 2] for i, a in enumerate(answers))
+    assert served.sql("SELECT count(*) AS n FROM lane WHERE owner = said")[0]["n"] == 300
+    forged = asyncio.run(send_all(served, [{"said": "x", "owner": "bob"}], [headers[0]]))[0]
+    assert (forged.status_code, forged.json()["code"]) == (403, "42501")
