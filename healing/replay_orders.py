@@ -102,6 +102,8 @@ def steer(order: Replay, action: str, user: Any) -> None:
     permits.require(user, permits.REPLAY)
     targets = {"pause": Replay.State.PAUSED, "resume": Replay.State.RUNNING, "cancel": Replay.State.CANCELLED}
     locked = Replay.objects.select_for_update().get(pk=order.pk)
+    if action not in targets:
+        raise WrongState(f"There is no way to {action!r} a replay.")
     if locked.state in (Replay.State.DONE, Replay.State.CANCELLED):
         raise WrongState(f"This replay is {locked.state}.")
     locked.state = targets[action]

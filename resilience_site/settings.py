@@ -98,6 +98,8 @@ UNFOLD = {
     "SITE_HEADER": "Mendgate",
     "SITE_SYMBOL": "healing",
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "healing.admin.dashboard.context",
+    "SIDEBAR": {"show_search": True, "navigation": "healing.admin.navigation.sidebar"},
 }
 
 LOGGING = {

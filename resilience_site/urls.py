@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import django_rq.urls
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from healing.admin.queues import guarded
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/queues/", include("django_rq.urls")),  # before the admin, whose last pattern takes everything
+    path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),  # before the admin, whose last pattern takes everything
     path("admin/", admin.site.urls),
     path("api/v1/", include("healing.urls")),
 ]

@@ -1,0 +1,5 @@
+"""The dashboard's pages. Each is a door: it parses, calls one function of the model layer, and renders."""
+
+from healing.admin import decisions, keys, policies, proposals, quarantine, queues, receipts, replays, rules
+
+__all__ = ["decisions", "keys", "policies", "proposals", "quarantine", "queues", "receipts", "replays", "rules"]

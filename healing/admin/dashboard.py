@@ -1,0 +1,101 @@
+"""The index: is all well, and what needs me? Each line of "needs you" is a sentence with the page that settles it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, Min, Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from msgspec import Struct
+
+from healing.models import ApiKey, Proposal, QuarantineItem, Receipt, Rule
+from healing.templatetags.mendgate import distance
+from schema_monitor.models import SchemaChange, SchemaVersion
+
+DAY = timedelta(hours=24)
+
+
+class Need(Struct, frozen=True):
+    """Something that a person must settle."""
+
+    colour: str
+    text: str
+    link: str
+    label: str
+
+
+def context(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
+    """unfold's DASHBOARD_CALLBACK. Who may not see writes sees none of their counts either."""
+    if not request.user.has_perm("healing.view_quarantineitem"):
+        return {**given, "mendgate": None}
+    needs = [need for need in (_reviews(), _stuck(), *_schema()) if need is not None]
+    return {**given, "mendgate": {"state": _state(), "needs": needs, "counts": _counts(), "first": first_write(request)}}
+
+
+def first_write(request: HttpRequest) -> dict[str, Any]:
+    """The three steps of a newcomer, until the first write came."""
+    arrived = Receipt.objects.exists() or ApiKey.objects.filter(last_used_at__isnull=False).exists()
+    return {"arrived": arrived, "base": request.build_absolute_uri("/").rstrip("/")}
+
+
+def _state() -> dict[str, Any]:
+    stuck = QuarantineItem.objects.filter(state__in=["parked", "conflict"]).count()
+    waiting = QuarantineItem.objects.filter(state="waiting").count()
+    if stuck:
+        return {"colour": "danger", "text": f"{stuck} writes are stuck: a replay failed, or a newer write touched the row."}
+    if waiting:
+        return {"colour": "warning", "text": f"{waiting} write{'s' if waiting > 1 else ''} kept safe, waiting for a fix."}
+    return {"colour": "success", "text": "All writes are landing."}
+
+
+def _counts() -> list[tuple[str, int, str]]:
+    since = timezone.now() - DAY
+    recent = Receipt.objects.filter(at__gte=since)
+    version = SchemaVersion.objects.order_by("-epoch").values_list("epoch", flat=True).first() or 0
+    pages = {name: reverse(f"admin:healing_{name}_changelist") for name in ("receipt", "quarantineitem", "rule", "apikey")}
+    return [
+        ("healed, last 24 h", recent.filter(outcome="committed").exclude(fixes=[]).count(), pages["receipt"] + "?outcome=committed"),
+        ("kept, last 24 h", QuarantineItem.objects.filter(created_at__gte=since).count(), pages["quarantineitem"]),
+        ("replayed, last 24 h", QuarantineItem.objects.filter(replayed_at__gte=since).count(), pages["quarantineitem"] + "?state=replayed"),
+        ("waiting now", QuarantineItem.objects.filter(state="waiting").count(), pages["quarantineitem"] + "?state=waiting"),
+        ("active rules", Rule.objects.filter(state="active").count(), pages["rule"] + "?state=active"),
+        ("schema version", version, ""),
+    ]
+
+
+def _reviews() -> Need | None:
+    causes = set(Proposal.objects.filter(state="open").values_list("schema", "table", "signature"))
+    if not causes:
+        return None
+    waiting = QuarantineItem.objects.filter(state__in=["waiting", "parked"])
+    groups = waiting.values_list("schema", "table", "signature").annotate(rows=Sum("row_count"), oldest=Min("created_at"))
+    held = [(rows, oldest) for s, t, g, rows, oldest in groups if (s, t, g) in causes]
+    oldest = (
+        f"oldest {distance(min(o for _, o in held))}, {sum(r for r, _ in held)} rows wait for them"
+        if held
+        else "nothing waits for them now"
+    )
+    text = f"{len(causes)} fix{'es' if len(causes) > 1 else ''} to approve: {oldest}"
+    return Need("warning", text, reverse("admin:healing_review"), "Review")
+
+
+def _stuck() -> Need | None:
+    counts = dict(QuarantineItem.objects.filter(state__in=["parked", "conflict"]).values_list("state").annotate(n=Count("pk")))
+    if not counts:
+        return None
+    words = {"parked": "failed three times", "conflict": "met a newer write"}
+    text = "Kept writes that " + " · ".join(f"{words[state]}: {n}" for state, n in sorted(counts.items()))
+    return Need("danger", text, reverse("admin:healing_causes"), "Look")
+
+
+def _schema() -> list[Need]:
+    changes = SchemaChange.objects.filter(version__taken_at__gte=timezone.now() - DAY, breaks_old_writers=True).select_related("version")
+    changes = changes.defer("version__snapshot", "version__lineage").order_by("-pk")[:5]
+    link = reverse("admin:healing_causes")
+    return [
+        Need("danger", f"Schema change {distance(c.version.taken_at)}: {c.sentence}; callers of before may fail", link, "Look")
+        for c in changes
+    ]

@@ -1,0 +1,44 @@
+"""The menu: first what needs a person, then what happened, then what is set up. Who may not see a page is not shown its link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """unfold's SIDEBAR navigation."""
+    return [
+        _group("", ("Dashboard", "dashboard", "admin:index", "")),
+        _group(
+            "Needs you",
+            ("Review queue", "rule", "admin:healing_review", "healing.view_proposal"),
+            ("Quarantine", "inventory_2", "admin:healing_causes", "healing.view_quarantineitem"),
+        ),
+        _group(
+            "What happened",
+            ("Receipts", "receipt_long", "admin:healing_receipt_changelist", "healing.view_receipt"),
+            ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
+            ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
+            ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),
+        ),
+        _group(
+            "Set up",
+            ("Policies", "policy", "admin:healing_policy_changelist", "healing.view_policy"),
+            ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
+            ("People", "group", "admin:auth_user_changelist", "auth.view_user"),
+            ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "django_rq.admin"),
+        ),
+    ]
+
+
+def _group(title: str, *links: tuple[str, str, str, str]) -> dict[str, Any]:
+    items = [{"title": name, "icon": icon, "link": reverse(page), "permission": _may(right)} for name, icon, page, right in links]
+    return {"title": title, "separator": bool(title), "items": items}
+
+
+def _may(right: str) -> Callable[[HttpRequest], bool]:
+    return lambda request: not right or request.user.has_perm(right)

@@ -1,0 +1,118 @@
+"""The review queue: is this rule right?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from unfold.decorators import display
+
+from healing import approval
+from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing.models import Proposal
+from healing.permits import DECIDE
+from healing.refusals import DoesNotFit
+from healing.review import cards
+from healing.templatetags.mendgate import ago, percent, state
+
+
+@admin.register(Proposal)
+class ProposalAdmin(ReadOnlyAdmin):
+    """The list is for looking things up; the queue is for deciding."""
+
+    list_display = ("sentence", "place", "signature", "shown_probability", "source", "shown_state", "made")
+    list_filter = ("state", "source", "table")
+    search_fields = ("id", "sentence", "table", "signature")
+    ordering = ("-created_at",)
+    change_list_template = "admin/healing/proposal_list.html"
+
+    @display(description="Table")
+    def place(self, proposal: Proposal) -> str:
+        """Schema and table."""
+        return f"{proposal.schema}.{proposal.table}"
+
+    @display(description="Probability", ordering="probability")
+    def shown_probability(self, proposal: Proposal) -> str:
+        """As a percentage."""
+        return percent(proposal.probability)
+
+    @display(description="State", ordering="state")
+    def shown_state(self, proposal: Proposal) -> str:
+        """Colour and word."""
+        return state(proposal.state)
+
+    @display(description="Proposed", ordering="created_at")
+    def made(self, proposal: Proposal) -> str:
+        """How long ago."""
+        return ago(proposal.created_at)
+
+    def get_urls(self) -> list[Any]:
+        """Our own pages before Django's."""
+        view = self.admin_site.admin_view
+        own = [
+            path("queue/", view(self.queue), name="healing_review"),
+            path("<uuid:pk>/approve/", view(self.approve), name="healing_approve"),
+            path("<uuid:pk>/reject/", view(self.reject), name="healing_reject"),
+            path("<uuid:pk>/edit/", view(self.edit), name="healing_edit"),
+        ]
+        return own + super().get_urls()
+
+    def queue(self, request: HttpRequest) -> HttpResponse:
+        """Open proposals: most waiting rows first."""
+        self.require_view(request)
+        return self._page(request, "Review queue", cards())
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """One proposal, as a card of the queue."""
+        self.require_view(request)
+        proposal = row_or_404(Proposal, object_id)
+        return self._page(request, str(proposal), cards([proposal]))
+
+    def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Makes it a rule."""
+
+        def act() -> str:
+            rule = approval.approve(get_object_or_404(Proposal, pk=pk), request.user, request.POST.get("note", ""))
+            order = rule.replay_set.order_by("-created_at").first()
+            waiting = f" {order.total} waiting writes are being replayed." if order else ""
+            return f"Approved: {rule.sentence}.{waiting}"
+
+        return door(request, DECIDE, act, reverse("admin:healing_review"))
+
+    def reject(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Says no, with a reason."""
+
+        def act() -> str:
+            approval.reject(get_object_or_404(Proposal, pk=pk), request.user, request.POST.get("why", ""))
+            return "Rejected; the writes keep waiting for another fix."
+
+        return door(request, DECIDE, act, reverse("admin:healing_review"))
+
+    def edit(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Proposes another fix for the same cause."""
+
+        def act() -> str:
+            written = approval.edit(get_object_or_404(Proposal, pk=pk), _fix(request.POST.get("fix", "")), request.user)
+            return f"Proposed instead: {written.sentence}"
+
+        return door(request, DECIDE, act, reverse("admin:healing_review"))
+
+    def _page(self, request: HttpRequest, title: str, shown: Any) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request), "title": title, "opts": self.opts, "cards": shown,
+            "may_decide": request.user.has_perm(DECIDE),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/healing/review.html", context)
+
+
+def _fix(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DoesNotFit(f"The fix is no JSON: {error}") from error

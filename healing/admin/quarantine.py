@@ -1,0 +1,137 @@
+"""Kept writes: grouped by cause, as a list without values, and one by one with everything."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from unfold.decorators import display
+
+from healing import causes, quarantine, replay_orders
+from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing.models import Proposal, QuarantineItem
+from healing.permits import DECIDE, REPLAY
+from healing.preview import preview
+from healing.row_diff import diff
+from healing.sealed_rows import claims_of, rows_of
+from healing.templatetags.mendgate import ago, state
+
+
+@admin.register(QuarantineItem)
+class QuarantineAdmin(ReadOnlyAdmin):
+    """Nothing here shows a value except the page of one write."""
+
+    list_display = ("write", "cause", "shown_state", "rows", "caller", "arrived")
+    list_filter = ("state", "table", "operation", "automatic", "role")
+    search_fields = ("id", "table", "signature", "subject", "receipt")
+    ordering = ("-number",)
+    list_select_related = ("key",)
+    change_form_template = "admin/healing/quarantine_item.html"
+    change_list_template = "admin/healing/quarantine_list.html"
+
+    @display(description="Write")
+    def write(self, item: QuarantineItem) -> str:
+        """Operation and table."""
+        return f"{item.operation} {item.schema}.{item.table}"
+
+    @display(description="What did not fit")
+    def cause(self, item: QuarantineItem) -> str:
+        """The signature and the database's code."""
+        return f"{item.signature} ({item.error.get('code')})"
+
+    @display(description="State", ordering="state")
+    def shown_state(self, item: QuarantineItem) -> str:
+        """Colour and word."""
+        return state(item.state)
+
+    @display(description="Rows", ordering="row_count")
+    def rows(self, item: QuarantineItem) -> int:
+        """How many rows the write has."""
+        return item.row_count
+
+    @display(description="Caller")
+    def caller(self, item: QuarantineItem) -> str:
+        """Key and role."""
+        return f"{item.key.name if item.key else 'no key'} ({item.role})"
+
+    @display(description="Arrived", ordering="number")
+    def arrived(self, item: QuarantineItem) -> str:
+        """How long ago."""
+        return ago(item.created_at)
+
+    def get_urls(self) -> list[Any]:
+        """Our own pages before Django's."""
+        own = [
+            path("causes/", self.admin_site.admin_view(self.causes_view), name="healing_causes"),
+            path("causes/act/", self.admin_site.admin_view(self.cause_act), name="healing_cause_act"),
+            path("<uuid:pk>/replay/", self.admin_site.admin_view(self.replay_one), name="healing_replay_one"),
+            path("<uuid:pk>/discard/", self.admin_site.admin_view(self.discard_one), name="healing_discard_one"),
+        ]
+        return own + super().get_urls()
+
+    def causes_view(self, request: HttpRequest) -> HttpResponse:
+        """What waits, one line a cause."""
+        self.require_view(request)
+        context = {
+            **self.admin_site.each_context(request), "title": "Quarantine by cause", "opts": self.opts,
+            "groups": causes.waiting_causes(), "may_replay": request.user.has_perm(REPLAY),
+        }  # fmt: skip
+        return TemplateResponse(request, "admin/healing/causes.html", context)
+
+    def cause_act(self, request: HttpRequest) -> HttpResponse:
+        """Replays or discards everything of a cause."""
+        place = tuple(request.POST.get(name, "") for name in ("schema", "table", "signature"))
+
+        def act() -> str:
+            ids = causes.ids_of(*place)
+            if request.POST.get("action") == "discard":
+                return f"{quarantine.discard(ids, request.user, request.POST.get('why', ''))} writes were discarded."
+            order = replay_orders.order_items(ids, request.user, f"cause {place[2]} in {place[1]}")
+            return f"Replay of {order.total} writes was ordered." if order else "Nothing of this cause waits outside a running replay."
+
+        return door(request, REPLAY, act, reverse("admin:healing_causes"))
+
+    def replay_one(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Orders the replay of one write."""
+
+        def act() -> str:
+            order = replay_orders.order_items([pk], request.user)
+            return "The replay was ordered; this page shows how it ends." if order else "It is in a running replay, or it is through."
+
+        return door(request, REPLAY, act, reverse("admin:healing_quarantineitem_change", args=[pk]))
+
+    def discard_one(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Gives up on one write, with a reason."""
+
+        def act() -> str:
+            quarantine.discard([pk], request.user, request.POST.get("why", ""))
+            return "Discarded; the payload stays for the record."
+
+        return door(request, REPLAY, act, reverse("admin:healing_quarantineitem_change", args=[pk]))
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        """One write with everything: sent and after the best proposal, error, proposals, timeline."""
+        self.require_view(request)
+        item = row_or_404(QuarantineItem.objects.select_related("key", "replay"), object_id)
+        context = {
+            **self.admin_site.each_context(request), "title": f"{item.operation} into {item.schema}.{item.table}", "opts": self.opts,
+            "item": item, "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE), **_details(item),
+        }  # fmt: skip
+        return TemplateResponse(request, self.change_form_template, context)
+
+
+def _details(item: QuarantineItem) -> dict[str, Any]:
+    cause = Proposal.objects.filter(schema=item.schema, table=item.table, signature=item.signature)
+    proposals = list(cause.exclude(state="superseded").order_by("state", "-probability"))
+    best = next((p for p in proposals if p.state in ("open", "approved")), None)
+    rows = rows_of(item)
+    after = preview(item, best.fix, values=True) if best else None
+    return {
+        "proposals": proposals, "best": best, "after": after, "claims": claims_of(item), "rows": rows,
+        "lines": after.lines if after else diff(rows[0] if rows else {}, rows[0] if rows else {}),
+        "progress": replay_orders.progress(item.replay) if item.replay else None,
+    }  # fmt: skip

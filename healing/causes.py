@@ -1,0 +1,55 @@
+"""What waits, grouped by cause: same relation, same misfits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Min, Sum
+from django.db.models.functions import Coalesce
+from msgspec import Struct
+
+from healing.models import Proposal, QuarantineItem
+
+OPEN = ("waiting", "parked", "conflict")
+MOST_GROUPS = 200
+
+
+class Cause(Struct, frozen=True):
+    """One cause with what waits for it and the best idea for it."""
+
+    schema: str
+    table: str
+    signature: str
+    writes: int
+    rows: int
+    callers: int
+    oldest: datetime
+    states: dict[str, int]
+    best: Any = None
+
+
+def waiting_causes() -> list[Cause]:
+    """The causes with most writes first; with their best open proposal. Three queries."""
+    items = QuarantineItem.objects.filter(state__in=OPEN)
+    groups = (
+        items.values("schema", "table", "signature")
+        .annotate(writes=Count("pk"), rows=Coalesce(Sum("row_count"), 0), callers=Count("key", distinct=True), oldest=Min("created_at"))
+        .order_by("-writes", "oldest")[:MOST_GROUPS]
+    )
+    states: dict[tuple[str, str, str], dict[str, int]] = {}
+    for s, t, g, state, n in items.values_list("schema", "table", "signature", "state").annotate(n=Count("pk")).order_by():
+        states.setdefault((s, t, g), {})[state] = n
+    best = {(p.schema, p.table, p.signature): p for p in Proposal.objects.filter(state="open").order_by("probability")}
+    return [Cause(**group, states=states.get(_place(group), {}), best=best.get(_place(group))) for group in groups]
+
+
+def ids_of(schema: str, table: str, signature: str) -> list[UUID]:
+    """The writes that wait or were parked for this cause."""
+    place = {"schema": schema, "table": table, "signature": signature}
+    return list(QuarantineItem.objects.filter(**place, state__in=["waiting", "parked"]).values_list("pk", flat=True))
+
+
+def _place(group: dict[str, Any]) -> tuple[str, str, str]:
+    return group["schema"], group["table"], group["signature"]

@@ -1,0 +1,61 @@
+"""How the dashboard says things: a state as a colour and a word, a time as how long ago, JSON in a line."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from healing.row_diff import text
+
+register = template.Library()
+
+_COLOURS = {
+    "waiting": "warning", "open": "warning", "proposed": "warning", "review": "warning", "paused": "warning", "quarantined": "warning",
+    "replaying": "info", "running": "info", "undone": "info", "superseded": "info",
+    "replayed": "success", "active": "success", "approved": "success", "committed": "success", "done": "success",
+    "parked": "danger", "conflict": "danger", "demoted": "danger", "rejected": "danger", "expired": "danger", "revoked": "danger",
+}  # fmt: skip
+
+
+@register.simple_tag
+def state(value: Any) -> SafeString:
+    """A label with the word in it."""
+    word = str(value)
+    return format_html('<span class="mg-state mg-{}">{}</span>', _COLOURS.get(word, "plain"), word)
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """``2 min ago``, with the exact time on hover."""
+    if moment is None:
+        return "never"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S %Z"), distance(moment)
+    )
+
+
+def distance(moment: datetime) -> str:
+    """How long ago, in one unit."""
+    seconds = int((timezone.now() - moment).total_seconds())
+    future, seconds = seconds < 0, abs(seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"in {seconds // size} {unit}" if future else f"{seconds // size} {unit} ago"
+    return "now" if seconds < 2 else (f"in {seconds} s" if future else f"{seconds} s ago")
+
+
+@register.filter
+def json_line(value: Any) -> str:
+    """A value as JSON in one line."""
+    return text(value)
+
+
+@register.filter
+def percent(value: float) -> str:
+    """``97 %``, never rounded up to certainty."""
+    return f"{min(value * 100, 99.99 if value < 1 else 100):.4g} %"
