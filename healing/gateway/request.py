@@ -12,46 +12,31 @@ from msgspec import Struct, field
 
 from healing.gateway.accept import JSON, Accept, parse_accept
 from healing.gateway.errors import (
-    DialectError,
     invalid_path,
     invalid_preferences,
-    put_limits,
     rpc_method,
     unacceptable_schema,
     unsupported_method,
 )
-from healing.gateway.field import Field, parse_path
-from healing.gateway.filters import Condition, parse_filter, parse_logic
-from healing.gateway.order import Order, parse_order
+from healing.gateway.filters import Condition
+from healing.gateway.order import Order
+from healing.gateway.parameters import Path, Placed, filters_of, names_of, orders_of, ranges_of
 from healing.gateway.preferences import NONE, Preferences, parse_preferences
 from healing.gateway.querystring import pairs_of, segments_of
-from healing.gateway.ranges import ALL, Range, from_query, with_header
-from healing.gateway.scan import Scanner
+from healing.gateway.ranges import ALL, Range
 from healing.gateway.select import STAR, SelectItem, parse_select
 
-Path = tuple[str, ...]
-"""Names of the embeddings from the root to where something applies; empty for the root."""
 READS = ("GET", "HEAD")
 _METHODS = {
     "table": ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"),
     "rpc": ("GET", "HEAD", "POST", "OPTIONS"),
     "root": ("GET", "HEAD", "OPTIONS"),
 }
-_RESERVED = ("select", "columns", "on_conflict")
-_ENDINGS = ("order", "limit", "offset", "and", "or")
 _CHANGES = ("POST", "PATCH", "PUT", "DELETE")
 _SHORT = 1000
 """Longer requests (hundreds of ids in a filter) are not worth remembering."""
-Pairs = list[tuple[str, str]]
 Heads = tuple[str | None, str | None, str | None, str | None]
 """profile, Prefer, Accept, Range."""
-
-
-class Placed(Struct, frozen=True):
-    """A condition and the embedding that it filters."""
-
-    path: Path
-    condition: Condition
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -136,7 +121,7 @@ def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[st
         raise invalid_preferences(preferences.unknown)
     pairs = [(key, value) for key, value in pairs_of(query) if value is not None]
     first = dict(reversed(pairs))
-    filters, arguments = _filters(pairs, rpc=kind == "rpc" and method in READS)
+    filters, arguments = filters_of(pairs, rpc=kind == "rpc" and method in READS)
     return Request(
         method=method,
         kind=kind,
@@ -146,10 +131,10 @@ def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[st
         select=parse_select(first["select"]) if "select" in first else (STAR,),
         select_given="select" in first,
         filters=filters,
-        orders={_path(key)[:-1]: parse_order(value) for key, value in pairs if _ending(key) == "order"},
-        ranges=_ranges(method, pairs, range_),
-        columns=_names("columns", first.get("columns")),
-        on_conflict=_names("on_conflict", first.get("on_conflict")),
+        orders=orders_of(pairs),
+        ranges=ranges_of(method, pairs, range_),
+        columns=names_of("columns", first.get("columns")),
+        on_conflict=names_of("on_conflict", first.get("on_conflict")),
         accept=parse_accept(accept),
         preferences=preferences,
         arguments=arguments,
@@ -184,87 +169,3 @@ def _schema(profile: str | None, exposed: tuple[str, ...]) -> tuple[str, bool]:
     if profile not in exposed:
         raise unacceptable_schema(profile, exposed)
     return profile, True
-
-
-def _ending(key: str) -> str:
-    return key.rsplit(".", 1)[-1]
-
-
-def _filters(pairs: Pairs, *, rpc: bool) -> tuple[tuple[Placed, ...], tuple[tuple[str, str], ...]]:
-    """The conditions and, for a function called by GET, the arguments: what has no operator."""
-    placed: list[Placed] = []
-    arguments: list[tuple[str, str]] = []
-    for key, value in pairs:
-        ending = _ending(key)
-        if ending in ("and", "or"):
-            path = _path(key)
-            negated = "not" in path
-            placed.append(Placed(tuple(p for p in path[:-1] if p != "not"), parse_logic(ending, negated, value)))
-        elif key not in _RESERVED and ending not in _ENDINGS:
-            found = _filter(key, value, rpc=rpc)
-            if found is None:
-                arguments.append((key, value))
-            else:
-                placed.append(found)
-    return tuple(placed), tuple(arguments)
-
-
-def _filter(key: str, value: str, *, rpc: bool) -> Placed | None:
-    try:
-        *path, name = _path(key)
-        scanner = Scanner(key, f"failed to parse tree path ({key})")
-        scanner.at = len(key) - len(_steps_text(key))
-        return Placed(tuple(path), parse_filter(Field(name, parse_path(scanner)), value))
-    except DialectError:
-        if rpc:
-            return None
-        raise
-
-
-def _path(key: str) -> Path:
-    """The dotted names of a key, without the JSON path."""
-    scanner = Scanner(key, f"failed to parse tree path ({key})")
-    names = [scanner.name()]
-    while scanner.take("."):
-        names.append(scanner.name())
-    if not scanner.done and not scanner.sees("->"):
-        raise scanner.error('"->>", "->", delimiter (.) or end of input')
-    return tuple(names)
-
-
-def _steps_text(key: str) -> str:
-    scanner = Scanner(key, "")
-    scanner.name()
-    while scanner.take("."):
-        scanner.name()
-    return key[scanner.at :]
-
-
-def _names(what: str, text: str | None) -> tuple[str, ...] | None:
-    """A comma-separated list of names."""
-    if text is None:
-        return None
-    scanner = Scanner(text, f"failed to parse {what} parameter ({text})")
-    names = [_name(scanner)]
-    while scanner.take(","):
-        names.append(_name(scanner))
-    scanner.expect_end()
-    return tuple(dict.fromkeys(names))
-
-
-def _name(scanner: Scanner) -> str:
-    scanner.blanks()
-    name = scanner.name()
-    scanner.blanks()
-    return name
-
-
-def _ranges(method: str, pairs: Pairs, header: str | None) -> dict[Path, Range]:
-    limits = {_path(key)[:-1]: value for key, value in pairs if _ending(key) == "limit"}
-    offsets = {_path(key)[:-1]: value for key, value in pairs if _ending(key) == "offset"}
-    ranges = {path: from_query(limits.get(path), offsets.get(path)) for path in (*limits, *offsets)}
-    if method == "GET":
-        ranges[()] = with_header(ranges.get((), ALL), header)
-    if method == "PUT" and not ranges.get((), ALL).everything:
-        raise put_limits()
-    return ranges

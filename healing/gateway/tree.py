@@ -10,9 +10,10 @@ from healing.gateway.errors import not_embedded
 from healing.gateway.filters import Condition
 from healing.gateway.names import Names
 from healing.gateway.order import Order
+from healing.gateway.parameters import Path
 from healing.gateway.ranges import ALL, Range
 from healing.gateway.relationships import Link
-from healing.gateway.request import Path, Request
+from healing.gateway.request import Request
 from healing.gateway.select import STAR, SelectField, SelectItem, SelectRelation
 from healing.gateway.sqltext import ident, qualified
 from schema_monitor.core.snapshot import Relation
