@@ -142,7 +142,7 @@ def _mend(statement: Statement, state: _State) -> Mended:
 def _back(mended: Mended, state: _State) -> tuple[str, ...]:
     if not mended.applied or state.blind or mended.statement.operation is Operation.DELETE:
         return ()
-    return tuple(dict.fromkeys(key for row in mended.statement.rows for key in row))
+    return tuple(dict.fromkeys(key for row in mended.expected for key in row))
 
 
 def _asked(mended: Mended) -> dict[str, str]:
@@ -218,10 +218,17 @@ def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:
     """Compares what was stored with what was meant; a healed column that differs undoes everything."""
     if not mended.applied:
         return Landed(mended.statement, (), mended.changes, landing.back)
+    if landing.back is None and mended.computed:
+        yield Undo()
+        return Kept(_blind_error(), (Misfit(Kind.GENERATED, next(iter(mended.computed[0]), "")),))
     if landing.back is None:
         return Landed(mended.statement, mended.applied, mended.changes, None, verified=False)
-    touched = frozenset(key for applied in mended.applied for key in fixes.touches(applied.fix))
+    computed = frozenset(key for row in mended.computed for key in row)
+    touched = computed.union(*(fixes.touches(applied.fix) for applied in mended.applied))
     different, others = _compare(mended, landing.back, touched, state)
+    if different and different[0].column in computed:
+        yield Undo()
+        return Kept(_computed_error(different[0]), (Misfit(Kind.GENERATED, different[0].column),))
     if different:
         yield Undo()
         return Kept(_verify_error(different[0]), (Misfit(Kind.VERIFY, different[0].column),))
@@ -234,7 +241,7 @@ def _compare(
 ) -> tuple[list[Change], list[Change]]:
     relation = state.context.relation
     assert relation is not None
-    meant = mended.statement.rows
+    meant = mended.expected
     if mended.statement.operation is Operation.UPDATE:
         pairs = [(meant[0], stored) for stored in back]
     elif len(back) == len(meant):
@@ -267,6 +274,16 @@ def _strict_error(changes: tuple[Change, ...]) -> Failure:
         lost.why or None,
         "Policy strict refuses this. Send the value as it can be stored, or change the column's type.",
     )
+
+
+def _blind_error() -> Failure:
+    text = "A generated column was sent, and the caller may not read it back to compare"
+    return Failure("428C9", text, None, "Leave generated columns out of the payload.")
+
+
+def _computed_error(change: Change) -> Failure:
+    text = f"Column '{change.column}' is generated; it was sent as {change.sent} and would be {change.stored}"
+    return Failure("428C9", text, None, "Leave generated columns out of the payload.")
 
 
 def _verify_error(change: Change) -> Failure:

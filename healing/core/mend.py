@@ -54,6 +54,15 @@ class Mended(Struct, frozen=True):
     applied: tuple[Applied, ...] = ()
     misfits: tuple[Misfit, ...] = ()
     changes: tuple[Change, ...] = ()
+    computed: tuple[Row, ...] = ()
+    """a row each: what generated columns must turn out to be, where the caller sent them."""
+
+    @property
+    def expected(self) -> tuple[Row, ...]:
+        """The rows as they must read back."""
+        if not self.computed:
+            return self.statement.rows
+        return tuple({**row, **computed} for row, computed in zip(self.statement.rows, self.computed, strict=True))
 
 
 class _Note(Struct):
@@ -62,6 +71,7 @@ class _Note(Struct):
     row: Row
     fixes: list[tuple[fixes.Fix, str, str | None]]
     misfits: list[Misfit]
+    computed: Row
 
 
 def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ()) -> Mended:
@@ -71,11 +81,11 @@ def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ())
     if relation is None or vet is None:
         return Mended(statement, misfits=(Misfit(Kind.UNKNOWN_TABLE, statement.table),))
     names = {key: _name(key, statement, relation, context.lineage) for key in _keys(statement)}
-    columns = _columns(statement, names, context)
     notes = [_mend_row(i, row, names, statement, context, known) for i, row in enumerate(statement.rows)]
-    mended = replace(statement, rows=tuple(note.row for note in notes), columns=columns)
+    mended = replace(statement, rows=tuple(note.row for note in notes), columns=_columns(statement, notes))
     changes = _losses(mended, vet, statement)
-    return Mended(mended, _gather_fixes(notes), _gather_misfits(notes), changes)
+    computed = tuple(note.computed for note in notes) if any(note.computed for note in notes) else ()
+    return Mended(mended, _gather_fixes(notes), _gather_misfits(notes), changes, computed)
 
 
 def _keys(statement: Statement) -> Iterable[str]:
@@ -111,17 +121,28 @@ def _knows_the_new_names(
     )
 
 
-def _columns(
-    statement: Statement, names: Mapping[str, Column | fixes.Fix | Misfit], context: Context
-) -> tuple[str, ...] | None:
-    """The ``columns=`` list under live names. A rule that moves keys makes the list moot: rows say it then themselves."""
+def _columns(statement: Statement, notes: list[_Note]) -> tuple[str, ...] | None:
+    """The ``columns=`` list after what was done to the keys of the rows (renamed, dropped, filled)."""
     if statement.columns is None:
         return None
-    return tuple(dict.fromkeys(_live_name(key, names[key]) for key in statement.columns))
+    columns = dict.fromkeys(statement.columns)
+    for note in notes:
+        for fix, _source, _rule in note.fixes:
+            columns = _listed(columns, fix)
+    return tuple(columns)
 
 
-def _live_name(key: str, meaning: Column | fixes.Fix | Misfit) -> str:
-    return meaning.target if isinstance(meaning, fixes.RenameColumn) else key
+def _listed(columns: dict[str, None], fix: fixes.Fix) -> dict[str, None]:
+    match fix:
+        case fixes.RenameColumn(source, target):
+            return dict.fromkeys(target if key == source else key for key in columns)
+        case fixes.DropKey(column) | fixes.UseDefault(column):
+            return {key: None for key in columns if key != column}
+        case fixes.Rescue(column, into):
+            return {**{key: None for key in columns if key != column}, into: None}
+        case fixes.Fill(column):
+            return {**columns, column: None}
+    return columns
 
 
 def _mend_row(
@@ -132,7 +153,7 @@ def _mend_row(
     context: Context,
     known: tuple[Misfit, ...],
 ) -> _Note:
-    note = _Note(row, [], [])
+    note = _Note(row, [], [], {})
     if statement.columns is not None and len(row) > 0:
         row = {key: value for key, value in row.items() if key in statement.columns}
         note.row = row
@@ -174,11 +195,21 @@ def _mend_values(note: _Note, context: Context, statement: Statement) -> None:
         column = relation.column(key)
         if column is None:
             continue
+        if column.generated:
+            _mend_generated(note, key, value)
+            continue
         types, check = vet.accepts.get(key, (frozenset(), None))
         if type(value) in types and (check is None or check(value) is None):
             if not (type(value) is str and "\0" in value):
                 continue
         _mend_value(note, key, value, column, context)
+
+
+def _mend_generated(note: _Note, key: str, value: Json) -> None:
+    """A generated column may be left out only if it turns out as it was sent; the read-back decides."""
+    note.row = {k: v for k, v in note.row.items() if k != key}
+    note.computed[key] = value
+    note.fixes.append((fixes.DropKey(key), "builtin", None))
 
 
 def _mend_value(note: _Note, key: str, value: Json, column: Column, context: Context) -> None:

@@ -114,6 +114,10 @@ class Gateway:
             raise DialectError("PGRST002", 503, "The schema could not be loaded yet", None, "The target database does not answer.", _RETRY)
         path = _raw_path(scope)
         request = parse(method, path.removeprefix(PREFIX), scope["query_string"], headers, self.settings.exposed_schemas)
+        if request.kind == "root":
+            raise DialectError("PGRST126", 404, "Root endpoint metadata is disabled", None, "Name a table, a view or rpc/<function>.")
+        if method == "OPTIONS":
+            return Answer(200, [("Allow", _ALLOWED[request.kind])])
         if request.is_write:
             envelope = Envelope(method, path, scope["query_string"], headers, body)
             return await write(services, request, envelope, caller)
@@ -125,6 +129,7 @@ def create(settings: Settings) -> Gateway:
     return Gateway(settings)
 
 
+_ALLOWED = {"table": "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE", "rpc": "OPTIONS,GET,HEAD,POST"}
 _RETRY = (("Retry-After", "1"),)
 
 

@@ -347,7 +347,9 @@ class Attempt:
         if failure in self.errors:
             return self.errors[failure]
         if failure.code in _OUR_STATUS:
-            return DialectError(failure.code, _OUR_STATUS[failure.code], failure.message, failure.details, failure.hint)
+            status = _OUR_STATUS[failure.code]
+            headers = (("Retry-After", "1"),) if status == 503 else ()
+            return DialectError(failure.code, status, failure.message, failure.details, failure.hint, headers)
         return from_failure(failure, authenticated=self.caller.role != "anon")
 
     async def horizon(self) -> str:

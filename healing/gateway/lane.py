@@ -81,7 +81,7 @@ def _mended(attempt: Attempt, relation: Relation) -> Mended | None:
             if not any([Kind.MISSING_VALUE in rule.signature for rule in rules]):
                 return Mended(statement)
     mended = mend(statement, attempt.context())
-    if mended.misfits or (mended.changes and attempt.strict):
+    if mended.misfits or mended.computed or (mended.changes and attempt.strict):
         return None
     return mended
 

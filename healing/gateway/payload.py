@@ -32,6 +32,9 @@ class Payload(Struct, frozen=True):
 
 
 EMPTY = Payload((), b"", False)
+"""No body at all."""
+NOTHING = Payload(({},), b"{}", True)
+"""One row without keys: an update that changes nothing."""
 
 
 def parse_payload(body: bytes, headers: Mapping[str, str], *, depth: int, most_rows: int) -> Payload:

@@ -26,7 +26,7 @@ from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim, make_claim
 from healing.gateway.kept import Envelope
-from healing.gateway.payload import EMPTY, Payload, parse_payload
+from healing.gateway.payload import EMPTY, NOTHING, Payload, parse_payload
 from healing.gateway.request import Request
 from healing.gateway.services import Services
 from healing.gateway.state import Policy
@@ -90,9 +90,11 @@ def _payload(services: Services, request: Request, envelope: Envelope) -> Payloa
         return EMPTY
     settings = services.settings
     payload = parse_payload(envelope.body, envelope.headers, depth=settings.depth_limit, most_rows=settings.row_limit)
+    if payload is EMPTY:
+        raise DialectError("PGRST102", 400, "Empty or invalid json", None, None)
+    if request.method == "PATCH" and not payload.rows:
+        return NOTHING
     if request.method in ("PATCH", "PUT") and len(payload.rows) != 1:
-        if request.method == "PATCH" and not payload.rows:
-            return payload
         raise DialectError("PGRST102", 400, "Expected exactly one object", None, f"{request.method} takes one JSON object.")
     return payload
 
