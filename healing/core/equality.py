@@ -38,16 +38,21 @@ def _numeric(meant: Json, stored: Json) -> bool:
     return a is not None and b is not None and (a == b or (a.is_nan() and b.is_nan()))
 
 
-def _real(meant: Json, stored: Json) -> bool:
-    """Equal numbers, or the very double that was meant, kept to the last bit by a real."""
-    if _numeric(meant, stored):
-        return True
-    a, b = _float_number(meant), number(stored)
-    return a is not None and b is not None and b.is_finite() and floats.unchanged(a, 6) and floats.kept(a, 6) == b
+def _float(digits: int) -> Equal:
+    """Equal numbers, or the same float where the meant number is one that it stands for."""
+
+    def equal(meant: Json, stored: Json) -> bool:
+        if _numeric(meant, stored):
+            return True
+        a, b = _float_number(meant), number(stored)
+        if a is None or b is None or not b.is_finite() or not floats.unchanged(a, digits):
+            return False
+        return floats.kept(a, digits) == floats.kept(b, digits)
+
+    return equal
 
 
-def _double(meant: Json, stored: Json) -> bool:
-    return _numeric(meant, stored) or (_float_number(meant) is not None and _float_number(meant) == number(stored))
+_real = _float(6)
 
 
 def _float_number(value: Json) -> Decimal | None:
@@ -177,9 +182,9 @@ _RANGE = re.compile(r"""\s*(?P<from>[\[(])\s*"?(?P<low>[^,"]*?)"?\s*,\s*"?(?P<hi
 def same_range(meant: Json, stored: Json, equal: Equal, after: Callable[[str], str] | None = None) -> bool:
     """Ranges by their bounds. ``after`` gives the next value of a discrete type, whose ranges Postgres keeps as ``[low, high)``."""
     a, b = as_text(meant).strip(), as_text(stored).strip()
-    if "empty" in (a.lower(), b.lower()):
-        return a.lower() == b.lower()
     left, right = _RANGE.fullmatch(a), _RANGE.fullmatch(b)
+    if b == "empty":
+        return a.lower() == b or (left is not None and _is_empty(_bounds(left, after), equal))
     if left is None or right is None:
         return a.replace(" ", "") == b.replace(" ", "")
     return all(_same_bound(x, y, equal) for x, y in zip(_bounds(left, after), _bounds(right, after), strict=True))
@@ -194,6 +199,12 @@ def _bounds(match: re.Match[str], after: Callable[[str], str] | None) -> tuple[t
     low = after(low) if low and not with_low else low
     high = after(high) if with_high else high
     return (low, bool(low)), (high, False)
+
+
+def _is_empty(bounds: tuple[tuple[str, bool], tuple[str, bool]], equal: Equal) -> bool:
+    """Both ends are the same value, which does not belong to it."""
+    (low, with_low), (high, with_high) = bounds
+    return bool(low and high) and not (with_low and with_high) and equal(low, high)
 
 
 def _same_bound(meant: tuple[str, bool], stored: tuple[str, bool], equal: Equal) -> bool:
@@ -220,7 +231,7 @@ def _json(meant: Json, stored: Json) -> bool:
 EQUAL: Final[dict[str, Equal]] = {
     **dict.fromkeys(("int2", "int4", "int8", "oid", "numeric"), _numeric),
     "float4": _real,
-    "float8": _double,
+    "float8": _float(15),
     "bool": _boolean,
     "uuid": _uuid,
     "bpchar": _padded,

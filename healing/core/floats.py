@@ -14,7 +14,7 @@ def kept(value: Decimal, digits: int) -> Decimal | None:
     stored = nearest_real(value) if digits == 6 else _double(value)
     if stored is None:
         return None
-    return Decimal(shortest_real(stored) if digits == 6 else repr(stored))
+    return shortest(stored, digits)
 
 
 def unchanged(value: Decimal, digits: int) -> bool:
@@ -22,10 +22,11 @@ def unchanged(value: Decimal, digits: int) -> bool:
     shown = value.as_tuple()
     if not isinstance(shown.exponent, int) or (len(shown.digits) <= digits and -30 < value.adjusted() < 30):
         return True
+    double = _double(value)
+    if digits == 15:
+        return double is None or Decimal(repr(double)) == value or kept(value, digits) == value
     stored = kept(value, digits)
-    if stored is None or stored == value:
-        return True
-    return digits == 6 and _is_the_double_sent(value)
+    return stored is None or stored == value or _is_the_double_sent(value)
 
 
 def _is_the_double_sent(value: Decimal) -> bool:
@@ -68,13 +69,16 @@ def _neighbours(real: float) -> list[float]:
     return [f for f in near if math.isfinite(f)]
 
 
-def shortest_real(real: float) -> str:
-    """The fewest digits that read back as this 4-byte float."""
-    for digits in range(1, 10):
-        text = f"{real:.{digits}g}"
-        if struct.pack("f", float(text)) == struct.pack("f", real):
-            return text
-    return repr(real)
+def shortest(stored: float, digits: int) -> Decimal:
+    """The fewest digits that lie nearer to this float than to its neighbours, as Postgres writes it (never a point half way between)."""
+    exact = Fraction(stored)
+    near = _neighbours(stored) if digits == 6 else [math.nextafter(stored, -math.inf), math.nextafter(stored, math.inf)]
+    others = [Fraction(n) for n in near if n != stored and math.isfinite(n)]
+    for count in range(1, 18):
+        found = Decimal(f"{stored:.{count}g}")
+        if all(abs(Fraction(found) - exact) < abs(Fraction(found) - other) for other in others):
+            return found
+    return Decimal(stored)
 
 
 def shown(value: Decimal, digits: int) -> str:

@@ -8,20 +8,14 @@ from datetime import date, datetime
 from functools import partial
 from typing import Final
 
-from healing.core import moments
+from healing.core import intervals, moments
 from healing.core.losses import UNKNOWN, Loss, Lost
 from healing.core.moments import Moment
 from healing.core.types import Json
 from healing.core.values import as_text, shown
 from schema_monitor.core.snapshot import Column
 
-_REGION = re.compile(r"(.*\d) [A-Za-z]+(?:/[A-Za-z_+-]+[0-9]*){1,2}", re.ASCII)
 _RANGE = re.compile(r'[\[(]\s*("(?:[^"\\]|\\.)*"|[^,"]*)\s*,\s*("(?:[^"\\]|\\.)*"|[^\])"]*)\s*[\])]')
-
-
-def _text(value: Json) -> str | None:
-    """What Postgres reads: the text, or a number's digits; None for what it refuses."""
-    return None if isinstance(value, (bool, list, dict)) else as_text(value)
 
 
 def _certain(text: str) -> Moment | Lost | None:
@@ -30,9 +24,12 @@ def _certain(text: str) -> Moment | Lost | None:
     if found is not None:
         return found
     word = text.strip().lower()
-    if any(word.startswith(w) for w in moments.CLOCK_WORDS):
-        return Lost(shown(text), UNKNOWN, f"{word.split()[0]!r} is the time of the write")
-    if word in moments.FIXED_WORDS or not any("0" <= c <= "9" for c in word):
+    if word in moments.FIXED_WORDS:
+        return None
+    special = next((w for w in moments.CLOCK_WORDS if w in word), None)
+    if special is not None:
+        return Lost(shown(text), UNKNOWN, f"{special!r} is the time of the write")
+    if not any("0" <= c <= "9" for c in word) and not any(w in word for w in moments.FIXED_WORDS):
         return None
     return Lost(shown(text), UNKNOWN, "not ISO 8601: the server's settings decide what it means")
 
@@ -53,12 +50,7 @@ def _timestamp(zoned: bool) -> Callable[[Column], Loss]:
 
 
 def _timestamp_loss(zoned: bool, digits: int, value: Json) -> Lost | None:
-    text = _text(value)
-    if text is None:
-        return None
-    if zoned and (region := _REGION.fullmatch(text)) is not None:
-        text = region[1]
-    found = _certain(text)
+    found = _certain(as_text(value))
     if not isinstance(found, Moment) or found.date is None:
         return found if isinstance(found, Lost) else None
     if found.shifted and not zoned:
@@ -97,7 +89,7 @@ def _date(column: Column) -> Loss:
 def _date_loss(value: Json) -> Lost | None:
     if type(value) is str and len(value) == 10 and value[4] == "-" == value[7]:
         return None if value.isascii() and value[:4].isdigit() else _uncertain(value)
-    return None if (text := _text(value)) is None else _uncertain(text)
+    return _uncertain(as_text(value))
 
 
 def _uncertain(text: str) -> Lost | None:
@@ -116,10 +108,7 @@ def _time(zoned: bool) -> Callable[[Column], Loss]:
 
 
 def _time_loss(zoned: bool, digits: int, value: Json) -> Lost | None:
-    text = _text(value)
-    if text is None:
-        return None
-    found = _certain(text)
+    found = _certain(as_text(value))
     if not isinstance(found, Moment):
         return found
     clock = _clock(found, digits)
@@ -127,7 +116,11 @@ def _time_loss(zoned: bool, digits: int, value: Json) -> Lost | None:
         return Lost(shown(value), clock, "the date is dropped")
     if found.shifted and not zoned:
         return Lost(shown(value), clock, "the time-zone offset is dropped")
-    return None if moments.exact(found, digits) else Lost(shown(value), clock + (_offset(found) if zoned else ""), _rounding(digits))
+    return (
+        None
+        if moments.exact(found, digits)
+        else Lost(shown(value), clock + (_offset(found).removesuffix(":00") if zoned else ""), _rounding(digits))
+    )
 
 
 def _clock(moment: Moment, digits: int) -> str:
@@ -158,40 +151,31 @@ def _range(element: str) -> Callable[[Column], Loss]:
     return lambda column: loss
 
 
-_FRACTION = re.compile(r"\d*\.(\d+)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
-_DURATION = re.compile(r"[+-]?P[^-:]*", re.IGNORECASE)
-_SECONDS: Final = frozenset({"", "s", "sec", "secs", "second", "seconds"})
-_FINE: Final = {"m": 4, "min": 4, "mins": 4, "minute": 4, "minutes": 4, "h": 3, "hr": 3, "hrs": 3, "hour": 3, "hours": 3}
-_FINER: Final = {"ms": 3, "msec": 3, "msecs": 3, "millisecond": 3, "milliseconds": 3}
-
-
 def _interval(column: Column) -> Loss:
-    """Fractions of days and more become other units; fields that the type does not have are dropped."""
+    """Fractions of a day and more become other units, finer ones are rounded; fields that the type does not have are dropped."""
     fields = re.fullmatch(r"interval (?:\w+ to )?(year|month|day|hour|minute)", column.type.lower())
-    digits = 6 if column.precision is None else column.precision
+    step = 10 ** (6 - (6 if column.precision is None else column.precision))
 
     def loss(value: Json) -> Lost | None:
-        text = _text(value)
-        if text is None:
-            return None
+        text = as_text(value)
         if fields is not None:
             return Lost(shown(value), UNKNOWN, f"{column.type} drops smaller units")
-        why = _interval_loss(text, digits)
-        return None if why is None else Lost(shown(value), UNKNOWN, why)
+        found = intervals.parse(text)
+        if found is not None and found[2] % step == 0:
+            return None
+        if not any("0" <= c <= "9" for c in text):
+            return None
+        return Lost(
+            shown(value),
+            UNKNOWN,
+            "a fraction is rounded or turned into other units" if _is_plain(text) else "no common spelling of an interval",
+        )
 
     return loss
 
 
-def _interval_loss(text: str, digits: int) -> str | None:
-    time_part = _DURATION.fullmatch(text.strip()) is not None
-    for match in _FRACTION.finditer(text):
-        length, unit = len(match[1].rstrip("0")), match[2].lower()
-        if time_part and "T" not in text[: match.start()].upper():
-            unit = "day"
-        keeps = digits if unit in _SECONDS else _FINE.get(unit, max(digits - 3, 0) if unit in _FINER else 0)
-        if length > keeps:
-            return _rounding(digits) if unit in _SECONDS else "a fraction of a unit is turned into smaller units"
-    return None
+def _is_plain(text: str) -> bool:
+    return not any(c in '[]{}()"' for c in text)
 
 
 BUILDERS: Final[dict[str, Callable[[Column], Loss | None]]] = {

@@ -16,6 +16,7 @@ from schema_monitor.core.snapshot import Column
 _WIDE: Final = Context(prec=2200)
 """numeric(1000, 1000) fits."""
 _MONEY = re.compile(r"\s*[-+]?\(?[-+]?\$?\s*(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.(\d*))?\)?[-+]?\s*", re.ASCII)
+_OCTAL = re.compile(r"\s*[+-]?0\d+\s*", re.ASCII)
 _NUMBERS_IN_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
@@ -110,7 +111,11 @@ def _money(column: Column) -> Loss:
 
 
 def _oid(column: Column) -> Loss:
+    """Oids have no sign, and a leading zero makes them octal."""
+
     def loss(value: Json) -> Lost | None:
+        if isinstance(value, str) and _OCTAL.fullmatch(value):
+            return Lost(shown(value), UNKNOWN, "a leading zero makes an octal number")
         found = decimal(value)
         return Lost(shown(value), str(int(found) + 2**32), "oid has no sign") if found is not None and -(2**31) <= found < 0 else None
 

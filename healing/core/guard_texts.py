@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
-from healing.core.losses import Loss, Lost
+from healing.core.losses import UNKNOWN, Loss, Lost
 from healing.core.types import Json
 from healing.core.values import as_text, json_text, shown
 from schema_monitor.core.snapshot import Column
@@ -83,6 +83,18 @@ def _bytea(column: Column) -> Loss:
     return loss
 
 
+def _cidr(column: Column) -> Loss:
+    """A network with fewer than four octets is completed by its class."""
+
+    def loss(value: Json) -> Lost | None:
+        address = as_text(value).partition("/")[0]
+        if ":" in address or address.count(".") == 3:
+            return None
+        return Lost(shown(value), UNKNOWN, "an abbreviated network is completed by its class")
+
+    return loss
+
+
 def _macaddr8(column: Column) -> Loss:
     def loss(value: Json) -> Lost | None:
         bare = re.sub(r"[:.\-\s]", "", as_text(value)).lower()
@@ -112,6 +124,7 @@ BUILDERS: Final[dict[str, Callable[[Column], Loss | None]]] = {
     "name": _name,
     "char": _byte,
     "bytea": _bytea,
+    "cidr": _cidr,
     "macaddr8": _macaddr8,
     "tsvector": _tsvector,
 }

@@ -35,6 +35,7 @@ _BOOLEANS: Final = frozenset(
     for word, least in (("true", 1), ("false", 1), ("yes", 1), ("no", 1), ("on", 2), ("off", 2), ("1", 1), ("0", 1))
     for n in range(least, len(word) + 1)
 )
+_SPECIAL: Final = moments.CLOCK_WORDS | moments.FIXED_WORDS
 _SPACE: Final = " \t\n\r\f\v"
 
 
@@ -103,6 +104,8 @@ def _integer(limit: int, value: Json) -> Kind | None:
     if type(value) is int:
         return None if -limit <= value < limit else Kind.OUT_OF_RANGE
     if isinstance(value, Decimal):
+        if value.as_tuple().exponent == 0:
+            return None if -limit <= value < limit else Kind.OUT_OF_RANGE
         whole = value.is_finite() and value.adjusted() < 40 and value == value.to_integral_value()
         return Kind.INVALID_VALUE if not whole or -limit <= value < limit else Kind.OUT_OF_RANGE
     if not isinstance(value, str) or not _INTEGER.fullmatch(value):
@@ -169,12 +172,15 @@ def _jsonb(value: Json) -> Kind | None:
 
 
 def _moment(base: str, value: Json) -> Kind | None:
+    """Postgres skips punctuation, so it may even read a date in the text of a JSON list: that is the guard's to tell."""
     if type(value) is int:
         return None if base in ("time", "timetz") or _may_be_date(value) else Kind.INVALID_VALUE
+    if isinstance(value, bool):
+        return Kind.INVALID_VALUE
     if not isinstance(value, str):
-        return None if isinstance(value, Decimal) else Kind.INVALID_VALUE
+        return None
     word = value.strip(_SPACE).lower()
-    if any("0" <= c <= "9" for c in word) or word in moments.CLOCK_WORDS or word in moments.FIXED_WORDS:
+    if any("0" <= c <= "9" for c in word) or any(special in word for special in _SPECIAL):
         return None
     return Kind.INVALID_VALUE
 
@@ -188,7 +194,7 @@ def _may_be_date(value: int) -> bool:
 def _interval(value: Json) -> Kind | None:
     if isinstance(value, str):
         return None if value.strip(_SPACE) else Kind.INVALID_VALUE
-    return Kind.INVALID_VALUE if isinstance(value, (bool, list, dict)) else None
+    return Kind.INVALID_VALUE if isinstance(value, bool) else None
 
 
 def _address(value: Json) -> Kind | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from healing.core import arrays, equality, equality_moments
+from healing.core import arrays, equality, equality_moments, formats
 from healing.core.types import Change, Json, Row
 from healing.core.values import as_text, same, shown
 from schema_monitor.core.snapshot import Column, Relation
@@ -76,6 +76,8 @@ def _exotic(meant: Json, stored: Json) -> bool:
 def _same_elements(meant: Json, stored: Json, equal: Equal) -> bool:
     """Arrays by shape and elements; what was meant may be an array literal."""
     elements = arrays.parse(meant) if isinstance(meant, str) else meant
+    if isinstance(meant, str) and equal is same and isinstance(elements, list):
+        elements = [_json_element(element) for element in elements]
     return isinstance(elements, list) and isinstance(stored, list) and _same_lists(elements, stored, partial(_same_element, equal))
 
 
@@ -87,3 +89,12 @@ def _same_lists(meant: list[Json], stored: list[Json], equal: Equal) -> bool:
 
 def _same_element(equal: Equal, meant: Json, stored: Json) -> bool:
     return meant is stored if meant is None or stored is None else equal(meant, stored)
+
+
+def _json_element(text: Json) -> Json:
+    """An element of a json[] literal is JSON itself; what is none stays as it is."""
+    found = text if text is None else formats.read("json_text", text)
+    if isinstance(found, formats.Unfit):
+        number = formats.number(text)
+        return text if number is None else number
+    return found

@@ -204,7 +204,7 @@ CASES: list[tuple[str, Json, str | None]] = [
     ("timestamp(0)", "1999-01-02T10:00:00.5", "1999-01-02T10:00:00"),
     ("timestamptz", "2024-01-02T10:00:00.1234565+00:00", "2024-01-02T10:00:00.123456+00:00"),
     ("timestamptz", "2024-01-02T10:00:00+05:00", None),
-    ("timestamptz", "2024-01-02 10:00:00 America/New_York", None),
+    ("timestamptz", "Tue, 02 Jan 2024 10:00:00 GMT", None),
     ("date", "2024-01-02T10:00:00Z", "2024-01-02"),
     ("date", "2024-01-02T00:00:00.000Z", None),
     ("date", "Jan 8, 1999", None),
