@@ -11,7 +11,8 @@ from healing.admin.queues import guarded
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),  # before the admin, whose last pattern takes everything
+    # before the admin, whose last pattern takes everything
+    path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("healing.urls")),
 ]
