@@ -7,7 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.requirements-installed
-CLIENTS := tests/acceptance
+CLIENTS := tests/acceptance/deno
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ARGS   ?=
 
