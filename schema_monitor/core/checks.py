@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 _TEXT = r"(?:text|character varying|bpchar|character)(?:\(\d+\))?"
-_LITERAL = rf"'(?:[^']|'')*'(?:::{_TEXT})?"
+_LITERAL = rf"\(?'(?:[^']|'')*'(?:::{_TEXT})?\)?(?:::{_TEXT})?"
 _NAME = r"(?:\"(?:[^\"]|\"\")+\"|[^\W\d][\w$]*)"
 _COLUMN = rf"\(*(?:{_NAME})\)*(?:::{_TEXT})?"
 _MANY = rf"ANY \(\(*ARRAY\[(?P<many>{_LITERAL}(?:, {_LITERAL})*)\]\)*(?:::{_TEXT}\[\])?\)"

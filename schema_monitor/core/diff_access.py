@@ -10,7 +10,6 @@ from schema_monitor.core.snapshot import Relation
 
 OPEN_TO_ALL = frozenset({"", "anon", "public"})
 """Grantees that anybody on the internet is; '' is how an acl spells PUBLIC."""
-_COLUMN_ACL = re.compile(r" (.+?):\{([^}]*)\}")
 Grant = tuple[str, str, str]
 """(column or '', grantee, privilege letter)"""
 
@@ -78,10 +77,10 @@ def _grants(old: Relation, new: Relation) -> Iterator[Change]:
 
 
 def grants(acl: str) -> set[Grant]:
-    """The grants in a relation's acl text, without what owners have by themselves."""
-    columns = _COLUMN_ACL.findall(acl)
-    whole = acl[: acl.index(" ")] if columns else acl
-    return {grant for column, items in (("", whole), *columns) for item in items.split(",") for grant in _items(column, item)}
+    """The grants in a relation's acl text (its own on the first line, then a line a column), without what owners have anyway."""
+    whole, *columns = acl.split("\n")
+    parts = [("", whole), *((column, items) for column, _, items in (line.rpartition(":") for line in columns))]
+    return {grant for column, items in parts for item in items.strip("{}").split(",") for grant in _items(column, item)}
 
 
 def _items(column: str, item: str) -> Iterator[Grant]:

@@ -36,7 +36,7 @@ def _altered(where: tuple[str, str], old: Column, new: Column) -> Iterator[Chang
     if old.name != new.name:
         sentence = f"Column {'.'.join(where)}.{old.name} was renamed to {new.name}."
         yield change("column_renamed", where, sentence, object=new.name, old=old.name, new=new.name)
-    if old.type != new.type or old.base != new.base:
+    if _kind_of_value(old) != _kind_of_value(new):
         kind, how = ("type_widened", "widened") if widens(old, new) else ("type_changed", "changed")
         sentence = f"The type of {title} was {how} from {old.type} to {new.type}."
         yield change(kind, where, sentence, object=new.name, old=old.type, new=new.type)
@@ -50,6 +50,11 @@ def _altered(where: tuple[str, str], old: Column, new: Column) -> Iterator[Chang
         yield _default(where, title, old, new)
     if old.comment != new.comment:
         yield change("comment_changed", where, f"The comment on {title} changed.", object=new.name, old=old.comment, new=new.comment)
+
+
+def _kind_of_value(column: Column) -> tuple[object, ...]:
+    """What decides which values fit. The name of an enum or domain does not; a domain's checks are compared as constraints."""
+    return (column.enum or column.base, column.array, column.length, column.precision, column.scale)
 
 
 def _default(where: tuple[str, str], title: str, old: Column, new: Column) -> Change:

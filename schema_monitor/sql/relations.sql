@@ -51,7 +51,7 @@ LEFT JOIN LATERAL (
                'domain', CASE WHEN d.oid IS NOT NULL THEN format_type(a.atttypid, NULL) END,
                'comment', col_description(a.attrelid, a.attnum)
            ) ORDER BY a.attnum) AS list,
-           string_agg(' ' || a.attname || ':' || a.attacl::text, '' ORDER BY a.attnum) FILTER (WHERE a.attacl IS NOT NULL) AS acl
+           string_agg(E'\n' || a.attname || ':' || a.attacl::text, '' ORDER BY a.attnum) FILTER (WHERE a.attacl IS NOT NULL) AS acl
     FROM pg_attribute a
     JOIN pg_type t ON t.oid = a.atttypid
     LEFT JOIN bottom d ON d.oid = t.oid

@@ -182,7 +182,7 @@ def test_a_dropped_table_is_gone() -> None:
 def test_very_many_dropped_tables_are_forgotten_by_identity_but_not_by_name() -> None:
     empty = snap()
     lineage = after(snap(*(table(n, f"t{n}", "1 a") for n in range(1, 701))), empty)
-    assert len(lineage.relations.names) == 501 and len(lineage.columns) == 500
+    assert (len(lineage.relations.names), len(lineage.columns)) == (501, 500)
     assert lineage.resolve_relation(empty, "public", "t1") == Gone(0)
     assert lineage.resolve_relation(empty, "public", "t700") == Gone(700)
 

@@ -96,9 +96,7 @@ class RandomDdl(RuleBasedStateMachine):
         for names in (self.tables, self.labels, *(self.columns[oid] for oid in self.tables.living)):
             names.look()
         relations = {
-            oid: Relation(
-                oid, "public", n, "r", tuple(Column(i, c, "text", "text") for i, c in sorted(self.columns[oid].living.items()))
-            )
+            oid: Relation(oid, "public", n, "r", tuple(Column(i, c, "text", "text") for i, c in sorted(self.columns[oid].living.items())))
             for oid, n in self.tables.living.items()
         }
         enum = EnumType(ENUM, "public", "mood", tuple(EnumLabel(i, n) for i, n in self.labels.living.items()))
