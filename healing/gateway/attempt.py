@@ -207,21 +207,20 @@ class Attempt:
         request, everything = self.request, list(range(len(statement.rows)))
         relation = self.relation
         assert relation is not None
+        sets = _key_sets(statement)
         if statement.columns is not None:
             groups = [(request, statement.columns, everything)]
+        elif len(sets) <= 1:
+            groups = [(request, sets[0][0] if sets else (), everything)]
+        elif self.level is Healing.OFF:
+            raise DialectError("PGRST102", 400, "All object keys must match")
+        elif statement.operation is Operation.INSERT and _defaults_are_plain(sets, relation):
+            union = tuple(dict.fromkeys(key for keys, _ in sets for key in keys))
+            defaulting = replace(request, preferences=replace(request.preferences, missing="default"))
+            groups = [(defaulting, union, everything)]
         else:
-            sets: dict[frozenset[str], tuple[tuple[str, ...], list[int]]] = {}
-            for index, row in enumerate(statement.rows):
-                sets.setdefault(frozenset(row), (tuple(row), []))[1].append(index)
-            if len(sets) <= 1:
-                groups = [(request, next(iter(sets.values()))[0] if sets else (), everything)]
-            elif self.level is Healing.OFF:
-                raise DialectError("PGRST102", 400, "All object keys must match")
-            elif statement.operation is Operation.INSERT:
-                union = tuple(dict.fromkeys(key for row in statement.rows for key in row))
-                groups = [(replace(request, preferences=replace(request.preferences, missing="default")), union, everything)]
-            else:
-                groups = [(request, keys, rows) for keys, rows in sets.values()]
+            _refuse_csv(request)
+            groups = [(request, keys, rows) for keys, rows in sets]
         for _, keys, _rows in groups:
             self._check_keys(keys, relation)
         return groups
@@ -415,6 +414,28 @@ def _name_fix(kind: str, old: str, new: str) -> fixes.Fix:
     if kind == "rename_table":
         return fixes.RenameTable(old, new)
     return fixes.RenameColumn(old, new) if kind == "rename_column" else fixes.MapValue("(filter)", old, new)
+
+
+def _key_sets(statement: Statement) -> list[tuple[tuple[str, ...], list[int]]]:
+    """Which rows have the same keys, in order of appearance."""
+    sets: dict[frozenset[str], tuple[tuple[str, ...], list[int]]] = {}
+    for index, row in enumerate(statement.rows):
+        sets.setdefault(frozenset(row), (tuple(row), []))[1].append(index)
+    return list(sets.values())
+
+
+def _defaults_are_plain(sets: list[tuple[tuple[str, ...], list[int]]], relation: Relation) -> bool:
+    """Whether the default of every key that some rows lack can be written out in a statement (an identity's or a domain's
+    cannot: the caller may not use the sequence, the catalog does not tell)."""
+    common = frozenset[str].intersection(*(frozenset(keys) for keys, _ in sets))
+    lacking = [relation.column(key) for keys, _ in sets for key in keys if key not in common]
+    return all(column is not None and not column.identity and column.domain is None for column in lacking)
+
+
+def _refuse_csv(request: Request) -> None:
+    if request.accept.kind == "csv" and request.preferences.full:
+        hint = "Send rows with the same keys, or ask for JSON."
+        raise DialectError("PGRST127", 400, "Feature not implemented", "CSV of a batch whose rows have different keys", hint)
 
 
 def _joined(first: str, second: str) -> str:
