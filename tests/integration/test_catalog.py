@@ -29,7 +29,8 @@ CREATE TABLE t (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Weird ""Name" text, m mood NOT NULL DEFAULT 'happy', ms mood[],
     f "Größe"."Farbe 1", s short, ss other.shorter, dm moods, arr numeric(6,2)[], n numeric(6,-2), plain numeric,
     ts timestamp(3),
-    v varchar(64) UNIQUE, c char(3), iv interval(2), b bit(5), g int GENERATED ALWAYS AS (id * 2) STORED, parent int REFERENCES other.parent,
+    v varchar(64) UNIQUE, c char(3), iv interval(2), b bit(5), g int GENERATED ALWAYS AS (id * 2) STORED,
+    parent int REFERENCES other.parent,
     status text CHECK (status IN ('a', 'b', 'it''s')), v2 varchar(9) CHECK (v2 IN ('a', 'b')), one text CHECK (one IN ('only')),
     low text CHECK (lower(low) IN ('a')), two text CHECK (two IN ('a') OR length(two) > 9), serial serial
 );

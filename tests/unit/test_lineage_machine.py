@@ -7,78 +7,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schema_monitor.core.lineage import Ambiguous, Gone, Lineage, Live, Renamed, Resolution, Reused, Unknown
+from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
+from tests.lineage_oracle import Names, said
 
 NAMES = ("a", "b", "c", "d", "e")
 name = st.sampled_from(NAMES)
 which = st.integers(0, 9)
 ENUM = 5
-
-
-class Names:
-    """Living names by identity, and all that a watcher saw: the oracle. It keeps every pair it saw, unlike the product."""
-
-    def __init__(self, first: int) -> None:
-        self.next, self.living, self.seen = first, dict[int, str](), set[tuple[str, int]]()
-
-    def add(self, new: str) -> None:
-        if new not in self.living.values():
-            self.living[self.next] = new
-            self.next += 1
-
-    def rename(self, index: int, new: str) -> None:
-        if self.living and new not in self.living.values():
-            self.living[self.pick(index)] = new
-
-    def swap(self, index: int, other: int) -> None:
-        if self.living:
-            one, two = self.pick(index), self.pick(other)
-            self.living[one], self.living[two] = self.living[two], self.living[one]
-
-    def drop(self, index: int) -> None:
-        if self.living:
-            del self.living[self.pick(index)]
-
-    def pick(self, index: int) -> int:
-        return sorted(self.living)[index % len(self.living)]
-
-    def look(self) -> None:
-        self.seen |= {(n, i) for i, n in self.living.items()}
-
-    def expected(self, asked: str) -> tuple[object, ...]:
-        """The answer by definition, over everything seen."""
-        owners = {i for n, i in self.seen if n == asked}
-        holder = next((i for i, n in self.living.items() if n == asked), None)
-        alive = owners & self.living.keys()
-        if holder is not None:
-            return ("reused", holder, alive - {holder}) if alive - {holder} else ("live", holder)
-        if not owners:
-            return ("unknown",)
-        if not alive:
-            return ("gone",)
-        return ("renamed", *alive) if len(owners) == 1 else ("ambiguous", alive)
-
-
-def said(resolution: Resolution[Column] | Resolution[Relation] | Resolution[EnumLabel]) -> tuple[object, ...]:
-    """The product's answer in the oracle's words."""
-
-    def identity(thing: Column | Relation | EnumLabel) -> int:
-        return thing.attnum if isinstance(thing, Column) else thing.oid
-
-    match resolution:
-        case Live(value):
-            return ("live", identity(value))
-        case Renamed(value):
-            return ("renamed", identity(value))
-        case Reused(live, former):
-            return ("reused", identity(live), {identity(f) for f in former})
-        case Ambiguous(candidates):
-            return ("ambiguous", {identity(c) for c in candidates})
-        case Gone():
-            return ("gone",)
-        case Unknown():
-            return ("unknown",)
 
 
 class RandomDdl(RuleBasedStateMachine):

@@ -1,0 +1,186 @@
+"""Captures into the control database: epochs, changes, notifications, and the watcher as a real process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import asyncpg
+import msgspec
+import psycopg
+import pytest
+from django.conf import LazySettings
+from django.core.management import call_command
+from django.db import connection, connections
+
+from schema_monitor import store
+from schema_monitor.capture import capture
+from schema_monitor.core.lineage import Renamed
+from schema_monitor.models import SchemaChange, SchemaVersion
+from tests.gateway_process import ROOT
+
+
+@pytest.fixture
+def target(settings: LazySettings, target_url: str, owner: psycopg.Connection) -> psycopg.Connection:
+    """The owner's connection to the target that captures read."""
+    settings.MENDGATE = msgspec.structs.replace(settings.MENDGATE, target_database_url=target_url, exposed_schemas=("public",))
+    owner.execute("CREATE TABLE projects (id int PRIMARY KEY, name text)")
+    return owner
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_capture_is_epoch_one_without_changes(target: psycopg.Connection) -> None:
+    version = capture("start")
+    assert version is not None
+    assert (version.epoch, version.cause, version.changes.count()) == (1, "start", 0)
+    assert version.summary == "First look: 1 tables and views."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_new_makes_no_version(target: psycopg.Connection) -> None:
+    capture("start")
+    assert capture("command") is None
+    assert SchemaVersion.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_change_makes_the_next_epoch_with_its_rows_and_lineage(target: psycopg.Connection) -> None:
+    capture("start")
+    target.execute("ALTER TABLE projects RENAME name TO title")
+    version = capture("watcher")
+    assert version is not None
+    (change,) = SchemaChange.objects.filter(version=version)
+    assert (version.epoch, change.kind, change.object, change.old) == (2, "column_renamed", "title", "name")
+    with connection.cursor() as cursor:
+        cursor.execute(store.LATEST)
+        stored = store.version(cursor.fetchone())
+    assert stored is not None
+    (relation,) = stored[1].named("public", "projects")
+    assert isinstance(stored[2].resolve_column(relation, "name"), Renamed)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_captures_at_once_make_one_version_and_no_gap(target: psycopg.Connection) -> None:
+    capture("start")
+    made: list[Any] = []
+
+    def run() -> None:
+        try:
+            made.append(capture("command"))
+        finally:
+            connections.close_all()
+
+    for number in range(3):
+        target.execute(f"CREATE TABLE more_{number} (id int)")
+        threads = [threading.Thread(target=run) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len([version for version in made if version]) == 3
+    assert list(SchemaVersion.objects.order_by("epoch").values_list("epoch", flat=True)) == [1, 2, 3, 4]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_every_process_is_told_and_the_gateway_loads_what_was_stored(target: psycopg.Connection) -> None:
+    names = connection.settings_dict
+    url = f"postgresql://{names['USER']}:{names['PASSWORD']}@{names['HOST']}:{names['PORT']}/{names['NAME']}"
+    with psycopg.connect(url, autocommit=True) as listener:
+        listener.execute("LISTEN mendgate_snapshot")
+        capture("start")
+        (told,) = list(listener.notifies(timeout=5, stop_after=1))
+    assert told.payload == "schema:1"
+
+    async def load() -> store.Version | None:
+        control = await asyncpg.connect(url)
+        try:
+            return await store.load_latest(control)
+        finally:
+            await control.close()
+
+    loaded = asyncio.run(load())
+    assert loaded is not None
+    assert (loaded[0], [r.name for r in loaded[1].relations.values()]) == (1, ["projects"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_target_that_is_away_stores_nothing(target: psycopg.Connection, settings: LazySettings) -> None:
+    settings.MENDGATE = msgspec.structs.replace(settings.MENDGATE, target_database_url="postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(psycopg.OperationalError):
+        capture("start")
+    assert SchemaVersion.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_command_says_in_a_line_what_changed(target: psycopg.Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("capture_schema", skip_checks=True)
+    target.execute("ALTER TABLE projects RENAME name TO title")
+    call_command("capture_schema", skip_checks=True)
+    call_command("capture_schema", skip_checks=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "v1 First look: 1 tables and views.",
+        "v2 Column public.projects.name was renamed to title.",
+        "v2 is current: no change.",
+    ]
+
+
+@pytest.fixture
+def watcher(control_url: str, target_url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``watch_schema`` as a process of its own."""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
+        "DATABASE_URL": control_url,
+        "TARGET_DATABASE_URL": target_url,
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    process = subprocess.Popen([sys.executable, "manage.py", "watch_schema", "--skip-checks"], cwd=ROOT, env=environment)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def summaries(control_url: str) -> Iterator[Callable[[int], list[str]]]:
+    """Waits until so many versions are there and returns their summaries."""
+    with psycopg.connect(control_url, autocommit=True) as control:
+
+        def wait(count: int) -> list[str]:
+            until = time.monotonic() + 20
+            while True:
+                rows = control.execute("SELECT summary FROM schema_monitor_schemaversion ORDER BY epoch").fetchall()
+                if len(rows) >= count or time.monotonic() > until:
+                    return [row[0] for row in rows]
+                time.sleep(0.05)
+
+        yield wait
+
+
+def test_the_watcher_sees_changes_survives_lost_connections_and_stops_cleanly(
+    watcher: subprocess.Popen[bytes], summaries: Callable[[int], list[str]], owner: psycopg.Connection, control_url: str
+) -> None:
+    assert summaries(1) == ["First look: 0 tables and views."]
+    owner.execute("CREATE TABLE t (a int)")
+    assert summaries(2)[1:] == ["Table public.t was added."]
+    owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mendgate watcher'")
+    owner.execute("ALTER TABLE t RENAME a TO b")
+    assert summaries(3)[2:] == ["Column public.t.a was renamed to b."]
+    watcher.send_signal(signal.SIGTERM)
+    assert watcher.wait(10) == 0
+
+
+def test_who_asks_for_a_capture_gets_one(
+    watcher: subprocess.Popen[bytes], summaries: Callable[[int], list[str]], owner: psycopg.Connection, control_url: str
+) -> None:
+    summaries(1)
+    owner.execute("CREATE TABLE t (a int)")
+    with psycopg.connect(control_url, autocommit=True) as control:
+        control.execute("NOTIFY mendgate_capture")
+    assert summaries(2)[1:] == ["Table public.t was added."]
