@@ -63,20 +63,28 @@ def edit(proposal: Proposal, fix: list[dict[str, Any]], user: Any) -> Proposal:
     permits.require(user, permits.DECIDE)
     proposal = _locked(proposal)
     _require_open(proposal)
-    ops, _ = checked(fix, proposal.schema, proposal.table)
-    digest = content_hash(ops)
-    if digest == proposal.content_hash:
-        return proposal
-    written, _ = Proposal.objects.update_or_create(
-        schema=proposal.schema, table=proposal.table, signature=proposal.signature, content_hash=digest,
-        defaults={
-            "fix": plain(ops), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops),
-            "author": user.username, "state": Proposal.State.OPEN, "decided_by": None, "decided_at": None, "why": "",
-            "evidence": {"for": [f"written by {user.username}"], "against": []},
-        },
-    )  # fmt: skip
-    _decide(proposal, Proposal.State.SUPERSEDED, user, f"edited into {written.pk}")
-    audit.record(user.username, "edit", "proposal", proposal.pk, content_hash=digest, why=written.sentence)
+    written = write(proposal.schema, proposal.table, proposal.signature, fix, user)
+    if written.pk != proposal.pk:
+        _decide(proposal, Proposal.State.SUPERSEDED, user, f"edited into {written.pk}")
+    return written
+
+
+@transaction.atomic
+def write(schema: str, table: str, signature: str, fix: list[dict[str, Any]], user: Any) -> Proposal:
+    """A fix that a person wrote for a cause, open for approval. The same fix, proposed before and not approved, is opened again."""
+    permits.require(user, permits.DECIDE)
+    ops, _ = checked(fix, schema, table)
+    place = {"schema": schema, "table": table, "signature": signature, "content_hash": content_hash(ops)}
+    known = Proposal.objects.select_for_update().filter(**place).first()
+    if known is not None and known.state in (Proposal.State.OPEN, Proposal.State.APPROVED):
+        return known
+    facts = {
+        "fix": plain(ops), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops), "author": user.username,
+        "state": Proposal.State.OPEN, "decided_by": None, "decided_at": None, "why": "",
+        "evidence": {"for": [f"written by {user.username}"], "against": []},
+    }  # fmt: skip
+    written, _ = Proposal.objects.update_or_create(**place, defaults=facts)
+    audit.record(user.username, "write", "proposal", written.pk, content_hash=written.content_hash, why=written.sentence)
     return written
 
 

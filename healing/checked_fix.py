@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import msgspec
@@ -13,6 +14,14 @@ from healing.refusals import DoesNotFit
 from schema_monitor.core.snapshot import Relation, Snapshot
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+def fix_of(text: str) -> Any:
+    """The JSON that a person typed."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise DoesNotFit(f"The fix is no JSON: {error}", 'For example: [{"op": "rename_column", "from": "a", "to": "b"}]') from error
 
 
 def parsed(fix: Any) -> tuple[fixes.Fix, ...]:

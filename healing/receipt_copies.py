@@ -22,6 +22,9 @@ BATCH = 500
 KEEP_IDEMPOTENCY = "48 hours"
 _NEXT = "SELECT id, at, body, sealed FROM mendgate.receipt WHERE NOT copied ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED"
 
+# The transaction that wrote the receipt wrote its rows too; an undo finds them by it, and this UPDATE would overwrite it.
+_MARK = """UPDATE mendgate.receipt SET copied = true, body = jsonb_build_object('xid', xmin::text) || body WHERE id = ANY(%s)"""
+
 
 def copy_all() -> int:
     """Copies until nothing is left; returns how many were new here."""
@@ -31,7 +34,7 @@ def copy_all() -> int:
             with target.transaction():
                 rows = target.execute(_NEXT, [BATCH]).fetchall()
                 total += _store(rows)
-                target.execute("UPDATE mendgate.receipt SET copied = true WHERE id = ANY(%s)", [[row[0] for row in rows]])
+                target.execute(_MARK, [[row[0] for row in rows]])
             if len(rows) < BATCH:
                 return total
 

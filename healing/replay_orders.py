@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 from msgspec import Struct
 
@@ -79,21 +80,30 @@ def require_operator(user: Any) -> None:
 
 @transaction.atomic
 def _order(items: QuerySet[QuarantineItem], *, asked_by: str, why: str, rule: Rule | None = None, automatic: bool = False) -> Replay | None:
-    """One transaction: the order, its items, the audit row; the doorbell after the commit. Items of a running order stay there."""
-    ids = list(
-        items.exclude(replay__state__in=[Replay.State.RUNNING, Replay.State.PAUSED], state=State.WAITING)
-        .select_for_update(of=("self",)).values_list("pk", flat=True)
-    )  # fmt: skip
-    if not ids:
+    """One transaction: the order, its items, the audit row; the doorbell after the commit.
+
+    What a person asks for is taken over from older orders; what nobody asked for stays where it is.
+    """
+    if automatic:
+        items = items.exclude(replay__state__in=[Replay.State.RUNNING, Replay.State.PAUSED], state=State.WAITING)
+    rows = items.exclude(state=State.REPLAYING).select_for_update(of=("self",))
+    before = dict(rows.values_list("pk", "replay"))
+    if not before:
         return None
-    order = Replay.objects.create(asked_by=asked_by, why=why, rule=rule, automatic=automatic, total=len(ids))
-    QuarantineItem.objects.filter(pk__in=ids).update(
-        replay=order, state=State.WAITING, lease_until=None, **({} if automatic else {"attempts": 0})
-    )
+    order = Replay.objects.create(asked_by=asked_by, why=why, rule=rule, automatic=automatic, total=len(before))
+    again = {} if automatic else {"attempts": 0}
+    QuarantineItem.objects.filter(pk__in=before).update(replay=order, state=State.WAITING, lease_until=None, **again)
+    _take_from(before.values())
     if not automatic:
-        audit.record(asked_by, "replay", "replay", order.pk, why=f"{len(ids)} items, {why}")
+        audit.record(asked_by, "replay", "replay", order.pk, why=f"{len(before)} items, {why}")
     ring_on_commit()
     return order
+
+
+def _take_from(orders: Iterable[Any]) -> None:
+    """Older orders that are still open count only what they still have."""
+    for pk, count in Counter(pk for pk in orders if pk is not None).items():
+        Replay.objects.filter(pk=pk, state__in=[Replay.State.RUNNING, Replay.State.PAUSED]).update(total=F("total") - count)
 
 
 @transaction.atomic

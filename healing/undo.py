@@ -1,7 +1,8 @@
 """Takes a write back: deletes the rows it inserted, or restores the image from before an update, as the caller's own role.
 
 1. the receipt is locked in the target: two undos make one
-2. the rows must still be exactly what the write stored; a newer write is never lost
+2. the rows must still be exactly what the write stored (found by primary key, or by the transaction that wrote receipt and row);
+   a newer write is never lost
 3. delete or restore under the caller's role and claims: RLS and grants hold
 4. the receipt says ``undone`` from the same transaction on
 """
@@ -13,6 +14,7 @@ from typing import Any
 import msgspec
 import psycopg
 from django.db import transaction
+from msgspec import Struct
 from psycopg import sql
 from psycopg.types.json import Json as JsonText
 
@@ -30,6 +32,7 @@ from schema_monitor.core.snapshot import Column, Relation
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 UNDOABLE = ("committed", "replayed")
+_RECEIPT = "SELECT body->>'outcome', coalesce(body->>'xid', xmin::text) FROM mendgate.receipt WHERE id = %s FOR UPDATE"
 
 
 class CannotUndo(WrongState):
@@ -43,50 +46,53 @@ def undo(receipt: Receipt, caller: Caller) -> None:
         return
     if final.outcome not in UNDOABLE:
         raise CannotUndo(f"Nothing was stored: the outcome is {final.outcome!r}.")
-    relation = _relation(final)
-    facts = receipt_facts(final)
-    plan = _plan(final, relation, facts)
+    plan = _plan(final, _relation(final))
     with target_connection() as target, _database_words(), target.transaction():
-        if _lock(target, final):
+        writer = _lock(target, final)
+        if writer is not None:
             target.execute(caller.prelude.encode())
-            _apply(target, *plan)
+            _apply(target, plan, writer)
             target.execute("RESET ROLE")
             target.execute("UPDATE mendgate.receipt SET body = jsonb_set(body, '{outcome}', '\"undone\"') WHERE id = %s", [final.pk])
     _note(receipt, final)
 
 
-def _lock(target: psycopg.Connection[Any], receipt: Receipt) -> bool:
-    """Whether it is still to be undone."""
-    row = target.execute("SELECT body->>'outcome' FROM mendgate.receipt WHERE id = %s FOR UPDATE", [receipt.pk]).fetchone()
+class Plan(Struct, frozen=True):
+    """One statement a row. ``rows`` hold what was stored (``now``) and for updates what was there before (``was``)."""
+
+    statement: sql.Composed
+    rows: list[Row]
+
+
+def _lock(target: psycopg.Connection[Any], receipt: Receipt) -> str | None:
+    """The id of the transaction that wrote it; None where it is undone already."""
+    row = target.execute(_RECEIPT, [receipt.pk]).fetchone()
     if row is None:
         raise CannotUndo("The target database no longer holds this receipt, so an undo could not be kept from running twice.")
-    return row[0] != "undone"
+    return None if row[0] == "undone" else str(row[1])
 
 
 def _relation(receipt: Receipt) -> Relation:
     epoch, snapshot = latest_snapshot()
     relation = find_relation(snapshot, receipt.schema, receipt.table)
-    for fix in receipt.fixes:
-        if relation is None and fix.get("op") == "rename_table":
-            relation = find_relation(snapshot, receipt.schema, fix.get("to", ""))
     if relation is None:
         raise CannotUndo(f"{receipt.schema}.{receipt.table} is not in schema version {epoch} any more.")
     return relation
 
 
-def _plan(receipt: Receipt, relation: Relation, facts: dict[str, Any]) -> tuple[sql.Composed, list[Row]]:
-    """The statement for one row as (SQL, rows); each row is a parameter of its own run."""
+def _plan(receipt: Receipt, relation: Relation) -> Plan:
+    facts = receipt_facts(receipt)
     stored, before = facts["stored"], facts["before"]
     if not stored or not all(isinstance(row, dict) for row in stored):
         raise CannotUndo("The receipt does not hold the stored rows.")
     live = [_live_names(row, relation, receipt) for row in stored]
     columns = [c for c in relation.columns if all(c.name in row for row in live)]
-    if not relation.primary_key or not {*relation.primary_key} <= {c.name for c in columns}:
-        raise CannotUndo("The rows cannot be told apart: the receipt does not hold their primary key.")
+    if len(columns) < len(live[0]):
+        raise CannotUndo("The table has lost a column that this write stored.")
     if receipt.operation == "insert":
-        return _delete(relation, columns), live
-    if receipt.operation == "update" and before and len(before) == len(stored):
-        return _restore(relation, columns), [{"now": now, "was": was} for now, was in zip(live, before, strict=True)]
+        return Plan(_delete(relation, columns), [{"now": now} for now in live])
+    if receipt.operation == "update" and before and len(before) == len(stored) and _has_key(relation, columns):
+        return Plan(_restore(relation, columns), [{"now": now, "was": was} for now, was in zip(live, before, strict=True)])
     raise CannotUndo(f"The receipt of this {receipt.operation} does not hold what was there before.", "Write the old values yourself.")
 
 
@@ -97,7 +103,7 @@ def _live_names(row: Row, relation: Relation, receipt: Receipt) -> Row:
 
 
 def _delete(relation: Relation, columns: list[Column]) -> sql.Composed:
-    return sql.SQL("DELETE FROM {table} AS x USING json_to_record(%s::json) AS v({typed}) WHERE {same}").format(
+    return sql.SQL("DELETE FROM {table} AS x USING json_to_record((%(row)s::json)->'now') AS v({typed}) WHERE {same}").format(
         table=sql.Identifier(relation.schema, relation.name), typed=_typed(columns), same=_same(relation, columns)
     )
 
@@ -106,8 +112,8 @@ def _restore(relation: Relation, columns: list[Column]) -> sql.Composed:
     settable = [c for c in columns if not c.generated and c.identity != "a" and c.name not in relation.primary_key]
     sets = sql.SQL(", ").join(sql.SQL("{0} = w.{0}").format(sql.Identifier(c.name)) for c in settable)
     return sql.SQL(
-        "UPDATE {table} AS x SET {sets} FROM json_to_record((%s::json)->'now') AS v({typed}), "
-        "json_to_record((%s::json)->'was') AS w({typed}) WHERE {same}"
+        "UPDATE {table} AS x SET {sets} FROM json_to_record((%(row)s::json)->'now') AS v({typed}), "
+        "json_to_record((%(row)s::json)->'was') AS w({typed}) WHERE {same}"
     ).format(table=sql.Identifier(relation.schema, relation.name), sets=sets, typed=_typed(columns), same=_same(relation, columns))
 
 
@@ -116,20 +122,28 @@ def _typed(columns: list[Column]) -> sql.Composed:
     return sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in columns)  # type: ignore[arg-type]
 
 
+def _has_key(relation: Relation, columns: list[Column]) -> bool:
+    return bool(relation.primary_key) and {*relation.primary_key} <= {c.name for c in columns}
+
+
 def _same(relation: Relation, columns: list[Column]) -> sql.Composed:
-    """The primary key by value (so that its index serves), everything else as JSON: json and the like have no equality."""
-    keys = [sql.SQL("x.{0} = v.{0}").format(sql.Identifier(name)) for name in relation.primary_key]
+    """Which row: by primary key where the receipt holds it, else the one that the receipt's own transaction wrote last. Either way
+    every stored column must be as it was, compared as JSON: json and the like have no equality of their own."""
+    keys = [sql.SQL("x.xmin = %(writer)s::xid").format()]
+    if _has_key(relation, columns):
+        keys = [sql.SQL("x.{0} = v.{0}").format(sql.Identifier(name)) for name in relation.primary_key]
     rest = [sql.SQL("to_jsonb(x.{0}) IS NOT DISTINCT FROM to_jsonb(v.{0})").format(sql.Identifier(c.name)) for c in columns]
     return sql.SQL(" AND ").join(keys + rest)
 
 
-def _apply(target: psycopg.Connection[Any], statement: sql.Composed, rows: list[Row]) -> None:
-    for row in rows:
-        text = JsonText(row, dumps=_encoder.encode)
-        done = target.execute(statement, [text] * statement.as_string().count("%s")).rowcount
+def _apply(target: psycopg.Connection[Any], plan: Plan, writer: str) -> None:
+    for row in plan.rows:
+        done = target.execute(plan.statement, {"row": JsonText(row, dumps=_encoder.encode), "writer": writer}).rowcount
         if done != 1:
             raise CannotUndo(
-                "A row is no longer as it was stored: it was changed or removed since, or you may not see it.",
+                "A row is no longer as it was stored: it was changed or removed since, or you may not see it."
+                if done == 0
+                else "Several rows are just like this one; which of them this write stored cannot be told.",
                 "Nothing was undone.",
             )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +14,9 @@ from unfold.decorators import display
 
 from healing import approval
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing.checked_fix import fix_of
 from healing.models import Proposal
 from healing.permits import DECIDE
-from healing.refusals import DoesNotFit
 from healing.review import cards
 from healing.templatetags.mendgate import ago, percent, state
 
@@ -98,7 +97,7 @@ class ProposalAdmin(ReadOnlyAdmin):
         """Proposes another fix for the same cause."""
 
         def act() -> str:
-            written = approval.edit(get_object_or_404(Proposal, pk=pk), _fix(request.POST.get("fix", "")), request.user)
+            written = approval.edit(get_object_or_404(Proposal, pk=pk), fix_of(request.POST.get("fix", "")), request.user)
             return f"Proposed instead: {written.sentence}"
 
         return door(request, DECIDE, act, reverse("admin:healing_review"))
@@ -109,10 +108,3 @@ class ProposalAdmin(ReadOnlyAdmin):
             "may_decide": request.user.has_perm(DECIDE),
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/review.html", context)
-
-
-def _fix(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DoesNotFit(f"The fix is no JSON: {error}") from error

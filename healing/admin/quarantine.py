@@ -11,9 +11,10 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.decorators import display
 
-from healing import causes, quarantine, replay_orders
+from healing import approval, causes, quarantine, replay_orders
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
 from healing.models import Proposal, QuarantineItem
+from healing.checked_fix import fix_of
 from healing.permits import DECIDE, REPLAY
 from healing.preview import preview
 from healing.row_diff import diff
@@ -69,6 +70,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
             path("causes/", self.admin_site.admin_view(self.causes_view), name="healing_causes"),
             path("causes/act/", self.admin_site.admin_view(self.cause_act), name="healing_cause_act"),
             path("<uuid:pk>/replay/", self.admin_site.admin_view(self.replay_one), name="healing_replay_one"),
+            path("<uuid:pk>/write/", self.admin_site.admin_view(self.write_fix), name="healing_write_fix"),
             path("<uuid:pk>/discard/", self.admin_site.admin_view(self.discard_one), name="healing_discard_one"),
         ]
         return own + super().get_urls()
@@ -103,6 +105,16 @@ class QuarantineAdmin(ReadOnlyAdmin):
             return "The replay was ordered; this page shows how it ends." if order else "It is in a running replay, or it is through."
 
         return door(request, REPLAY, act, reverse("admin:healing_quarantineitem_change", args=[pk]))
+
+    def write_fix(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """A person's own fix for the cause of this write."""
+
+        def act() -> str:
+            item = get_object_or_404(QuarantineItem, pk=pk)
+            fix = fix_of(request.POST.get("fix", ""))
+            return f"Proposed: {approval.write(item.schema, item.table, item.signature, fix, request.user).sentence}"
+
+        return door(request, DECIDE, act, reverse("admin:healing_quarantineitem_change", args=[pk]))
 
     def discard_one(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Gives up on one write, with a reason."""

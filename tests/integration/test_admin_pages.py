@@ -66,6 +66,7 @@ def doors(made: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
         (reverse("admin:healing_approve", args=[proposal]), {}),
         (reverse("admin:healing_reject", args=[proposal]), {"why": "no"}),
         (reverse("admin:healing_edit", args=[proposal]), {"fix": '[{"op": "drop_key", "column": "email"}]'}),
+        (reverse("admin:healing_write_fix", args=[item]), {"fix": '[{"op": "drop_key", "column": "email"}]'}),
         (reverse("admin:healing_replay_one", args=[item]), {}),
         (reverse("admin:healing_discard_one", args=[item]), {"why": "no"}),
         (reverse("admin:healing_cause_act"), {**cause, "action": "replay"}),

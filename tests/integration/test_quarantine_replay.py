@@ -182,11 +182,19 @@ def test_a_paused_replay_stands_still_and_a_cancelled_one_gives_its_items_back()
         replay_orders.steer(order, "resume", rita)
 
 
-def test_an_item_is_in_one_running_order_only() -> None:
-    rita, item = reviewer(), keep()
+def test_an_item_is_in_one_order_only_the_last_that_a_person_asked_for() -> None:
+    rita, item, other = reviewer(), keep(), keep()
     first = order_all(rita)
+    second = replay_orders.order_items([item.pk], rita)
+    first.refresh_from_db()
+    assert (again(item).replay, again(other).replay, first.total) == (second, first, 1)
+
+
+def test_what_is_being_replayed_is_not_ordered_again() -> None:
+    rita, item = reviewer(), keep()
+    order_all(rita)
+    assert quarantine.claim(1)
     assert replay_orders.order_items([item.pk], rita) is None
-    assert again(item).replay == first
 
 
 def test_discarding_needs_a_reason_and_the_right_and_keeps_the_payload() -> None:
@@ -225,5 +233,6 @@ def test_the_command_orders_by_id_and_says_what_is_missing(capsys: pytest.Captur
     assert "of 1 was ordered" in capsys.readouterr().out
     with pytest.raises(CommandError, match="no quarantined write"):
         call_command("replay", "--quarantine", "00000000-0000-0000-0000-000000000000")
+    QuarantineItem.objects.update(state="discarded")
     call_command("replay", "--all-waiting")
     assert "nothing waits" in capsys.readouterr().out

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandError
+from django.db.models import Count, QuerySet
 
 from healing import jobs, permits, replay_orders
 from healing.management.refusing import RefusingCommand, found
@@ -35,12 +36,10 @@ class Command(RefusingCommand):
     def act(self, **options: Any) -> None:
         """Order, and with --wait work it off."""
         order = self._order(options)
-        if order is None:
-            self.stdout.write("nothing waits")
-            return
-        self.stdout.write(f"replay {order.pk} of {order.total} was ordered")
+        self.stdout.write(f"replay {order.pk} of {order.total} was ordered" if order else "nothing waits")
+        ids = options["quarantine"] or (list(order.items.values_list("pk", flat=True)) if order else [])
         if options["wait"]:
-            self._finish(order)
+            self._finish(QuarantineItem.objects.filter(pk__in=ids), order)
 
     def _order(self, options: dict[str, Any]) -> Replay | None:
         user = permits.person(options["user"]) if options["user"] else OPERATOR
@@ -54,11 +53,12 @@ class Command(RefusingCommand):
             raise CommandError(f"There is no quarantined write {', '.join(missing)}.")
         return replay_orders.order_items(options["quarantine"], user)
 
-    def _finish(self, order: Replay) -> None:
+    def _finish(self, items: QuerySet[QuarantineItem], order: Replay | None) -> None:
         """Drains this order here; a worker may take part."""
-        while (now := replay_orders.progress(order)).waiting:
-            if jobs.drain(order.pk) == 0:
-                time.sleep(0.5)
-        self.stdout.write(f"{now.replayed} replayed, {now.parked} parked, {now.conflict} in conflict")
-        for item in order.items.exclude(last_error=None).exclude(state=QuarantineItem.State.REPLAYED)[:20]:
+        while items.filter(state__in=["waiting", "replaying"], replay__state="running").exists():
+            if jobs.drain(order.pk if order else None) == 0:
+                time.sleep(0.2)
+        counts = dict(items.values_list("state").annotate(n=Count("pk")))
+        self.stdout.write(", ".join(f"{n} {state}" for state, n in sorted(counts.items())))
+        for item in items.exclude(last_error=None).exclude(state=QuarantineItem.State.REPLAYED)[:20]:
             self.stdout.write(f"  {item.pk} {item.state}: {item.last_error.get('code')} {item.last_error.get('message')}")
