@@ -66,6 +66,8 @@ def _bad_value(failure: Failure, statement: Statement, relation: Relation | None
         return culprit.at(Kind.INVALID_VALUE, hinted[1], statement, culprit.expected_type(hinted[1], relation))
     kind = Kind.UNKNOWN_LABEL if "for enum" in failure.message else Kind.INVALID_VALUE
     match = _TYPE_AND_VALUE.fullmatch(failure.message) or _VALUE.fullmatch(failure.message)
+    if match is not None and failure.message.startswith("malformed array literal"):
+        return culprit.found_by_value(kind, match["value"], "[]", statement, relation)
     if match is None:
         return culprit.found_by_check(kind, statement, relation, "")
     return culprit.found_by_value(kind, match["value"], match.groupdict().get("type") or "", statement, relation)

@@ -63,12 +63,14 @@ def _is_refused(value: Json, key: str, relation: Relation, kind: Kind | None = N
 
 
 def _has_type(key: str, type_name: str, relation: Relation | None) -> bool:
-    """Whether the column's type (or its elements') has this name; the modifiers count where the name has some."""
+    """Whether the column's type (or its elements') has this name, ``[]`` being any array; modifiers count where the name has some."""
     column = relation.column(key) if relation is not None else None
     if column is None:
         return False
     if not type_name:
         return True
+    if type_name == "[]":
+        return column.array
     own = column.type.removesuffix("[]")
     if "(" in type_name and own.replace(" ", "") != type_name.replace(" ", ""):
         return False

@@ -9,28 +9,11 @@ from ipaddress import ip_interface, ip_network
 from typing import Final
 
 from healing.core import floats
+from healing.core.numerals import number
 from healing.core.types import Json
 from healing.core.values import as_text, same
 
 Equal = Callable[[Json, Json], bool]
-
-_PREFIXED = re.compile(r"([+-]?)(0[xob][0-9a-f_]+)", re.ASCII | re.IGNORECASE)
-_INFINITIES: Final = {"inf": "Infinity", "+inf": "Infinity", "+infinity": "Infinity", "-inf": "-Infinity"}
-
-
-def number(value: Json) -> Decimal | None:
-    """A number in any spelling that Postgres takes, NaN and infinity too; None for none."""
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal, str)):
-        return None
-    if not isinstance(value, str):
-        return Decimal(value)
-    text = value.strip(" \t\n\r\f\v")
-    try:
-        if (match := _PREFIXED.fullmatch(text)) is not None:
-            return Decimal(int(match[1] + match[2].replace("_", ""), 0))
-        return Decimal(_INFINITIES.get(text.lower(), text))
-    except (InvalidOperation, ValueError):
-        return None
 
 
 def _numeric(meant: Json, stored: Json) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from healing.core import moments
+from healing.core.typenames import plain
 from healing.core.types import Json
 from healing.core.values import json_text
 
@@ -126,7 +127,7 @@ def _epoch(unit: int) -> Reader:
     def read(value: Json) -> Json | Unfit:
         """Seconds since 1970, in parts of ``unit``, as an ISO text in UTC, to the microsecond."""
         found = number(value)
-        if found is None:
+        if found is None or found.adjusted() > 20:
             return value if isinstance(value, str) and moments.parse(value) else UNFIT
         micros = found * 1_000_000 / unit
         if micros != micros.to_integral_value() or abs(micros) > 253_402_300_799_000_000:
@@ -227,20 +228,19 @@ FORMATS: Final[dict[str, Format]] = {
     "date_part": Format(_date_part, "the date without the time"),
 }
 
-_DEFAULTS: Final = (
-    (("smallint", "integer", "bigint", "int2", "int4", "int8"), "whole_number"),
-    (("boolean", "bool"), "boolean_number"),
-    (("uuid",), "uuid"),
-    (("timestamp", "timestamptz", "date"), "iso"),
-    (("json", "jsonb"), "json_text"),
-    (("text", "character varying", "varchar", "citext"), "text"),
-)
+_DEFAULTS: Final = {
+    **dict.fromkeys(("smallint", "integer", "bigint"), "whole_number"),
+    "boolean": "boolean_number",
+    "uuid": "uuid",
+    **dict.fromkeys(("timestamp without time zone", "timestamp with time zone", "date"), "iso"),
+    **dict.fromkeys(("json", "jsonb"), "json_text"),
+    **dict.fromkeys(("text", "character varying", "citext"), "text"),
+}
 
 
 def default(type_name: str) -> str | None:
-    """The exact format for a type by its SQL name, where there is one."""
-    bare = re.split(r"[\[(]| with", type_name, maxsplit=1)[0].strip().lower()
-    return next((name for types, name in _DEFAULTS if bare in types), None)
+    """The exact format for a type (or its elements) by its SQL name, where there is one."""
+    return _DEFAULTS.get(plain(type_name).removesuffix("[]"))
 
 
 def read(name: str, value: Json) -> Json | Unfit:

@@ -36,7 +36,7 @@ _BUILDERS: Final[dict[str, Callable[[Column], Loss | None]]] = {
 }
 
 _SAFE: Final = frozenset(
-    {"int2", "int4", "int8", "bool", "uuid", "json", "jsonb", "inet", "macaddr", "bit", "varbit", "pg_lsn"}
+    {"int2", "int4", "int8", "bool", "uuid", "json", "jsonb", "inet", "bit", "varbit", "pg_lsn"}
     | {"int4range", "int8range", "numrange", "int4multirange", "int8multirange", "nummultirange", "tsquery", "jsonpath", "xml"}
     | {"xid", "xid8", "cid", "tid", "regclass", "regtype", "regproc", "regrole", "regnamespace", "hstore"}
 )

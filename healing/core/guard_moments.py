@@ -143,9 +143,7 @@ def _range(element: str) -> Callable[[Column], Loss]:
     bound_loss = _BOUND_LOSSES[element]
 
     def loss(value: Json) -> Lost | None:
-        if not isinstance(value, str):
-            return None
-        bounds = (bound.strip('"') for pair in _RANGE.findall(value) for bound in pair)
+        bounds = (bound.strip('"') for pair in _RANGE.findall(as_text(value)) for bound in pair)
         return next((lost for bound in bounds if bound.strip() and (lost := bound_loss(bound)) is not None), None)
 
     return lambda column: loss
@@ -163,6 +161,8 @@ def _interval(column: Column) -> Loss:
         found = intervals.parse(text)
         if found is not None and found[2] % step == 0:
             return None
+        if "infinity" in text.lower() and text.strip().lower().lstrip("+-") != "infinity":
+            return Lost(shown(value), UNKNOWN, "no common spelling of an interval")
         if not any("0" <= c <= "9" for c in text):
             return None
         return Lost(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Final
 
-from healing.core import floats
+from healing.core import floats, numerals
 from healing.core.losses import UNKNOWN, Loss, Lost
 from healing.core.types import Json
 from healing.core.values import as_text, shown
@@ -21,15 +21,9 @@ _NUMBERS_IN_TEXT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.A
 
 
 def decimal(value: Json) -> Decimal | None:
-    """The finite number of a JSON number or of a text that numeric takes (without hexadecimal); None else."""
-    if type(value) is int:
-        return Decimal(value)
-    if isinstance(value, str):
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            return None
-    return value if isinstance(value, Decimal) and value.is_finite() else None
+    """The finite number of a JSON number or of a text that numeric takes; None else."""
+    found = numerals.number(value)
+    return found if found is not None and found.is_finite() else None
 
 
 def _numeric(column: Column) -> Loss | None:

@@ -95,6 +95,14 @@ def _cidr(column: Column) -> Loss:
     return loss
 
 
+def _macaddr(column: Column) -> Loss:
+    def loss(value: Json) -> Lost | None:
+        whole = _EUI48.fullmatch(re.sub(r"[:.\-\s]", "", as_text(value)))
+        return None if whole else Lost(shown(value), UNKNOWN, "not twelve hexadecimal digits")
+
+    return loss
+
+
 def _macaddr8(column: Column) -> Loss:
     def loss(value: Json) -> Lost | None:
         bare = re.sub(r"[:.\-\s]", "", as_text(value)).lower()
@@ -125,6 +133,7 @@ BUILDERS: Final[dict[str, Callable[[Column], Loss | None]]] = {
     "char": _byte,
     "bytea": _bytea,
     "cidr": _cidr,
+    "macaddr": _macaddr,
     "macaddr8": _macaddr8,
     "tsvector": _tsvector,
 }

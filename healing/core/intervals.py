@@ -6,6 +6,8 @@ import re
 from decimal import Decimal
 from typing import Final
 
+_LONGEST: Final = 80
+"""characters; longer is no interval that anybody writes, and digits stay within what Decimal computes exactly."""
 _UNITS: Final = {
     "microsecond": (0, 0, 1), "us": (0, 0, 1), "usec": (0, 0, 1), "millisecond": (0, 0, 1000), "ms": (0, 0, 1000), "msec": (0, 0, 1000),
     "second": (0, 0, 1_000_000), "sec": (0, 0, 1_000_000), "s": (0, 0, 1_000_000), "": (0, 0, 1_000_000),
@@ -23,6 +25,8 @@ _ISO = re.compile(r"P((?:[+-]?[\d.]+[YMWD])*)(?:T((?:[+-]?[\d.]+[HMS])+))?", re.
 def parse(text: str) -> tuple[Decimal, Decimal, Decimal] | None:
     """Months, days and microseconds of an interval, in Postgres' own or the ISO format; None where it is not certain."""
     text = text.strip()
+    if len(text) > _LONGEST:
+        return None
     match = _ISO.fullmatch(text)
     if match is not None:
         return _iso_interval(match[1] or "", match[2] or "")
