@@ -88,6 +88,11 @@ def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ())
     return Mended(mended, _gather_fixes(notes), _gather_misfits(notes), changes, computed)
 
 
+def may_use_rules(level: Healing) -> bool:
+    """Whether approved rules apply at this level."""
+    return level in _RULE_LEVELS
+
+
 def _keys(statement: Statement) -> Iterable[str]:
     seen: dict[str, None] = dict.fromkeys(statement.columns or ())
     for row in statement.rows:
@@ -160,7 +165,7 @@ def _mend_row(
     _mend_keys(note, names)
     _mend_values(note, context, statement)
     note.misfits += [m for m in known if (not m.rows or index in m.rows) and m.signature not in _signatures(note)]
-    if context.level in _RULE_LEVELS and context.rules:
+    if may_use_rules(context.level) and context.rules:
         _mend_missing(note, context, statement)
         _apply_rules(note, context)
     note.misfits = [replace(m, rows=(index,)) for m in note.misfits]

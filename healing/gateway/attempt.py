@@ -302,7 +302,7 @@ class Attempt:
         before = ""
         if receipt is not None:
             if await self.services.has_our_schema():
-                before += receipt.insert_sql()
+                before += receipts.insert_sql([receipt.values_sql()])
             else:
                 await kept.write_receipt(self.services.control, receipt)
         if self.claim is not None:

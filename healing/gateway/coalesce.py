@@ -17,6 +17,7 @@ import asyncpg
 from msgspec import Struct
 
 from healing.core.types import Failure
+from healing.gateway import receipts
 from healing.gateway.target import DatabaseError, Pool, Transaction
 
 MOST_ROWS = 500
@@ -39,7 +40,7 @@ class Item(Struct):
     rows: bytes
     count: int
     receipt: str = ""
-    """SQL that writes its receipt, run in the same transaction; '' for none."""
+    """Its receipt as a row of VALUES, written in the same transaction; '' for none."""
     accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
     """Says whether its own records are what was meant; False undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
@@ -124,8 +125,8 @@ class Coalescer:
         except BaseException:
             await transaction.rollback()
             raise
-        receipts = "".join([item.receipt for item in items])
-        await transaction.commit(receipts, records[0]["xid"] if records else None)
+        due = [item.receipt for item in items if item.receipt]
+        await transaction.commit(receipts.insert_sql(due), records[0]["xid"] if records else None)
         return answers
 
 

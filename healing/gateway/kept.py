@@ -85,7 +85,7 @@ async def keep(
 ) -> Kept:
     """Stores the write. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
     item_id, receipt_id = receipts.new_id(), receipts.new_id()
-    signature = joined([misfit.signature for misfit in misfits])
+    signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
     receipt = receipts.make(receipt_id, "quarantined", statement, table, caller, quarantine=item_id)
     async with pool.connection() as connection, connection.transaction():
         made = await connection.fetchval(

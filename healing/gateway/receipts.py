@@ -28,13 +28,15 @@ class Receipt(Struct, frozen=True):
     body: dict[str, Any]
     sealed: bytes
 
-    def insert_sql(self) -> str:
-        """The INSERT for the target's ``mendgate.receipt``; every value is a quoted or hexadecimal constant."""
+    def values_sql(self) -> str:
+        """One row of VALUES for ``insert_sql``; every value is a quoted or hexadecimal constant."""
         body = encode(self.body).decode().replace("\\u0000", "\\ufffd")
-        return (
-            "INSERT INTO mendgate.receipt(id,body,sealed) VALUES "
-            f"('{uuid.UUID(self.id)}',{quote_literal(body)}::jsonb,'\\x{self.sealed.hex()}');"
-        )
+        return f"({quote_literal(self.id)}::uuid,{quote_literal(body)}::jsonb,'\\x{self.sealed.hex()}'::bytea)"
+
+
+def insert_sql(values: Sequence[str]) -> str:
+    """The INSERT of receipts into the target's ``mendgate.receipt``; '' for none."""
+    return f"INSERT INTO mendgate.receipt(id,body,sealed) VALUES {','.join(values)};" if values else ""
 
 
 def new_id() -> str:

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from healing.core.quick import Shape
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway.auth import Key
@@ -52,6 +53,8 @@ class State(Struct, frozen=True):
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     vets: dict[int, Vet] = field(default_factory=dict)
+    shapes: dict[object, Shape | None] = field(default_factory=dict)
+    """what sets of keys mean, filled on first use; as true as this state is."""
 
     def vet(self, relation: Relation) -> Vet:
         """The compiled vet of a relation."""
@@ -86,17 +89,17 @@ class State(Struct, frozen=True):
         """The state after one relation was read again."""
         relations = {**self.snapshot.relations, new.oid: new}
         snapshot = replace(self.snapshot, relations=relations)
-        return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={})
+        return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={}, shapes={})
 
     def with_enums(self, enums: tuple[EnumType, ...]) -> State:
         """The state after enums were read again."""
         snapshot = replace(self.snapshot, enums={**self.snapshot.enums, **{enum.oid: enum for enum in enums}})
-        return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={})
+        return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={}, shapes={})
 
     def without_relation(self, oid: int) -> State:
         """The state after a relation turned out to be gone."""
         relations = {key: value for key, value in self.snapshot.relations.items() if key != oid}
-        return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={})
+        return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={}, shapes={})
 
 
 def _nothing() -> None:
@@ -214,7 +217,7 @@ class Keeper:
             if part == "schema":
                 await self._load_schema(self._control)
             elif self._state is not None:
-                self._state = replace(self._state, **await _load_part(self._control, part))
+                self._state = replace(self._state, **await _load_part(self._control, part), shapes={})
                 if part == "keys":
                     self._missed.clear()
                     self.on_keys_changed()
@@ -228,7 +231,7 @@ class Keeper:
         if before is None:
             self._state = State(epoch, snapshot, lineage)
         elif epoch >= before.epoch:
-            self._state = replace(before, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={})
+            self._state = replace(before, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
 
     async def _from_target(self) -> None:
         """The catalog straight from the target: at first start, or when no stored version can be had."""
@@ -249,7 +252,7 @@ class Keeper:
                     self._state = replace(self._state, **{k: v for part in parts for k, v in part.items()})
             else:
                 lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
-                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={})
+                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
 
 
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)

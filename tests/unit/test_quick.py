@@ -1,0 +1,52 @@
+"""The quick way decides what the careful way decides, or leaves it alone."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from healing.core.mend import mend
+from healing.core.quick import mend_shape, shape_of
+from healing.core.types import Healing, Row
+from tests.unit.test_heal import ID, NAME, OWNER, PRICE, context, insert, rule
+
+TITLE = replace(NAME, name="title")
+NICK = rule("unknown_column:nick", {"op": "rename_column", "from": "nick", "to": "title"})
+
+
+@pytest.mark.parametrize(
+    "row", [{"name": "Ada"}, {"nick": "A"}, {"id": 1, "name": None}, {"name": "A", "price": 1}]
+)
+def test_both_ways_agree(row: Row) -> None:
+    """The same statement, the same fixes, the same provenance."""
+    known = context((ID, NAME, PRICE), (ID, TITLE, PRICE), NICK)
+    statement = insert(row, row)
+    shape = shape_of(tuple(row), known)
+    assert shape is not None
+    assert mend_shape(statement, shape, known) == mend(statement, known)
+
+
+@pytest.mark.parametrize("keys", [("name", "title"), ("name", "nick"), ("what",), ("title",), ()])
+def test_keys_with_no_several_or_one_plain_meaning_are_left_alone(keys: tuple[str, ...]) -> None:
+    """Two keys for one column, an unknown key, nothing to heal."""
+    assert shape_of(keys, context((ID, NAME), (ID, TITLE), NICK)) is None
+
+
+def test_rules_do_not_count_below_their_level() -> None:
+    """healing=exact knows lineage only."""
+    known = context((ID, NAME), (ID, TITLE), NICK, level=Healing.EXACT)
+    assert shape_of(("nick",), known) is None
+    assert shape_of(("name",), known) is not None
+
+
+def test_a_value_with_a_trap_takes_the_careful_way() -> None:
+    """A number into text, or digits that would be rounded."""
+    known = context((ID, NAME, PRICE), (ID, TITLE, PRICE))
+    shape = shape_of(("name",), known)
+    assert shape is not None and mend_shape(insert({"name": 5}), shape, known) is None
+
+
+def test_rules_for_missing_values_take_the_careful_way() -> None:
+    """They depend on what a row lacks, not on its keys."""
+    fill = rule("missing_value:user_id", {"op": "fill", "column": "user_id", "claim": "sub"})
+    assert shape_of(("name",), context((ID, NAME, OWNER), (ID, TITLE, OWNER), fill)) is None
