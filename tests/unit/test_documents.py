@@ -1,0 +1,28 @@
+"""The documents name only what exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"`((?:resilience_site|healing|schema_monitor|breakers|metrics|optimizer|templates|tests|docs)(?:/[\w.\-/]+)?)`")
+LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_path_and_link_leads_somewhere(document: Path) -> None:
+    text = document.read_text("utf-8")
+    missing = [name for name in CODE.findall(text) if not (ROOT / name).exists()]
+    missing += [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_every_dependency_has_a_line_of_why() -> None:
+    asked = (ROOT / "requirements.in").read_text("utf-8")
+    names = [re.split(r"[\[=<> #]", line)[0] for line in asked.splitlines() if line and not line.startswith("#")]
+    why = (ROOT / "docs/dependencies.md").read_text("utf-8")
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", why)] == []
