@@ -1,6 +1,6 @@
 """Keeps child processes running: starts them, restarts those that end, prefixes their lines, stops them all.
 
-Why not a library: docs/adr/0002-supervisor.md.
+Why not a library: docs/adr/0009-own-supervisor.md.
 """
 
 from __future__ import annotations
