@@ -18,7 +18,7 @@ class SchemaVersion(models.Model):
     summary = models.TextField(blank=True, default="", help_text="What changed, in a sentence.")
     cause = models.CharField(max_length=20, default="start", help_text="start, command, watcher, in_band")
 
-    class Meta:  # noqa: D106
+    class Meta:
         ordering = ["-epoch"]
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class SchemaChange(models.Model):
     breaks_old_readers = models.BooleanField(default=False)
     inferred = models.BooleanField(default=False)
 
-    class Meta:  # noqa: D106
+    class Meta:
         ordering = ["version_id", "id"]
 
     def __str__(self) -> str:
