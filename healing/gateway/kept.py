@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import asyncpg
 import msgspec
 from msgspec import Struct
 
@@ -22,6 +24,8 @@ from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import Claim, other_request
 from healing.gateway.seal import seal
 from healing.gateway.target import Pool
+
+log = logging.getLogger("mendgate.quarantine")
 
 _HEADERS = ("prefer", "accept", "accept-profile", "content-profile", "content-type", "idempotency-key")
 _ITEM = """
@@ -114,8 +118,7 @@ async def keep(
         if made is None:
             return await _earlier(connection, caller, claim)
         await _write_receipt(connection, receipt, item_id)
-        for proposal in proposals:
-            await _write_proposal(connection, statement.schema, table, signature, proposal)
+        await _write_proposals(connection, statement.schema, table, signature, proposals)
     return Kept(item_id, receipt_id)
 
 
@@ -184,6 +187,16 @@ async def _write_receipt(connection: Any, receipt: receipts.Receipt, quarantine:
         receipt.sealed,
         quarantine,
     )
+
+
+async def _write_proposals(connection: Any, schema: str, table: str, signature: str, proposals: Sequence[Proposal]) -> None:
+    """In a savepoint: a proposal can be made again, the payload cannot, so a fault here must not lose it."""
+    try:
+        async with connection.transaction():
+            for proposal in proposals:
+                await _write_proposal(connection, schema, table, signature, proposal)
+    except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+        log.exception("proposals could not be stored; the write is kept without them")
 
 
 async def _write_proposal(connection: Any, schema: str, table: str, signature: str, proposal: Proposal) -> None:
