@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from healing.core.types import Json
+
+MOST_DIMENSIONS: Final = 6
+"""of a Postgres array; deeper is refused."""
 
 _TOKEN = re.compile(r'\s*(?:(?P<brace>[{},])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>(?:[^{},"\\]|\\.)+))\s*', re.DOTALL)
 _BOUNDS = re.compile(r"\s*(?:\[[+-]?\d+(?::[+-]?\d+)?\]\s*)+=\s*")

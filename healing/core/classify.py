@@ -186,7 +186,8 @@ def _constrained(failure: Failure, relation: Relation | None) -> list[str]:
 
 def _of_domain(domain: str | None, relation: Relation | None) -> list[str]:
     """Columns of a domain."""
-    return [column.name for column in _columns(relation) if domain and column.domain in (domain, domain.strip('"'))]
+    bare = (domain or "").split(".")[-1].strip('"')
+    return [column.name for column in _columns(relation) if bare and (column.domain or "").split(".")[-1].strip('"') == bare]
 
 
 def _columns(relation: Relation | None) -> Iterator[Column]:

@@ -4,6 +4,7 @@ what our own checks refuse. Where several could be meant, the misfit names none.
 from __future__ import annotations
 
 from healing.core import arrays, labels
+from healing.core.arrays import MOST_DIMENSIONS
 from healing.core.refusals import rejects
 from healing.core.typenames import plain
 from healing.core.types import Json, Kind, Misfit, Statement
@@ -33,14 +34,14 @@ def found_by_value(kind: Kind, text: str, type_name: str, statement: Statement, 
     return Misfit(kind, keys[0], element, expected_type(keys[0], relation) or type_name, rows)
 
 
-def _holds(value: Json, text: str) -> bool:
+def _holds(value: Json, text: str, dimensions: int = MOST_DIMENSIONS) -> bool:
     """The value is that text for Postgres, or an array that has it as an element."""
     if value is None:
         return False
     if as_text(value) == text:
         return True
     elements = arrays.parse(value) if isinstance(value, str) and value.lstrip()[:1] == "{" else value
-    return isinstance(elements, list) and any(_holds(element, text) for element in elements)
+    return isinstance(elements, list) and dimensions > 0 and any(_holds(element, text, dimensions - 1) for element in elements)
 
 
 def found_by_check(kind: Kind, statement: Statement, relation: Relation | None, type_name: str) -> Misfit:
@@ -50,10 +51,18 @@ def found_by_check(kind: Kind, statement: Statement, relation: Relation | None, 
         for key, value in row.items():
             if relation is not None and _has_type(key, type_name, relation) and _is_refused(value, key, relation, kind):
                 found.setdefault(key, []).append(index)
+    if not found and type_name:
+        return _only_one(kind, statement, relation, type_name)
     if len(found) != 1:
         return Misfit(kind, "", None, type_name)
     key, rows = next(iter(found.items()))
     return Misfit(kind, key, statement.rows[rows[0]][key], expected_type(key, relation), tuple(rows))
+
+
+def _only_one(kind: Kind, statement: Statement, relation: Relation | None, type_name: str) -> Misfit:
+    """The one key of that very type, where our own checks see nothing wrong."""
+    keys = {key: None for row in statement.rows for key, value in row.items() if value is not None and _has_type(key, type_name, relation)}
+    return at(kind, next(iter(keys)), statement, type_name) if len(keys) == 1 else Misfit(kind, "", None, type_name)
 
 
 def _is_refused(value: Json, key: str, relation: Relation, kind: Kind | None = None) -> bool:

@@ -16,6 +16,7 @@ from typing import Final
 from msgspec import Struct
 
 from healing.core import moments
+from healing.core.arrays import MOST_DIMENSIONS
 from healing.core.typenames import plain
 from healing.core.types import Json
 from healing.core.values import json_text
@@ -243,12 +244,14 @@ def default(type_name: str) -> str | None:
     return _DEFAULTS.get(plain(type_name).removesuffix("[]"))
 
 
-def read(name: str, value: Json) -> Json | Unfit:
+def read(name: str, value: Json, dimensions: int = MOST_DIMENSIONS) -> Json | Unfit:
     """The value read in a format. Null stays null; a list is read element by element, all or nothing, unless the format takes it whole."""
     form = FORMATS[name]
     if value is None:
         return None
     if form.whole or not isinstance(value, list):
         return form.read(value)
-    found = [read(name, element) for element in value]
+    if not dimensions:
+        return UNFIT
+    found = [read(name, element, dimensions - 1) for element in value]
     return UNFIT if any(element is UNFIT for element in found) else found

@@ -20,6 +20,7 @@ from functools import partial
 from typing import Final
 
 from healing.core import arrays, guard_moments, guard_numbers, guard_texts
+from healing.core.arrays import MOST_DIMENSIONS
 from healing.core.losses import UNKNOWN, Loss, Lost
 from healing.core.types import Change, Json, Row
 from healing.core.values import shown
@@ -89,9 +90,12 @@ def _named(name: str, loss: Loss) -> Check:
 def _in_lists(loss: Loss) -> Loss:
     """The loss of array elements, in a JSON list or an array literal; the first element that loses something is told."""
 
-    def walk(values: list[Json]) -> Lost | None:
+    def walk(values: list[Json], dimensions: int) -> Lost | None:
         for value in values:
-            lost = None if value is None else walk(value) if isinstance(value, list) else loss(value)
+            if isinstance(value, list):
+                lost = walk(value, dimensions + 1) if dimensions < MOST_DIMENSIONS else None
+            else:
+                lost = None if value is None else loss(value)
             if lost is not None:
                 return lost
         return None
@@ -99,6 +103,6 @@ def _in_lists(loss: Loss) -> Loss:
     def check(value: Json) -> Lost | None:
         if isinstance(value, str):
             value = arrays.parse(value)
-        return walk(value) if isinstance(value, list) else None
+        return walk(value, 1) if isinstance(value, list) else None
 
     return check

@@ -221,13 +221,15 @@ def _of_array(element: Reason) -> Reason:
         if isinstance(value, str):
             if value.lstrip(_SPACE)[:1] == "{":
                 found = arrays.parse(value)
-                return None if found is None else _first(found)
+                return None if found is None else first(found, 1)
             return None if _DIMENSIONS.match(value) else Kind.INVALID_VALUE
-        return _first(value) if isinstance(value, list) else Kind.INVALID_VALUE
+        return first(value, 1) if isinstance(value, list) else Kind.INVALID_VALUE
 
-    def _first(values: list[Json]) -> Kind | None:
+    def first(values: list[Json], dimensions: int) -> Kind | None:
+        if dimensions > arrays.MOST_DIMENSIONS:
+            return Kind.INVALID_VALUE
         for value in values:
-            kind = None if value is None else _first(value) if isinstance(value, list) else element(value)
+            kind = None if value is None else first(value, dimensions + 1) if isinstance(value, list) else element(value)
             if kind is not None:
                 return kind
         return None

@@ -12,6 +12,7 @@ from healing.core.types import Json
 SHOWN = 80
 """characters of a value that a person gets to see."""
 
+_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -32,11 +33,21 @@ def shown(value: Json) -> str:
 
 
 def same(a: Json, b: Json) -> bool:
-    """Equal as JSON values: numbers by value, ``true`` is not 1, objects without regard to the order of keys."""
+    """Equal as JSON values: numbers by value, ``true`` is not 1, objects without regard to the order of keys.
+
+    What is nested too deeply to walk is compared as text, so it may be called different where only numbers are spelled differently.
+    """
+    try:
+        return _same(a, b)
+    except RecursionError:
+        return _sorted.encode(a) == _sorted.encode(b)
+
+
+def _same(a: Json, b: Json) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(v, b[k]) for k, v in a.items())
+        return a.keys() == b.keys() and all(_same(v, b[k]) for k, v in a.items())
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
+        return len(a) == len(b) and all(map(_same, a, b))
     return _kind(a) == _kind(b) and bool(a == b)
 
 
