@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 
+import asyncpg
+
 from healing.core.mend import Context
 from healing.core.types import Healing
 from healing.gateway.auth import Authenticator, Caller
@@ -140,7 +142,7 @@ class Services:
         try:
             async with self.control.connection() as connection:
                 await connection.execute(_USED, list(used))
-        except (DatabaseError, OSError) as error:
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             log.warning("could not note when keys were last used: %s", error)
 
 

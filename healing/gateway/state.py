@@ -21,6 +21,8 @@ from healing.core.quick import Shape
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway.auth import Key
+from healing.gateway.errors import DialectError
+from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from schema_monitor import catalog, store
 from schema_monitor.core.lineage import Lineage
@@ -102,6 +104,15 @@ class State(Struct, frozen=True):
         return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={}, shapes={})
 
 
+class Parts(Struct):
+    """What comes from the control database, in forms that can be stored."""
+
+    rules: list[Rule] = []
+    policies: list[tuple[str, str, str | None, Policy]] = []
+    keys: dict[str, Key] = {}
+    schema: tuple[int, Snapshot, Lineage] | None = None
+
+
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -116,6 +127,12 @@ class Keeper:
         self._control: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._missed: dict[str, float] = {}
+        self._parts = Parts()
+        self._known = False
+        """the control database was read, now or (from disk) before."""
+        self._tasks: set[asyncio.Task[bool]] = set()
+        self._remembers = False
+        self._saving: asyncio.Task[None] | None = None
         self.on_keys_changed: Callable[[], None] = _nothing
 
     @property
@@ -136,9 +153,15 @@ class Keeper:
     async def start(self, listen: bool = True) -> None:
         """Loads what can be loaded now; keeps trying in the background."""
         await self._connect_once()
+        if not self._known and (remembered := load(self._settings.home)) is not None:
+            self._parts, self._known = remembered, True
+            self._adopt_schema(remembered.schema)
         if self._state is None:
             await self._from_target()
+        self._adopt_parts()
+        self._remembers = listen
         if listen:
+            self._remember()
             self._task = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -146,23 +169,24 @@ class Keeper:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._saving is not None:
+            await self._saving
         if self._control is not None and not self._control.is_closed():
             await self._control.close(timeout=2)
 
     async def find_key(self, digest: str) -> Key | None:
         """A key by its hash: from memory, else from the control database (a key may be milliseconds old)."""
-        if self._state is not None and (known := self._state.keys.get(digest)) is not None:
+        if (known := self._parts.keys.get(digest)) is not None:
             return known
         loop = asyncio.get_running_loop()
         if self._missed.get(digest, 0.0) > loop.time():
             return None
-        try:
-            await self._reload("keys")
-        except _GONE as error:
-            log.warning("control database unreachable while looking up a key: %s", error)
+        if not await self._reload_quietly("keys"):
+            hint = "The control database does not answer. Try again shortly."
+            raise DialectError("MG503", 503, "This API key cannot be checked now", None, hint, (("Retry-After", "1"),))
         if len(self._missed) > 10_000:
             self._missed.clear()
-        found = self._state.keys.get(digest) if self._state else None
+        found = self._parts.keys.get(digest)
         if found is None:
             self._missed[digest] = loop.time() + 1.0
         return found
@@ -175,17 +199,27 @@ class Keeper:
         pause = 0.2
         while True:
             await asyncio.sleep(pause)
-            if self._control is not None and not self._control.is_closed():
-                try:
-                    await asyncio.wait_for(self._control.execute("SELECT 1"), 5)
-                    pause = 5.0
-                    continue
-                except Exception:  # noqa: BLE001 - any trouble on this connection means: connect again
-                    self._control.terminate()
+            if await self._alive():
+                pause = 5.0
+                continue
             await self._connect_once()
             pause = 0.2 if self._control is not None else min(pause * 2, 5.0)
             if self._state is None:
                 await self._from_target()
+                self._adopt_parts()
+
+    async def _alive(self) -> bool:
+        """Whether the listening connection still answers; one that does not is cut."""
+        async with self._lock:
+            control = self._control
+            if control is None or control.is_closed():
+                return False
+            try:
+                await asyncio.wait_for(control.execute("SELECT 1"), 5)
+            except _GONE:
+                control.terminate()
+                return False
+            return True
 
     async def _connect_once(self) -> None:
         """LISTEN first, then load: nothing between the two is missed."""
@@ -196,42 +230,76 @@ class Keeper:
             self._control = connection
             for part in ("schema", "rules", "policies", "keys"):
                 await self._reload(part)
+            self._known = True
         except _GONE as error:
             log.warning("control database unreachable, going on with what is known: %s", error)
 
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         part = str(payload).partition(":")[0]
         task = asyncio.ensure_future(self._reload_quietly(part))
-        task.add_done_callback(lambda done: done.exception())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _reload_quietly(self, part: str) -> None:
+    async def _reload_quietly(self, part: str) -> bool:
         try:
-            await self._reload(part)
+            return await self._reload(part)
         except _GONE as error:
             log.warning("could not reload %s: %s", part, error)
+            return False
 
-    async def _reload(self, part: str) -> None:
+    async def _reload(self, part: str) -> bool:
+        """Reads one part anew. False when there is no connection."""
         async with self._lock:
-            if self._control is None or self._control.is_closed():
-                return
-            if part == "schema":
-                await self._load_schema(self._control)
-            elif self._state is not None:
-                self._state = replace(self._state, **await _load_part(self._control, part), shapes={})
-                if part == "keys":
+            control = self._control
+            if control is None or control.is_closed():
+                return False
+            match part:
+                case "schema":
+                    self._parts.schema = await store.load_latest(control) or self._parts.schema
+                    self._adopt_schema(self._parts.schema)
+                case "rules":
+                    self._parts.rules = _rules(await control.fetch(_RULES))
+                case "policies":
+                    self._parts.policies = _policies(await control.fetch(_POLICIES))
+                case "keys":
+                    self._parts.keys = _keys(await control.fetch(_KEYS))
                     self._missed.clear()
-                    self.on_keys_changed()
+            self._adopt_parts()
+            if part == "keys":
+                self.on_keys_changed()
+        self._remember()
+        return True
 
-    async def _load_schema(self, control: asyncpg.Connection) -> None:
-        latest = await store.load_latest(control)
-        if latest is None:
+    def _adopt_schema(self, version: tuple[int, Snapshot, Lineage] | None) -> None:
+        if version is None:
             return
-        epoch, snapshot, lineage = latest
-        before = self._state
-        if before is None:
+        epoch, snapshot, lineage = version
+        if self._state is None:
             self._state = State(epoch, snapshot, lineage)
-        elif epoch >= before.epoch:
-            self._state = replace(before, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
+        elif epoch >= self._state.epoch:
+            self._state = replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
+
+    def _adopt_parts(self) -> None:
+        """Puts rules, policies and keys in force, once there is a schema to use them with."""
+        if self._state is None:
+            return
+        rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        for rule in self._parts.rules:
+            place = (rule.schema, rule.table)
+            rules[place] = (*rules.get(place, ()), rule)
+        policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
+        self._state = replace(self._state, rules=rules, policies=policies, keys=self._parts.keys, shapes={})
+
+    def _remember(self) -> None:
+        """Saves what is known, a moment later and off the event loop; several changes are saved once."""
+        if not self._remembers or (self._saving is not None and not self._saving.done()):
+            return
+
+        async def soon() -> None:
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(save, self._settings.home, self._parts)
+
+        self._saving = asyncio.ensure_future(soon())
 
     async def _from_target(self) -> None:
         """The catalog straight from the target: at first start, or when no stored version can be had."""
@@ -247,9 +315,6 @@ class Keeper:
         async with self._lock:
             if self._state is None:
                 self._state = State(0, snapshot, Lineage.start(snapshot))
-                if self._control is not None:
-                    parts = [await _load_part(self._control, part) for part in ("rules", "policies", "keys")]
-                    self._state = replace(self._state, **{k: v for part in parts for k, v in part.items()})
             else:
                 lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
                 self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
@@ -258,34 +323,23 @@ class Keeper:
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
 
 
-async def _load_part(control: asyncpg.Connection, part: str) -> dict[str, Any]:
-    match part:
-        case "rules":
-            return {"rules": _rules(await control.fetch(_RULES))}
-        case "policies":
-            return {"policies": _policies(await control.fetch(_POLICIES))}
-        case "keys":
-            return {"keys": _keys(await control.fetch(_KEYS))}
-    return {}
+def _rules(records: list[Any]) -> list[Rule]:
+    return [
+        Rule(r["id"], r["schema"], r["table"], r["operation"], r["signature"], tuple(msgspec.json.decode(r["fix"])), r["source"])
+        for r in records
+    ]
 
 
-def _rules(records: list[Any]) -> dict[tuple[str, str], tuple[Rule, ...]]:
-    rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
-    for r in records:
-        fix = tuple(msgspec.json.decode(r["fix"]))
-        rule = Rule(r["id"], r["schema"], r["table"], r["operation"], r["signature"], fix, r["source"])
-        place = (rule.schema, rule.table)
-        rules[place] = (*rules.get(place, ()), rule)
-    return rules
-
-
-def _policies(records: list[Any]) -> dict[tuple[str, str, str | None], Policy]:
-    return {
-        (r["schema"], r["table"], r["key"]): Policy(
-            Healing(r["healing"]), r["quarantine"] == "accept", r["strict"], r["allow_tx_rollback"]
+def _policies(records: list[Any]) -> list[tuple[str, str, str | None, Policy]]:
+    return [
+        (
+            r["schema"],
+            r["table"],
+            r["key"],
+            Policy(Healing(r["healing"]), r["quarantine"] == "accept", r["strict"], r["allow_tx_rollback"]),
         )
         for r in records
-    }
+    ]
 
 
 def _keys(records: list[Any]) -> dict[str, Key]:
