@@ -166,7 +166,7 @@ def _settled_before_sending(mended: Mended, state: _State) -> Result | Reread | 
 
 def _after(failure: Failure, statement: Statement, mended: Mended, state: _State) -> _Part:
     """What a database error leads to; None = go round again."""
-    action = classify.action(failure.code)
+    action = classify.action(failure.code, failure.message)
     if state.context.level is Healing.OFF:
         return Refused(failure)
     if failure.code == "42501" and mended.applied and not state.blind:

@@ -167,7 +167,7 @@ def _mend_row(
     note.misfits += [m for m in known if (not m.rows or index in m.rows) and m.signature not in _signatures(note)]
     if may_use_rules(context.level) and context.rules:
         _mend_missing(note, context, statement)
-        _apply_rules(note, context)
+        _apply_rules(note, context, statement.operation)
     note.misfits = [replace(m, rows=(index,)) for m in note.misfits]
     return note
 
@@ -261,7 +261,7 @@ def _mend_missing(note: _Note, context: Context, statement: Statement) -> None:
                 note.misfits.append(Misfit(Kind.MISSING_VALUE, name, None, column.type))
 
 
-def _apply_rules(note: _Note, context: Context) -> None:
+def _apply_rules(note: _Note, context: Context, operation: Operation) -> None:
     """Applies every rule whose misfits are all there and whose preconditions hold; the one that settles most comes first."""
     relation = context.relation
     assert relation is not None
@@ -270,9 +270,12 @@ def _apply_rules(note: _Note, context: Context) -> None:
         if not wanted <= _signatures(note):
             continue
         program = fixes.parse(list(rule.fix))
-        if any(fixes.blocks(fix, note.row, relation) for fix in program):
+        if fixes.blocked(program, note.row, relation, operation) is not None:
             continue
-        note.row = fixes.apply(program, note.row, context.claims)
+        try:
+            note.row = fixes.apply(program, note.row, context.claims)
+        except fixes.FixError:
+            continue  # the caller lacks the claim that the rule fills from
         note.fixes += [(fix, rule.source, rule.id) for fix in program]
         note.misfits = [m for m in note.misfits if m.signature not in wanted]
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from healing.core import guard
+from healing.core import guard, labels
 from healing.core.types import Change, Json, Row
 from schema_monitor.core.lineage import Lineage, Live
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
@@ -68,13 +68,8 @@ def clean(row: Row, vet: Vet) -> bool:
 
 
 def labels_of(column: Column, relation: Relation, snapshot: Snapshot) -> tuple[str, ...] | None:
-    """The values a column is limited to, by its enum type or by a check list; None where it is free."""
-    if (labels := enum_labels(column, snapshot)) is not None:
-        return labels
-    for constraint in relation.constraints:
-        if constraint.allowed is not None and constraint.columns == (column.attnum,):
-            return constraint.allowed
-    return None
+    """The values a column is limited to, by its enum type or by check lists; None where it is free."""
+    return labels.of(column, relation, snapshot.enums)
 
 
 def enum_labels(column: Column, snapshot: Snapshot) -> tuple[str, ...] | None:
@@ -93,12 +88,12 @@ def _accepted(
     types = frozenset({list}) if column.array else _TYPES.get(column.base, _TEXT)
     if column.nullable:
         types |= {type(None)}
-    labels = None if column.array else labels_of(column, relation, snapshot)
-    return types, (loss if labels is None else _among(frozenset(labels), column.name))
+    allowed = None if column.array else labels_of(column, relation, snapshot)
+    return types, (loss if allowed is None else _among(frozenset(allowed), column.name))
 
 
-def _among(labels: frozenset[str], name: str) -> Check:
+def _among(allowed: frozenset[str], name: str) -> Check:
     def check(value: Json) -> Change | None:
-        return None if value in labels else Change(name, str(value), "", "not an allowed value")
+        return None if value in allowed else Change(name, str(value), "", "not an allowed value")
 
     return check

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -65,7 +65,7 @@ def _decoded(text: bytes, depth: int) -> Json:
         raise DialectError("PGRST102", 400, f"The JSON is nested deeper than {depth} levels", None, None)
     try:
         value = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
         raise _invalid("Empty or invalid json", str(error)) from None
     if len(_KEY.findall(text)) != _count_keys(value):
         _refuse_duplicates(text)

@@ -6,6 +6,7 @@ When the database, or the plan, finds a name unknown, the catalog may be stale: 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import InvalidOperation
 
 import asyncpg
 import msgspec
@@ -76,7 +77,7 @@ def _plan_call(request: Request, names: Names, headers: Mapping[str, str], body:
     text = body.strip() or b"{}"
     try:
         value = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation):
         raise invalid_body() from None
     given = tuple(value) if isinstance(value, dict) else ()
     return plan_rpc(request, names, given=given, body=_text(text))

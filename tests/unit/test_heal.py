@@ -13,7 +13,7 @@ from healing.core.mend import Context
 from healing.core.types import Failure, Healing, Json, Kind, Operation, Row, Rule, Statement
 from healing.core.vet import compile_vet
 from schema_monitor.core.lineage import Lineage
-from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
+from schema_monitor.core.snapshot import Column, Constraint, EnumLabel, EnumType, Relation, Scope, Snapshot
 
 SCOPE = Scope("1", 1)
 ID = Column(1, "id", "integer", "int4", nullable=False, default="nextval('x')")
@@ -209,12 +209,13 @@ def test_a_missing_value_is_filled_from_a_claim_by_rule() -> None:
 def test_a_rule_answers_what_only_the_database_can_say() -> None:
     """23514 has no preflight; the rule is tried on the reported misfit, once."""
     known = context((ID, NAME), (ID, NAME), rule("check:name", {"op": "map_value", "column": "name", "from": "x", "to": "y"}))
+    assert known.relation is not None
+    check = Constraint(5, "t_name_check", "c", (NAME.attnum,), "CHECK (name <> 'x')")
+    known = replace(known, relation=replace(known.relation, constraints=(check,)))
     said = Failure("23514", 'new row for relation "t" violates check constraint "t_name_check"', constraint="t_name_check", column="name")
     result, database = healed(insert({"name": "x"}), known, said)
-    if isinstance(result, Landed):
-        assert database.runs()[-1].rows == ({"name": "y"},)
-    else:
-        assert isinstance(result, Kept)
+    assert isinstance(result, Landed)
+    assert [s.rows for s in database.runs()] == [({"name": "x"},), ({"name": "y"},)]
 
 
 def test_rls_and_triggers_are_never_healed_or_kept() -> None:
@@ -323,3 +324,20 @@ def test_the_columns_list_follows_renames() -> None:
     result, database = healed(replace(insert({"name": "Ada"}), columns=("name", "id")), known)
     assert isinstance(result, Landed)
     assert database.runs()[0].columns == ("title", "id")
+
+
+def test_a_rule_never_sets_a_column_that_an_update_did_not_name() -> None:
+    """A fill is for rows that are made, not for rows that are there."""
+    fill = rule("missing_value:user_id", {"op": "fill", "column": "user_id", "claim": "sub"})
+    known = context((ID, NAME, OWNER), (ID, NAME, OWNER), fill)
+    result, database = healed(insert({"name": "Ada"}, operation=Operation.UPDATE), known)
+    assert isinstance(result, Landed) and database.runs()[0].rows == ({"name": "Ada"},)
+
+
+def test_a_rule_whose_claim_the_caller_lacks_is_not_applied() -> None:
+    """Nothing is invented: the database says what is missing, and the write is kept."""
+    fill = rule("missing_value:user_id", {"op": "fill", "column": "user_id", "claim": "org"})
+    known = context((ID, NAME, OWNER), (ID, NAME, OWNER), fill)
+    said = Failure("23502", 'null value in column "user_id" of relation "t" violates not-null constraint', column="user_id")
+    result, _ = healed(insert({"name": "Ada"}), known, said, said)
+    assert isinstance(result, Kept)
