@@ -83,7 +83,7 @@ class Up:
             return False
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def up() -> Iterator[Up]:
     with tempfile.TemporaryDirectory(prefix="mendgate-up-") as name:
         home = Path(name)
@@ -119,7 +119,7 @@ def test_up_serves_through_kills_and_ends_cleanly(up: Up) -> None:
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute("CREATE TABLE public.notes (id int PRIMARY KEY)")
     assert insert(up, key, 1) == 201
-    assert httpx.get(f"{up.url}/", follow_redirects=True).status_code == 200
+    assert httpx.get(f"{up.url}/", follow_redirects=True, timeout=30).status_code == 200  # Django may still be loading
     assert httpx.get(f"{up.url}/static/unfold/css/styles.css").status_code == 200
 
     # Commands in another shell find the same databases.
