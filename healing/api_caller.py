@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja.security.base import AuthBase
 
 from healing.gateway.auth import Authenticator, Caller, Key
+from healing.gateway.errors import DialectError
 from healing.gateway.settings import current
 from healing.models import ApiKey, Role
 
@@ -67,4 +68,6 @@ async def _find_key(digest: str) -> Key | None:
     row = await ApiKey.objects.filter(hash=digest, revoked_at=None).afirst()
     if row is None:
         return None
+    if row.scopes and "api" not in row.scopes:
+        raise DialectError("MG403", 403, "This key is not for the control plane's API", None, "Use a key without scopes, or with api.")
     return Key(str(row.pk), row.name, row.role, tuple(row.scopes), row.expires_at.timestamp() if row.expires_at else None)

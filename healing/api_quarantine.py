@@ -17,7 +17,7 @@ from healing.refusals import NotFound
 from healing.sealed_rows import redacted, redacted_error, rows_of
 
 router = Router(tags=["Quarantine"])
-ERRORS = {401: Error, 404: Error, 422: Error, 500: Error, 503: Error}
+ERRORS = {401: Error, 403: Error, 404: Error, 422: Error, 500: Error, 503: Error}
 _KEYS = ("code", "message", "details", "hint")
 
 

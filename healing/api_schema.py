@@ -11,7 +11,7 @@ from healing.api_shapes import ChangeOut, Error, VersionOut
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 router = Router(tags=["Schema"])
-ERRORS = {401: Error, 422: Error, 500: Error, 503: Error}
+ERRORS = {401: Error, 403: Error, 422: Error, 500: Error, 503: Error}
 _MOST = 9_000_000_000_000_000_000
 
 

@@ -8,8 +8,11 @@ from typing import Any
 from django.db.models import Count
 from msgspec import Struct
 
+from healing.checked_fix import parsed
+from healing.core import fixes
 from healing.models import Proposal, QuarantineItem
 from healing.preview import Outlook, Preview, outlook, preview
+from healing.refusals import Refused
 
 MOST_CARDS = 30
 
@@ -26,6 +29,8 @@ class Card(Struct, frozen=True):
     spoken_for: list[str]
     spoken_against: list[str]
     rivals: list[Any]
+    lossy: bool
+    """Something that was sent would be dropped, changed or made up: approving it takes a second key press."""
 
 
 def cards(proposals: list[Proposal] | None = None) -> list[Card]:
@@ -53,8 +58,15 @@ def _card(proposal: Proposal) -> Card:
         proposal=proposal, waiting=counts["writes"], callers=counts["callers"], rivals=list(rivals),
         example=preview(first, proposal.fix, values=False) if first else None, outlook=outlook(proposal),
         fix_text=json.dumps(proposal.fix, ensure_ascii=False, indent=1),
-        spoken_for=_words(evidence.get("for")), spoken_against=_words(evidence.get("against")),
+        lossy=_lossy(proposal), spoken_for=_words(evidence.get("for")), spoken_against=_words(evidence.get("against")),
     )  # fmt: skip
+
+
+def _lossy(proposal: Proposal) -> bool:
+    try:
+        return not all(fixes.is_exact(op) for op in parsed(proposal.fix))
+    except Refused:
+        return True
 
 
 def _words(value: Any) -> list[str]:

@@ -39,6 +39,12 @@ def diff(before: Json, after: Json, renamed: dict[str, str] | None = None) -> li
     return lines + [Line("", "", key, text(value), "added") for key, value in after.items() if key not in seen]
 
 
+def sent_only(row: Json) -> list[Line]:
+    """The left side alone."""
+    pairs = row.items() if isinstance(row, dict) else [("", row)]
+    return [Line(key, text(value), "", "", "same") for key, value in pairs]
+
+
 def renames(fix: list[dict[str, Any]]) -> dict[str, str]:
     """Which keys a fix renames."""
     return {op["from"]: op["to"] for op in fix if op.get("op") == "rename_column"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import environ
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from resilience_site.config import config
@@ -98,6 +99,8 @@ UNFOLD = {
     "SITE_HEADER": "Mendgate",
     "SITE_SYMBOL": "healing",
     "SHOW_VIEW_ON_SITE": False,
+    "STYLES": [lambda request: static("healing/admin.css")],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("healing/icon.svg")}],
     "DASHBOARD_CALLBACK": "healing.admin.dashboard.context",
     "SIDEBAR": {"show_search": True, "navigation": "healing.admin.navigation.sidebar"},
 }

@@ -32,7 +32,11 @@ def context(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("healing.view_quarantineitem"):
         return {**given, "mendgate": None}
     needs = [need for need in (_reviews(), _stuck(), *_schema()) if need is not None]
-    return {**given, "mendgate": {"state": _state(), "needs": needs, "counts": _counts(), "first": first_write(request)}}
+    return {
+        **given,
+        "title": "Dashboard",
+        "mendgate": {"state": _state(), "needs": needs, "counts": _counts(), "first": first_write(request)},
+    }
 
 
 def first_write(request: HttpRequest) -> dict[str, Any]:
@@ -45,7 +49,8 @@ def _state() -> dict[str, Any]:
     stuck = QuarantineItem.objects.filter(state__in=["parked", "conflict"]).count()
     waiting = QuarantineItem.objects.filter(state="waiting").count()
     if stuck:
-        return {"colour": "danger", "text": f"{stuck} writes are stuck: a replay failed, or a newer write touched the row."}
+        who = "One write is" if stuck == 1 else f"{stuck} writes are"
+        return {"colour": "danger", "text": f"{who} stuck: a replay failed, or a newer write touched the row."}
     if waiting:
         return {"colour": "warning", "text": f"{waiting} write{'s' if waiting > 1 else ''} kept safe, waiting for a fix."}
     return {"colour": "success", "text": "All writes are landing."}

@@ -27,7 +27,7 @@ from healing.templatetags.mendgate import ago, state
 class KeyAdmin(ModelAdmin):  # type: ignore[misc]
     """Keys are revoked, never deleted: the record of what they wrote points at them."""
 
-    list_display = ("name", "shown_prefix", "role", "shown_state", "used", "created_at")
+    list_display = ("name", "shown_prefix", "shown_role", "shown_state", "used", "created_at")
     list_filter = ("role",)
     search_fields = ("name", "prefix")
     fields = ("name", "role", "scopes", "expires_at")
@@ -38,6 +38,11 @@ class KeyAdmin(ModelAdmin):  # type: ignore[misc]
     def shown_prefix(self, key: ApiKey) -> str:
         """What can be recognised."""
         return f"mg_{key.prefix}_…"
+
+    @display(description="Role", ordering="role")
+    def shown_role(self, key: ApiKey) -> str:
+        """As the database calls it."""
+        return key.role
 
     @display(description="State")
     def shown_state(self, key: ApiKey) -> str:

@@ -23,6 +23,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Receipts", "receipt_long", "admin:healing_receipt_changelist", "healing.view_receipt"),
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
+            ("Schema", "schema", "admin:schema_monitor_schemaversion_changelist", "schema_monitor.view_schemaversion"),
             ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),
         ),
         _group(

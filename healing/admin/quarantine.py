@@ -13,11 +13,11 @@ from unfold.decorators import display
 
 from healing import approval, causes, quarantine, replay_orders
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
-from healing.models import Proposal, QuarantineItem
 from healing.checked_fix import fix_of
+from healing.models import Proposal, QuarantineItem
 from healing.permits import DECIDE, REPLAY
 from healing.preview import preview
-from healing.row_diff import diff
+from healing.row_diff import sent_only
 from healing.sealed_rows import claims_of, rows_of
 from healing.templatetags.mendgate import ago, state
 
@@ -110,7 +110,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         """A person's own fix for the cause of this write."""
 
         def act() -> str:
-            item = get_object_or_404(QuarantineItem, pk=pk)
+            item = row_or_404(QuarantineItem, str(pk))
             fix = fix_of(request.POST.get("fix", ""))
             return f"Proposed: {approval.write(item.schema, item.table, item.signature, fix, request.user).sentence}"
 
@@ -144,6 +144,7 @@ def _details(item: QuarantineItem) -> dict[str, Any]:
     after = preview(item, best.fix, values=True) if best else None
     return {
         "proposals": proposals, "best": best, "after": after, "claims": claims_of(item), "rows": rows,
-        "lines": after.lines if after else diff(rows[0] if rows else {}, rows[0] if rows else {}),
+        "right": "After the best proposal" if best else "Not stored",
+        "lines": after.lines if after else sent_only(rows[0] if rows else {}),
         "progress": replay_orders.progress(item.replay) if item.replay else None,
     }  # fmt: skip

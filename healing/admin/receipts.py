@@ -15,7 +15,7 @@ from healing.admin.doors import ReadOnlyAdmin, row_or_404
 from healing.core import fixes
 from healing.models import QuarantineItem, Receipt
 from healing.receipt_copies import rules_of
-from healing.row_diff import diff, renames
+from healing.row_diff import diff, renames, sent_only
 from healing.sealed_rows import receipt_facts
 from healing.templatetags.mendgate import ago, state
 
@@ -90,7 +90,8 @@ def _details(receipt: Receipt) -> dict[str, Any]:
     names = renames(receipt.fixes)
     pairs = zip(sent[:MOST_ROWS], stored[:MOST_ROWS] if stored else [None] * MOST_ROWS, strict=False)
     return {
-        "rows": [diff(left, right if right is not None else left, names) for left, right in pairs],
+        "rows": [diff(left, right, names) if right is not None else sent_only(left) for left, right in pairs],
+        "unstored": "Not stored" if receipt.outcome in ("quarantined", "rejected") else "Stored, not read back",
         "has_stored": stored is not None, "more": max(0, len(sent) - MOST_ROWS), "changes": facts["changes"] or receipt.changes,
         "said": said(receipt.fixes), "rules": sorted(rules_of(receipt)),
         "item": QuarantineItem.objects.filter(pk=receipt.quarantine).first() if receipt.quarantine else None,

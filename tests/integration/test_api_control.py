@@ -171,6 +171,12 @@ def test_a_kept_write_cannot_be_undone() -> None:
     assert (status, set(body)) == (409, {"code", "message", "details", "hint"})
 
 
+def test_a_key_with_other_scopes_is_not_for_this_api() -> None:
+    for scopes, status in ((["data"], 403), (["data", "api"], 200)):
+        text, _ = keys_admin.create_key("scoped", "service_role", scopes=scopes)
+        assert get("quarantine", text)[0] == status
+
+
 def test_what_is_not_there_is_404_and_what_is_no_id_is_422() -> None:
     service = key_of("service_role")[0]
     assert get(f"quarantine/{uuid.uuid4()}", service)[0] == 404

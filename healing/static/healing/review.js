@@ -16,12 +16,21 @@
     box.open = true;
     box.querySelector("input[type=text],textarea").focus();
   }
+  function approve(form) { // what is not exact takes a second press, so that nobody slips into it
+    var ask = form.querySelector("[data-mg-ask]");
+    if (form.hasAttribute("data-mg-lossy") && !form.dataset.mgArmed) {
+      form.dataset.mgArmed = "yes";
+      ask.textContent = "not exact: press a again to approve it";
+      return;
+    }
+    form.requestSubmit();
+  }
   function act(key) {
     var card = cards()[chosen()];
     if (key === "j") { choose(chosen() + 1); return true; }
     if (key === "k") { choose(chosen() - 1); return true; }
     if (!card) { return false; }
-    if (key === "a") { var form = card.querySelector("form[data-mg-approve]"); if (form) { form.requestSubmit(); } return true; }
+    if (key === "a") { var form = card.querySelector("form[data-mg-approve]"); if (form) { approve(form); } return true; }
     if (key === "r") { open(card, "reject"); return true; }
     if (key === "e") { open(card, "edit"); return true; }
     return false;
