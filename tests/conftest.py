@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -35,10 +34,9 @@ numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def home() -> Iterator[Path]:
-    """MENDGATE_HOME of this run; removed at the end."""
-    yield config().home
-    shutil.rmtree(config().home)
+def home() -> Path:
+    """MENDGATE_HOME of this run; removed at the end (tests/settings.py)."""
+    return config().home
 
 
 @pytest.fixture(scope="session")

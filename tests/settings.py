@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -13,6 +15,7 @@ for name in GIVEN:
 
 home = Path(tempfile.mkdtemp(prefix="mendgate-tests-"))
 home.chmod(0o711)  # Postgres, which does not run as root, passes through
+atexit.register(shutil.rmtree, home, ignore_errors=True)
 os.environ["MENDGATE_HOME"] = str(home)
 
 from resilience_site.settings import *  # noqa: E402, F403  (the environment had to come first)
