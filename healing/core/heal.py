@@ -140,7 +140,7 @@ def _mend(statement: Statement, state: _State) -> Mended:
 
 
 def _back(mended: Mended, state: _State) -> tuple[str, ...]:
-    if not mended.applied or state.blind or mended.statement.operation is Operation.DELETE:
+    if not (mended.applied or state.context.moved) or state.blind or mended.statement.operation is Operation.DELETE:
         return ()
     return tuple(dict.fromkeys(key for row in mended.expected for key in row))
 
@@ -169,7 +169,7 @@ def _after(failure: Failure, statement: Statement, mended: Mended, state: _State
     action = classify.action(failure.code, failure.message)
     if state.context.level is Healing.OFF:
         return Refused(failure)
-    if failure.code == "42501" and mended.applied and not state.blind:
+    if failure.code == "42501" and (mended.applied or state.context.moved) and not state.blind:
         state.blind = True
         return None
     if (action is classify.Action.REREAD or failure.code in _IN_BAND) and not state.reread:
@@ -216,7 +216,7 @@ def _reread(state: _State) -> Generator[Step, Answer, None]:
 
 def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:
     """Compares what was stored with what was meant; a healed column that differs undoes everything."""
-    if not mended.applied:
+    if not (mended.applied or state.context.moved):
         return Landed(mended.statement, (), mended.changes, landing.back)
     if landing.back is None and mended.computed:
         yield Undo()

@@ -36,6 +36,8 @@ class Context(Struct, frozen=True):
     rules: tuple[Rule, ...] = ()
     strict: bool = False
     claims: Mapping[str, Json] = {}
+    moved: bool = False
+    """the relation was found under another name than the one that was sent: what is stored is read back."""
 
 
 class Applied(Struct, frozen=True):

@@ -98,9 +98,11 @@ class Misfit(Struct, frozen=True):
     @property
     def signature(self) -> str:
         """Stable text that rules and quarantine groups match on, e.g. ``unknown_column:metadata``. Values are part of it
-        only for labels (``unknown_label:status=Happy``)."""
+        only for labels (``unknown_label:status=Happy``); a check over several columns is named by its constraint."""
         if self.kind is Kind.UNKNOWN_LABEL:
             return f"{self.kind}:{self.column}={self.value}"
+        if self.kind is Kind.CHECK and not self.column and self.expected:
+            return f"{self.kind}:{self.expected}"
         return f"{self.kind}:{self.column}" if self.column else str(self.kind)
 
 

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from healing.core import fixes
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.heal import Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
-from healing.core.mend import Context
+from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Row, Statement
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
@@ -86,6 +86,7 @@ class Attempt:
         self._headers = headers
         self.names = self._fresh_names()
         self.relation: Relation | None = None
+        self.table_fix: Applied | None = None
         self.errors: dict[Failure, DialectError] = {}
         self.answer: Answer | None = None
         self.receipt: str | None = None
@@ -95,17 +96,27 @@ class Attempt:
 
     def find_relation(self) -> Relation | None:
         """The live relation the request means; None where the name is unknown."""
-        self.names = self._fresh_names()
-        try:
-            self.relation = self.names.relation(self.request.schema, self.request.name)
-        except DialectError:
-            self.relation = None
+        self.names, self.table_fix = self._fresh_names(), None
+        self.relation = self.names.find_relation(self.request.schema, self.request.name)
+        if self.relation is None and may_use_rules(self.level):
+            self._find_by_rule()
         return self.relation
+
+    def _find_by_rule(self) -> None:
+        """An approved rule may say what an unknown table is called."""
+        operation = str(self.statement.operation)
+        for rule in self.services.state.rules_for(self.request.schema, self.request.name, operation):
+            match fixes.parse(list(rule.fix)):
+                case (fixes.RenameTable(source, target) as fix,) if source == self.request.name:
+                    self.relation = self.names.find_relation(self.request.schema, target)
+                    self.table_fix = Applied(fix, rule.source, rule.id)
 
     def context(self) -> Context:
         """A fresh context for the healing core."""
         operation = str(self.statement.operation)
-        return self.services.context(self.find_relation(), operation, self.level, self.strict, self.caller)
+        relation = self.find_relation()
+        moved = relation is not None and relation.name != self.request.name
+        return self.services.context(relation, operation, self.level, self.strict, self.caller, moved)
 
     async def perform(self, step: Step) -> CoreAnswer:
         """Carries out one step."""
@@ -315,7 +326,8 @@ class Attempt:
         return tuple(dict.fromkeys(_name_fix(kind, old, new) for kind, old, new in self.names.healed))
 
     def _receipt(self, landed: Landed, name_fixes: tuple[fixes.Fix, ...]) -> receipts.Receipt | None:
-        if not (landed.applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
+        applied = self._applied(landed)
+        if not (applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
             return None
         assert self.relation is not None
         self.receipt = receipts.new_id()
@@ -325,19 +337,22 @@ class Attempt:
             self.statement,
             self.relation.name,
             self.caller,
-            applied=landed.applied,
+            applied=applied,
             name_fixes=name_fixes,
             changes=landed.changes,
             stored=landed.stored or landed.statement.rows,
             verified=landed.verified,
         )
 
+    def _applied(self, landed: Landed) -> tuple[Applied, ...]:
+        return landed.applied if self.table_fix is None else (self.table_fix, *landed.applied)
+
     def _headers_of(
         self, landed: Landed, name_fixes: tuple[fixes.Fix, ...], receipt: receipts.Receipt | None
     ) -> list[tuple[str, str]]:
         if receipt is None:
             return []
-        return healing_headers(receipt.id, (*name_fixes, *(a.fix for a in landed.applied)), landed.changes)
+        return healing_headers(receipt.id, (*name_fixes, *(a.fix for a in self._applied(landed))), landed.changes)
 
     # --- small
 

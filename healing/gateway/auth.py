@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from healing.gateway import keytext
-from healing.gateway.errors import DialectError
+from healing.gateway.errors import DialectError, unavailable
 from healing.gateway.settings import Settings
 from healing.gateway.target import quote_literal, quote_name
 
@@ -80,7 +80,8 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
 
 def unauthorized(code: str, message: str, hint: str | None = None) -> DialectError:
     """A 401 in the caller's dialect."""
-    challenge = f'Bearer error="invalid_token", error_description="{message}"'
+    said = "".join(c for c in message[:200] if c.isascii() and c.isprintable() and c not in '"\\')  # it may quote the token
+    challenge = f'Bearer error="invalid_token", error_description="{said}"'
     return DialectError(code, 401, message, None, hint, (("WWW-Authenticate", challenge),))
 
 
@@ -90,7 +91,8 @@ class Authenticator:
     def __init__(self, settings: Settings, find_key: Callable[[str], Awaitable[Key | None]]) -> None:
         self._settings, self._find_key = settings, find_key
         self._cache: dict[tuple[str, str], Caller] = {}
-        self._jwks = jwt.PyJWKClient(settings.jwks_url, cache_keys=True, timeout=3) if settings.jwks_url else None
+        # no cache of single keys: it never forgets one that the issuer withdrew
+        self._jwks = jwt.PyJWKClient(settings.jwks_url, timeout=3, cooldown_duration=5) if settings.jwks_url else None
         self.used: set[str] = set()
         """ids of keys seen since the last flush of ``last_used_at``."""
 
@@ -144,7 +146,7 @@ class Authenticator:
 
     async def _from_token(self, key: Key | None, token: str) -> Caller:
         claims = await self._claims(token)
-        role = claims.get("role", "authenticated")
+        role = claims.get("role", "anon")
         if role not in self._settings.roles:
             raise unauthorized("PGRST301", "The token's role is not allowed here")
         expires = claims.get("exp")
@@ -164,6 +166,8 @@ class Authenticator:
             )
         except jwt.ExpiredSignatureError:
             raise unauthorized("PGRST303", "JWT expired") from None
+        except jwt.PyJWKClientConnectionError:
+            raise unavailable("PGRST001", "The issuer of tokens cannot be reached to check this one.") from None
         except jwt.PyJWTError as error:
             raise unauthorized("PGRST301", f"Invalid JWT: {error}".replace('"', "'")) from None
 
@@ -172,6 +176,8 @@ class Authenticator:
         algorithm = jwt.get_unverified_header(token).get("alg")
         if self._jwks is not None and algorithm in _ALGORITHMS_JWKS:
             signing = await asyncio.to_thread(self._jwks.get_signing_key_from_jwt, token)
+            if signing.algorithm_name != algorithm:
+                raise jwt.InvalidAlgorithmError("this algorithm does not fit the key")
             return signing.key, [str(algorithm)]
         if self._settings.jwt_secret and algorithm in _ALGORITHMS_SHARED:
             return self._settings.jwt_secret, _ALGORITHMS_SHARED

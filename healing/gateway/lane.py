@@ -32,7 +32,7 @@ _PLAIN_KINDS = ("r", "p")
 async def try_lane(attempt: Attempt) -> Answer | Failure | None:
     """The answer; or why the database refused the rows as they were sent; or None (not for the lane)."""
     relation = attempt.find_relation() if _suits(attempt) else None
-    if relation is None or attempt.names.healed or not _plain(relation):
+    if relation is None or relation.name != attempt.request.name or not _plain(relation):
         return None
     mended = _mended(attempt, relation)
     if mended is None:

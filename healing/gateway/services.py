@@ -72,14 +72,14 @@ class Services:
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found
 
-    def context(self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller) -> Context:
+    def context(self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller, moved: bool = False) -> Context:
         """What the healing core may know for one statement."""
         state = self.state
         if relation is None:
             return Context(None, state.snapshot, state.lineage, None, level)
         rules = state.rules_for(relation.schema, relation.name, operation)
         vet = state.vet(relation)
-        return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims)
+        return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved)
 
     async def reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
         """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs."""
