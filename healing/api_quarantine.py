@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Field, Router
 
 from healing.api_caller import caller_of, own, sees_values
 from healing.api_shapes import Error, QuarantineOut
@@ -18,16 +18,17 @@ from healing.sealed_rows import redacted, redacted_error, rows_of
 
 router = Router(tags=["Quarantine"])
 ERRORS = {401: Error, 403: Error, 404: Error, 422: Error, 500: Error, 503: Error}
+_STATES = "waiting, replaying, replayed, parked, conflict or discarded; empty = all"
 _KEYS = ("code", "message", "details", "hint")
 
 
 @router.get("", response={200: list[QuarantineOut], **ERRORS}, summary="Writes that were kept", by_alias=True)
 def list_items(
     request: HttpRequest,
-    state: str = Query("", max_length=20, description="waiting, replaying, replayed, parked, conflict or discarded; empty = all"),
-    table: str = Query("", max_length=200),
-    limit: int = Query(50, ge=1, le=200),
-    offset: int = Query(0, ge=0, le=1_000_000),
+    state: Annotated[str, Field(max_length=20, description=_STATES)] = "",
+    table: Annotated[str, Field(max_length=200)] = "",
+    limit: Annotated[int, Field(ge=1, le=200)] = 50,
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
 ) -> list[dict[str, Any]]:
     """In order of arrival."""
     items = QuarantineItem.objects.filter(own(caller_of(request)))

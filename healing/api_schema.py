@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Field, Router
 
 from healing.api_shapes import ChangeOut, Error, VersionOut
 from schema_monitor.models import SchemaChange, SchemaVersion
@@ -16,13 +16,15 @@ _MOST = 9_000_000_000_000_000_000
 
 
 @router.get("/versions", response={200: list[VersionOut], **ERRORS}, summary="Schema versions, newest first")
-def versions(request: HttpRequest, limit: int = Query(50, ge=1, le=500)) -> Any:
+def versions(request: HttpRequest, limit: Annotated[int, Field(ge=1, le=500)] = 50) -> Any:
     """Epochs have no gaps."""
     return list(SchemaVersion.objects.defer("snapshot", "lineage").order_by("-epoch")[:limit])
 
 
 @router.get("/changes", response={200: list[ChangeOut], **ERRORS}, summary="Changes after a version", by_alias=True)
-def changes(request: HttpRequest, since: int = Query(0, ge=0, le=_MOST), limit: int = Query(500, ge=1, le=5000)) -> Any:
+def changes(
+    request: HttpRequest, since: Annotated[int, Field(ge=0, le=_MOST)] = 0, limit: Annotated[int, Field(ge=1, le=5000)] = 500
+) -> Any:
     """Oldest first; ``since`` is the last epoch that the caller knows."""
     rows = SchemaChange.objects.filter(version__epoch__gt=since).order_by("version__epoch", "pk")
     names = ("kind", "severity", "relation", "object", "sentence", "breaks_old_writers", "breaks_old_readers", "inferred")

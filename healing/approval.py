@@ -74,7 +74,7 @@ def write(schema: str, table: str, signature: str, fix: list[dict[str, Any]], us
     """A fix that a person wrote for a cause, open for approval. The same fix, proposed before and not approved, is opened again."""
     permits.require(user, permits.DECIDE)
     ops, _ = checked(fix, schema, table)
-    place = {"schema": schema, "table": table, "signature": signature, "content_hash": content_hash(ops)}
+    place: dict[str, Any] = {"schema": schema, "table": table, "signature": signature, "content_hash": content_hash(ops)}
     known = Proposal.objects.select_for_update().filter(**place).first()
     if known is not None and known.state in (Proposal.State.OPEN, Proposal.State.APPROVED):
         return known

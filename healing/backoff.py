@@ -11,4 +11,5 @@ _FIRST, _LONGEST = timedelta(seconds=30), timedelta(hours=1)
 
 def after_misfit(attempts: int) -> timedelta:
     """30 s, 1 min, 2 min … up to an hour, for writes that wait for the schema or for a parent row."""
-    return min(_FIRST * 2 ** min(attempts - 1, 10), _LONGEST)
+    factor: int = 2 ** min(max(attempts - 1, 0), 10)
+    return min(_FIRST * factor, _LONGEST)

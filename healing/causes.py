@@ -51,5 +51,5 @@ def ids_of(schema: str, table: str, signature: str) -> list[UUID]:
     return list(QuarantineItem.objects.filter(**place, state__in=["waiting", "parked"]).values_list("pk", flat=True))
 
 
-def _place(group: dict[str, Any]) -> tuple[str, str, str]:
+def _place(group: Any) -> tuple[str, str, str]:
     return group["schema"], group["table"], group["signature"]

@@ -11,6 +11,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 
 class Role(models.TextChoices):
@@ -158,7 +159,7 @@ class QuarantineItem(models.Model):
         db_default=models.Func(models.Value("healing_quarantine_number"), function="nextval", output_field=models.BigIntegerField()),
         help_text="Order of arrival.",
     )
-    created_at = models.DateTimeField(db_default=models.functions.Now())
+    created_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING, db_default="waiting")
     schema = models.CharField(max_length=63)
     table = models.CharField(max_length=200)
@@ -272,7 +273,7 @@ class Proposal(models.Model):
         SUPERSEDED = "superseded"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    created_at = models.DateTimeField(db_default=models.functions.Now())
+    created_at = models.DateTimeField(db_default=Now())
     schema = models.CharField(max_length=63)
     table = models.CharField(max_length=200)
     signature = models.TextField()
@@ -311,7 +312,7 @@ class Receipt(models.Model):
         UNDONE = "undone"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    at = models.DateTimeField(db_default=models.functions.Now())
+    at = models.DateTimeField(db_default=Now())
     outcome = models.CharField(max_length=12, choices=Outcome.choices)
     schema = models.CharField(max_length=63)
     table = models.CharField(max_length=200)

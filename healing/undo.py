@@ -119,7 +119,7 @@ def _restore(relation: Relation, columns: list[Column]) -> sql.Composed:
 
 def _typed(columns: list[Column]) -> sql.Composed:
     # ``type`` is what format_type said of the catalog, which is valid SQL and never a caller's text.
-    return sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in columns)  # type: ignore[arg-type]
+    return sql.SQL(", ").join(sql.SQL("{} {}").format(sql.Identifier(c.name), sql.SQL(c.type)) for c in columns)
 
 
 def _has_key(relation: Relation, columns: list[Column]) -> bool:

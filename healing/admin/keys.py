@@ -112,7 +112,7 @@ class KeyAdmin(ModelAdmin):  # type: ignore[misc]
         """The form, with the doors beside it."""
         key = ApiKey.objects.filter(pk=object_id).first()
         may = key is not None and key.revoked_at is None and request.user.has_perm(CHANGE_KEY)
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "key": key, "may_change_key": may})  # type: ignore[no-any-return]
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "key": key, "may_change_key": may})
 
     def _show_once(self, request: HttpRequest, key: ApiKey, text: str) -> HttpResponse:
         context = {**self.admin_site.each_context(request), "title": "Your key", "opts": self.opts, "key": key, "text": text}

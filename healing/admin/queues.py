@@ -17,7 +17,7 @@ from django_rq.models import Dashboard
 MAY_SEE_QUEUES = "django_rq.admin"
 
 
-class GuardedQueueAdmin(QueueAdmin):  # type: ignore[misc]
+class GuardedQueueAdmin(QueueAdmin):
     """Every page needs ``django_rq.admin`` (superusers have it); without it 403."""
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -34,7 +34,7 @@ class GuardedQueueAdmin(QueueAdmin):  # type: ignore[misc]
 
     def get_urls(self) -> list[URLPattern]:
         """django-rq's, each behind the guard."""
-        return guarded(super().get_urls())
+        return guarded(super().get_urls())  # type: ignore[no-untyped-call]
 
 
 def guarded(patterns: list[URLPattern]) -> list[URLPattern]:
@@ -51,7 +51,7 @@ def _guard(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return redirect_to_login(request.get_full_path(), reverse("admin:login"))
         if not request.user.has_perm(MAY_SEE_QUEUES):
             raise PermissionDenied
-        request.current_app = admin.site.name  # type: ignore[attr-defined]  # so that its links stay inside the admin
+        request.current_app = admin.site.name  # so that its links stay inside the admin
         return view(request, *args, **kwargs)
 
     return behind

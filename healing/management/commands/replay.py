@@ -61,4 +61,5 @@ class Command(RefusingCommand):
         counts = dict(items.values_list("state").annotate(n=Count("pk")))
         self.stdout.write(", ".join(f"{n} {state}" for state, n in sorted(counts.items())))
         for item in items.exclude(last_error=None).exclude(state=QuarantineItem.State.REPLAYED)[:20]:
-            self.stdout.write(f"  {item.pk} {item.state}: {item.last_error.get('code')} {item.last_error.get('message')}")
+            error = item.last_error or {}
+            self.stdout.write(f"  {item.pk} {item.state}: {error.get('code')} {error.get('message')}")
