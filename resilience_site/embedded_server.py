@@ -74,6 +74,7 @@ class EmbeddedServer(ABC):
     def start(self) -> Self:
         """Launch the server unless it runs; return when it answers."""
         if self.pid is None:
+            self.log.touch(mode=0o600)  # errors may quote rows
             self.prepare()
             self.process = self.launch()
         else:
