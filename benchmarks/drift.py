@@ -41,7 +41,28 @@ _BASES = {
     "bit varying": "varbit",
 }
 _TYPE = re.compile(r"(?P<name>[^(\[]+?)\s*(\((?P<args>[\d, ]+)\))?(?P<rest> [a-z ]+)?(?P<array>\[\])?$")
-WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "haven", "indigo", "juniper", "kestrel", "lagoon", "meadow", "north", "opal", "prairie", "quartz", "river", "sierra", "tundra"]
+WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "haven",
+    "indigo",
+    "juniper",
+    "kestrel",
+    "lagoon",
+    "meadow",
+    "north",
+    "opal",
+    "prairie",
+    "quartz",
+    "river",
+    "sierra",
+    "tundra",
+]
 
 
 def directory() -> Path:

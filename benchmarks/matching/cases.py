@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections.abc import Iterator
 
 from msgspec import Struct
 
 from benchmarks.drift import Entry, Schema, column_of, distinct, load, schema_of, value_for, value_like
+from healing.core.match.likeness import kinship
+from healing.core.match.names import name_of
 from healing.core.match.scene import labels_of
 from healing.core.match.values import family, fit, shape
 from healing.core.types import Kind, Misfit, Operation, Row, Statement
@@ -100,7 +103,7 @@ def _wild_question(cases: list[Entry], seed: int, trusted: bool) -> Question:
         if c["problem"] == "unknown_column" and c["conf"] in (("strong", "judged") if trusted else ("strong", "judged", "medium"))
     }
     answers: dict[str, str | None] = {}
-    row: Row = {key: _wild_value(key, spec, schema, truths.get(key), rng) for key, spec in first["payload"].items()}
+    row: Row = {key: wild_value(key, spec, schema, truths.get(key), rng) for key, spec in first["payload"].items()}
     for key, case in truths.items():
         if case["truth"]["action"] in ("rename", "none"):
             answers[key] = case["truth"].get("to") if case["truth"]["action"] == "rename" else None
@@ -110,7 +113,7 @@ def _wild_question(cases: list[Entry], seed: int, trusted: bool) -> Question:
     return Question("wild", "wild", first["project"], first["id"], "wild", statement, misfits, schema, answers)
 
 
-def _wild_value(key: str, spec: object, schema: Schema, case: Entry | None, rng: random.Random) -> object:
+def wild_value(key: str, spec: object, schema: Schema, case: Entry | None, rng: random.Random) -> object:
     """Known kinds as they are; an unknown one by the key's name, unless the right column could not take it."""
     column = schema.relation.column(key)
     if column is not None and isinstance(spec, dict) and spec.get("$type") == "unknown":
@@ -120,3 +123,43 @@ def _wild_value(key: str, spec: object, schema: Schema, case: Entry | None, rng:
     if target is not None and fit(shape(value), family(target.base, target.array, target.enum is not None)) <= 0.3:
         return value_for(target, labels_of(target, schema.relation, schema.snapshot), rng)
     return value
+
+
+def removals(seed: int = 0, per_table: int = 3) -> list[Question]:
+    """Made questions with a sure answer: a live column is taken away from a table, so nothing that is left is it. Columns with a near
+    namesake come first: that they lived side by side says that they are two things."""
+    return [q for project, table, entries in _tables() if len(entries) > 3 for q in _removed(project, table, entries, seed, per_table)]
+
+
+def _tables() -> Iterator[tuple[str, str, list[Entry]]]:
+    """Every table once, as it was last seen."""
+    last = {(e["project"], e["table"]): e["columns_after"] for e in load("renames")}
+    last |= {(c["project"], c["table"]): c["columns"] for name in ("healthy", "wild") for c in load(name) if c["columns"]}
+    yield from ((project, table, entries) for (project, table), entries in last.items())
+
+
+def _removed(project: str, table: str, entries: list[Entry], seed: int, count: int) -> Iterator[Question]:
+    rng, of_table = seeded(project, table, seed), name_of(table)
+    names = [name_of(e["name"]) for e in entries]
+    likest = [max(kinship(one, other, of_table).base for other in names if other is not one) for one in names]
+    order = sorted(range(len(entries)), key=lambda i: -likest[i])
+    picked = {*rng.sample(order[: max(2, len(order) // 2)], 1), *rng.sample(order, min(count - 1, len(order)))}
+    for i in sorted(picked):
+        if entries[i]["name"] != "id" and not entries[i].get("generated"):
+            yield _without(project, table, entries, i, rng)
+
+
+def _without(project: str, table: str, entries: list[Entry], index: int, rng: random.Random) -> Question:
+    entry = entries[index]
+    schema = schema_of(table, [e for e in entries if e is not entry])
+    allowed = entry.get("check_in") or entry.get("choices") or entry.get("enum") or ()
+    value = rng.randrange(1, 10_000) if entry["type"] == "bigint" else value_for(column_of(entry, 1), tuple(map(str, allowed)) or None, rng)
+    row: Row = {entry["name"]: value}
+    chance = rng.choice((0.0, 0.3, 0.7))
+    for column in schema.relation.columns:
+        if rng.random() < chance:
+            row[column.name] = value_for(column, labels_of(column, schema.relation, schema.snapshot), rng)
+    operation = Operation.UPDATE if rng.random() < 0.25 else Operation.INSERT
+    misfits = (Misfit(Kind.UNKNOWN_COLUMN, entry["name"], value),)
+    statement = Statement(operation, "public", table, (row,))
+    return Question("made", "made", project, table, "none", statement, misfits, schema, {entry["name"]: None})

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .propose import propose
+from .plans import propose
 
 __all__ = ["propose"]

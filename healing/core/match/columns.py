@@ -10,7 +10,7 @@ from healing.core.types import Kind
 
 from .assign import Weights, assign
 from .features import Pair, pairs
-from .model import MODEL, score, sigmoid
+from .model import Model, score, sigmoid
 from .option import Option
 from .reasons import against_pair, for_pair
 from .scene import Key, Scene
@@ -32,16 +32,16 @@ class Ranked(Struct):
         return max(0.0, 1.0 - sum(self.chances))
 
 
-def rank(scene: Scene) -> list[Ranked]:
+def rank(scene: Scene, model: Model) -> list[Ranked]:
     """Every unknown key with its columns."""
-    return [_rank(key, row) for key, row in zip(scene.keys, pairs(scene), strict=True)]
+    return [_rank(key, row, model) for key, row in zip(scene.keys, pairs(scene), strict=True)]
 
 
-def _rank(key: Key, row: list[Pair]) -> Ranked:
-    scored = sorted(((score(MODEL, p.features), p) for p in row), key=lambda s: -s[0])
+def _rank(key: Key, row: list[Pair], model: Model) -> Ranked:
+    scored = sorted(((score(model, p.features), p) for p in row), key=lambda s: -s[0])
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
-    calibrated = [MODEL.curve.at(c / total) for c in chances]
+    calibrated = [model.curve.at(c / total) for c in chances]
     whole = max(1.0, sum(calibrated))
     return Ranked(key, [p for _, p in scored], [c / whole for c in calibrated])
 
@@ -54,15 +54,15 @@ def assigned(ranked: list[Ranked]) -> dict[str, str]:
     return assign(weights)
 
 
-def options(scene: Scene, missing: Mapping[str, str]) -> dict[str, list[Option]]:
+def options(scene: Scene, missing: Mapping[str, str], model: Model) -> dict[str, list[Option]]:
     """For each unknown key its options: the assigned column first, then other columns, the catch-all, leaving it out.
     ``missing``: column -> signature of a missing value that a rename would supply."""
-    ranked = rank(scene)
+    ranked = rank(scene, model)
     chosen = assigned(ranked)
-    return {r.key.text: _options(r, chosen.get(r.key.text), scene, missing) for r in ranked}
+    return {r.key.text: _options(r, chosen.get(r.key.text), scene, missing, model) for r in ranked}
 
 
-def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[str, str]) -> list[Option]:
+def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[str, str], model: Model) -> list[Option]:
     key = ranked.key
     signature = f"{Kind.UNKNOWN_COLUMN}:{key.text}"
     renames = [
@@ -77,7 +77,7 @@ def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[
             Option(
                 signature,
                 {"op": "rescue", "column": key.text, "into": scene.catch_all},
-                ranked.none * MODEL.rescue,
+                ranked.none * model.rescue,
                 f"keep `{key.text}` inside the JSON column `{scene.catch_all}`",
                 gentle=False,
                 for_=(f"{scene.catch_all} takes what has no column of its own",),
@@ -87,7 +87,7 @@ def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[
         Option(
             signature,
             {"op": "drop_key", "column": key.text},
-            ranked.none * MODEL.drop,
+            ranked.none * model.drop,
             f"leave `{key.text}` out: its value is lost",
             gentle=False,
             against=("the value would not be stored anywhere",),

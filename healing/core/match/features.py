@@ -6,15 +6,20 @@ from math import log2
 
 from msgspec import Struct
 
-from .likeness import LIKENESS, Likeness, likeness
+from .edits import EDITS, edit, used_elsewhere
+from .likeness import LIKENESS, kinship, likeness
+from .names import Name
 from .scene import Key, Scene, Target
 from .values import fit, fits_labels, hint_fit, hinted, too_long
 
-MOST = 12
+MOST = 10
 """columns a key that get the full look."""
 
 FEATURES = (
     *LIKENESS,
+    *EDITS,
+    "gone_elsewhere",
+    "come_elsewhere",
     "fit",
     "hint_fit",
     "labels_fit",
@@ -48,7 +53,6 @@ class Pair(Struct):
 
     key: Key
     target: Target
-    likeness: Likeness
     fit: float
     score: float
     features: list[float]
@@ -57,19 +61,20 @@ class Pair(Struct):
 def pairs(scene: Scene) -> list[list[Pair]]:
     """For every unknown key, its most promising columns with features, best first."""
     quick = [_ranked(key, scene) for key in scene.keys]
-    present = scene.present
     best_for: dict[str, list[float]] = {}
     for ranked in quick:
         for pair in ranked:
             best_for.setdefault(pair.target.column.name, []).append(pair.score)
-    near = {
-        t.column.name: max([likeness(t.name, p, scene.table).base for p in present], default=0.0)
-        for row in quick
-        for t in (p.target for p in row[:MOST])
-    }
+    near = {p.target.column.name: _nearest(p.target.name, scene) for ranked in quick for p in ranked[:MOST]}
     for ranked in quick:
         _look(ranked, scene, best_for, near)
     return [ranked[:MOST] for ranked in quick]
+
+
+def _nearest(name: Name, scene: Scene) -> float:
+    """How near the nearest column is that the payload has already; only such as share a word."""
+    others = {other for word in name.stems for other in scene.present.get(word, ())}
+    return max((kinship(name, other, scene.table).base for other in others), default=0.0)
 
 
 def _ranked(key: Key, scene: Scene) -> list[Pair]:
@@ -80,12 +85,12 @@ def _ranked(key: Key, scene: Scene) -> list[Pair]:
         how = fit(key.shape, target.family)
         if how <= 0.0:
             continue
-        like = likeness(key.name, target.name, scene.table)
-        score = like.base + 0.15 * how + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
+        base = kinship(key.name, target.name, scene.table).base
+        score = base + 0.15 * how + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
         score += 0.1 * (hint_fit(hint, target.family) - 0.5) + (
             0.2 if scene.newer is not None and target.column.name in scene.newer else 0.0
         )
-        found.append(Pair(key, target, like, how, score, []))
+        found.append(Pair(key, target, how, score, []))
     found.sort(key=lambda p: -p.score)
     return found
 
@@ -97,15 +102,19 @@ def _look(ranked: list[Pair], scene: Scene, best_for: dict[str, list[float]], ne
     hint = hinted(key.name.words)
     fitting = sum(p.fit >= 0.7 for p in ranked)
     required = sum(p.target.required for p in ranked)
-    near_present = max([likeness(key.name, p, scene.table).base for p in scene.present], default=0.0)
+    near_present = _nearest(key.name, scene)
     newer = scene.newer or frozenset()
     for rank, pair in enumerate(ranked[:MOST]):
         target, column = pair.target, pair.target.column
         other = ranked[1].score if rank == 0 and len(ranked) > 1 else ranked[0].score if rank else 0.0
         rivals = sorted(best_for[column.name], reverse=True)
         rival = rivals[0] if rivals[0] != pair.score else rivals[1] if len(rivals) > 1 else 0.0
+        change = edit(key.name, target.name, scene.table)
         pair.features = [
-            *pair.likeness.numbers,
+            *likeness(key.name, target.name, scene.table).numbers,
+            *change.numbers,
+            used_elsewhere(change.gone, scene.vocabulary, 0),
+            used_elsewhere(change.come, scene.vocabulary, 1),
             0.0 if too_long(key.value, column) else pair.fit,
             hint_fit(hint, target.family),
             fits_labels(key.value, target.labels) if target.labels is not None else 0.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from healing.core.types import Misfit
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
-from .model import MODEL
+from .model import Model
 from .names import Name, dice, jaro, name_of, opposite, same_label_word
 from .option import Option
 from .scene import labels_of
@@ -58,13 +58,13 @@ def _found(one: Name, other: Name) -> float:
     )
 
 
-def options(misfit: Misfit, relation: Relation, snapshot: Snapshot) -> list[Option]:
+def options(misfit: Misfit, relation: Relation, snapshot: Snapshot, model: Model) -> list[Option]:
     """Allowed values that may be meant, best first."""
     column = relation.column(misfit.column)
     labels = labels_of(column, relation, snapshot) if column is not None else None
     if column is None or not labels or not isinstance(misfit.value, str):
         return []
-    chances = [(label, MODEL.label.at(found), found) for label, found in numbers(misfit.value, labels, column.default)]
+    chances = [(label, model.label.at(found), found) for label, found in numbers(misfit.value, labels, column.default)]
     total = max(1.0, sum(c for _, c, _ in chances))
     ranked = sorted(((c / total, label, found) for label, c, found in chances), key=lambda r: -r[0])
     return [_option(misfit, column, label, chance, found) for chance, label, found in ranked[:3] if chance >= LEAST]

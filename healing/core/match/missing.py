@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from healing.core.types import Json, Kind, Misfit
 from schema_monitor.core.snapshot import Column, Relation
 
-from .likeness import likeness
+from .likeness import kinship
 from .names import name_of
 from .option import Option
 from .scene import Scene
+from .traps import traps
 from .values import family, fit, shape
 
 _CALLER = {
@@ -101,13 +102,13 @@ def _from_keys(column: Column, misfit: Misfit, relation: Relation, scene: Scene)
     for key, value in scene.row.items():
         if key == column.name or value is None or relation.column(key) is None:
             continue
-        like = likeness(name_of(key), wanted, scene.table)
-        if fit(shape(value), kind) >= 0.7 and like.base >= 0.5 and not like.traps:
+        base = kinship(name_of(key), wanted, scene.table).base
+        if fit(shape(value), kind) >= 0.7 and base >= 0.5 and not traps(name_of(key), wanted):
             found.append(
                 Option(
                     misfit.signature,
                     {"op": "fill", "column": column.name, "from_key": key},
-                    0.35 * like.base,
+                    0.35 * base,
                     f"copy `{key}` into `{column.name}`",
                     takes=column.name,
                     for_=(f"{key} has a value that fits {column.type}",),

@@ -1,12 +1,13 @@
 """The trained model: boosted trees, a calibration curve and a few logistic weights, all readable JSON; evaluated in plain Python.
 
 Trained by ``python -m benchmarks.matching.train`` from labelled histories; ``model.json`` beside this file is the result. It is
-read once, at import: a constant of the program, like its source.
+read once: a constant of the program, like its source.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import cache
 from importlib.resources import files
 from math import exp
 
@@ -78,12 +79,10 @@ def score(model: Model, features: list[float]) -> float:
     return total
 
 
-def load() -> Model:
-    """The model that ships with the program."""
+@cache
+def shipped() -> Model:
+    """The model that ships with the program; read once."""
     model = msgspec.json.decode(files(__package__).joinpath("model.json").read_bytes(), type=Model)
     if model.features != FEATURES:
         raise ValueError("model.json was trained for other features: run python -m benchmarks.matching.train")
     return model
-
-
-MODEL = load()

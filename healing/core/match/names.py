@@ -16,15 +16,78 @@ from .lexicon import ABBREVIATIONS, LABEL_PAIRS, OPPOSITE_PAIRS, SYNONYM_PAIRS
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _ENDINGS = ("ations", "ation", "ition", "itions", "ions", "ion", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly", "able", "ment")
 
-GLUE = frozenset(["is", "has", "was", "had", "be", "been", "can", "should", "of", "the", "a", "an", "to", "at", "on", "in", "by", "for", "with", "and", "or", "as", "do", "does"])
+GLUE = frozenset(
+    [
+        "is",
+        "has",
+        "was",
+        "had",
+        "be",
+        "been",
+        "can",
+        "should",
+        "of",
+        "the",
+        "a",
+        "an",
+        "to",
+        "at",
+        "on",
+        "in",
+        "by",
+        "for",
+        "with",
+        "and",
+        "or",
+        "as",
+        "do",
+        "does",
+    ]
+)
 """Words that hold a name together and say little by themselves."""
 FAINT = frozenset(
-    ["id", "at", "on", "by", "is", "has", "date", "time", "name", "type", "status", "state", "value", "data", "info", "information", "url", "key", "code", "count", "number", "no", "total", "flag", "text", "timestamp", "json", "field", "record", "entry", "list", "item", "items", "current", "new"]
+    [
+        "id",
+        "at",
+        "on",
+        "by",
+        "is",
+        "has",
+        "date",
+        "time",
+        "name",
+        "type",
+        "status",
+        "state",
+        "value",
+        "data",
+        "info",
+        "information",
+        "url",
+        "key",
+        "code",
+        "count",
+        "number",
+        "no",
+        "total",
+        "flag",
+        "text",
+        "timestamp",
+        "json",
+        "field",
+        "record",
+        "entry",
+        "list",
+        "item",
+        "items",
+        "current",
+        "new",
+    ]
 )
 """Words that half of all columns have."""
 
 
-class Name(Struct, frozen=True):
+class Name(Struct, frozen=True, gc=False):
     """A name taken apart. ``words`` are written-out words in order, ``stems`` the same without endings."""
 
     raw: str
@@ -35,6 +98,7 @@ class Name(Struct, frozen=True):
     trigrams: frozenset[str]
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """The word without its ending, at least three letters of it."""
     if word.endswith("ies") and len(word) > 4:
@@ -53,7 +117,7 @@ def _weight(word: str) -> float:
     return 1.0
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def name_of(text: str) -> Name:
     """Take a name apart."""
     words = tuple(ABBREVIATIONS.get(w, w) for w in (m.group().lower() for m in _WORD.finditer(text)))
@@ -63,13 +127,14 @@ def name_of(text: str) -> Name:
     return Name(text, words, tuple(map(stem, words)), tuple(map(_weight, words)), letters, grams)
 
 
+@lru_cache(maxsize=50_000)
 def _singular(word: str) -> str:
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=100_000)
 def same_word(a: str, b: str) -> float:
     """0..1: how likely the two words stand for the same thing (1 = the same word in another form)."""
     if a == b or stem(a) == stem(b):
@@ -79,13 +144,12 @@ def same_word(a: str, b: str) -> float:
         return 0.75
     if len(a) >= 3 and len(b) >= 3 and (a.startswith(b) or b.startswith(a)):
         return 0.7 if min(len(a), len(b)) / max(len(a), len(b)) > 0.5 else 0.5
-    alike = jaro(a, b)
-    if alike > 0.9 and min(len(a), len(b)) > 4:
+    if abs(len(a) - len(b)) <= 2 and min(len(a), len(b)) > 4 and (a[0] == b[0] or a[-3:] == b[-3:]) and jaro(a, b) > 0.9:
         return 0.85
     return 0.0
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def same_label_word(a: str, b: str) -> float:
     """Like ``same_word`` for the words of labels (``pending`` and ``open``)."""
     if (a, b) in LABEL_PAIRS or (_singular(a), _singular(b)) in LABEL_PAIRS:
@@ -93,7 +157,7 @@ def same_label_word(a: str, b: str) -> float:
     return same_word(a, b)
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=50_000)
 def opposite(a: str, b: str) -> bool:
     """Words that name two different things of one kind: min and max, sender and receiver."""
     return (a, b) in OPPOSITE_PAIRS or (_singular(a), _singular(b)) in OPPOSITE_PAIRS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .features import Pair
 from .names import Name, same_word
+from .traps import traps
 
 
 def for_pair(pair: Pair) -> tuple[str, ...]:
@@ -19,7 +20,7 @@ def for_pair(pair: Pair) -> tuple[str, ...]:
 
 def against_pair(pair: Pair) -> tuple[str, ...]:
     """What speaks against it."""
-    found = list(pair.likeness.traps)
+    found = list(traps(pair.key.name, pair.target.name))
     if not _words(pair.key.name, pair.target.name):
         found.append("the names share no word")
     if pair.key.shape != "null" and pair.fit < 0.5:

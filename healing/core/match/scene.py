@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -54,13 +56,15 @@ class Scene(Struct, frozen=True):
     table: Name
     keys: tuple[Key, ...]
     targets: tuple[Target, ...]
-    present: tuple[Name, ...]
-    """names of the live columns that the payload already has."""
+    present: Mapping[str, tuple[Name, ...]]
+    """names of the live columns that the payload already has, by each of their stems."""
     row: Mapping[str, Json]
     """one telling value for each key of the payload."""
     inserts: bool
     catch_all: str | None
     """a jsonb column that takes what has no column of its own."""
+    vocabulary: Mapping[str, int]
+    """in how many columns of the table each word (its stem) is used."""
     newer: frozenset[str] | None = None
     """columns that the caller's schema cannot have known, where history tells; None = unknown."""
 
@@ -107,12 +111,31 @@ def scene_of(
         table=name_of(relation.name),
         keys=keys,
         targets=tuple(_target(c, relation, snapshot, row, inserts) for c in relation.columns if _free(c, row)),
-        present=tuple(name_of(c.name) for c in relation.columns if c.name in row and row[c.name] is not None),
+        present=_by_stem(name_of(c.name) for c in relation.columns if row.get(c.name) is not None),
         row=row,
         inserts=inserts,
         catch_all=_catch_all(relation),
+        vocabulary=vocabulary(relation),
         newer=newer,
     )
+
+
+@lru_cache(maxsize=512)
+def _vocabulary(names: tuple[str, ...]) -> Mapping[str, int]:
+    return Counter(word for name in names for word in set(name_of(name).stems))
+
+
+def vocabulary(relation: Relation) -> Mapping[str, int]:
+    """In how many columns each word is used."""
+    return _vocabulary(tuple(c.name for c in relation.columns))
+
+
+def _by_stem(names: Iterable[Name]) -> Mapping[str, tuple[Name, ...]]:
+    found: dict[str, tuple[Name, ...]] = {}
+    for name in names:
+        for word in set(name.stems):
+            found[word] = (*found.get(word, ()), name)
+    return found
 
 
 def _free(column: Column, row: Mapping[str, Json]) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from healing.core.types import Json, Misfit, Operation, Proposal, Statement
 from schema_monitor.core.snapshot import Relation, Snapshot
 
-from .likeness import likeness
+from .likeness import kinship
 from .model import sigmoid
 from .names import Name, name_of, same_word
 from .scene import sample, writable
+from .traps import traps
 from .values import family, fit, shape
 
 LEAST = 0.05
@@ -41,10 +42,15 @@ def _possible(relation: Relation, statement: Statement) -> bool:
 def chance(wanted: Name, relation: Relation, row: dict[str, Json], operation: Operation) -> float:
     """Probability that this table is meant, before the others are looked at."""
     there = name_of(relation.name)
-    like = likeness(wanted, there, _NOTHING)
+    kin = kinship(wanted, there, _NOTHING)
     covered = covering(row, relation)
-    value = -8.3 + 8.5 * like.base + 1.5 * (like.numbers[3] > 0.97) + 1.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
-    value -= 1.2 * len(like.traps)
+    value = (
+        -8.3
+        + 8.5 * kin.base
+        + 1.5 * (min(kin.found, kin.held) > 0.97)
+        + 1.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
+    )
+    value -= 1.2 * len(traps(wanted, there))
     if covered is not None:
         value += 4.0 * (covered - 0.6)
     return sigmoid(value)

@@ -8,7 +8,7 @@ from .lexicon import PRIVILEGE, SECRECY, STATISTIC, UNITS
 from .names import Name, opposite, same_word
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def traps(key: Name, column: Name) -> tuple[str, ...]:
     """What could be wrong with writing ``key``'s value to ``column``, in plain words; empty where nothing is known."""
     return tuple(

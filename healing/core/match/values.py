@@ -133,7 +133,7 @@ def too_long(value: Json, column: Column) -> bool:
     return isinstance(value, str) and column.length is not None and len(value) > column.length
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
 def hinted(words: tuple[str, ...]) -> str:
     """The family that a name suggests by itself (``is_done`` bool, ``paid_at`` moment), '' where it suggests none."""
     if not words:

@@ -15,12 +15,13 @@ from schema_monitor.core.lineage import Ambiguous, Gone, Lineage
 from schema_monitor.core.snapshot import Relation, Snapshot
 
 from . import columns, labels, missing, refused, reused, tables
+from .model import Model, shipped
 from .option import Option
 from .scene import Scene, scene_of
 
 MOST = 8
 """proposals a payload."""
-LIKELY = 0.3
+LIKELY = 0.2
 """an option joins the whole only above this."""
 
 
@@ -32,12 +33,14 @@ def propose(
     *,
     claims: Mapping[str, Json],
     lineage: Lineage | None,
+    model: Model | None = None,
 ) -> tuple[Proposal, ...]:
-    """Fixes that somebody may approve, best first; empty where the matcher has nothing to say. ``relation`` None: unknown table."""
+    """Fixes that somebody may approve, best first; empty where the matcher has nothing to say. ``relation`` None: unknown table;
+    ``model`` None: the one that ships."""
     if relation is None:
         return tables.proposals(statement, misfits, snapshot)
     scene = scene_of(statement, misfits, relation, snapshot)
-    found = _options(statement, misfits, relation, snapshot, scene, claims, lineage)
+    found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
     plans = _plans(found, lacking)
     return tuple(_proposal(plan, found) for plan in plans[:MOST])
@@ -51,17 +54,18 @@ def _options(
     scene: Scene,
     claims: Mapping[str, Json],
     lineage: Lineage | None,
+    model: Model,
 ) -> dict[str, list[Option]]:
     """signature -> options, best first, for every misfit."""
     supplies = {m.column: m.signature for m in misfits if m.kind is Kind.MISSING_VALUE}
-    keys = columns.options(scene, supplies)
+    keys = columns.options(scene, supplies, model)
     found: dict[str, list[Option]] = {}
     for misfit in misfits:
         match misfit.kind:
             case Kind.UNKNOWN_COLUMN:
                 found[misfit.signature] = _remembered(misfit, relation, lineage, keys.get(misfit.column, []))
             case Kind.UNKNOWN_LABEL:
-                found[misfit.signature] = labels.options(misfit, relation, snapshot)
+                found[misfit.signature] = labels.options(misfit, relation, snapshot, model)
             case Kind.MISSING_VALUE if scene.inserts or misfit.column in scene.row:
                 found[misfit.signature] = missing.options(misfit, relation, scene, claims)
             case Kind.REUSED_NAME:
@@ -158,12 +162,10 @@ def _plans(found: Mapping[str, list[Option]], lacking: list[Option]) -> list[Pla
     singles = [(option,) for options in found.values() for option in options]
     whole = len(found) == 1
     plans += [(*single, *lacking) if whole and single[0].gentle else single for single in singles]
-    if len(found) > 1 and not likely and all(found.values()):
-        plans.append(tuple(_without_clashes([*firsts])))
     unique: dict[str, Plan] = {}
     for plan in plans:
         unique.setdefault(repr([o.op for o in plan]), plan)
-    return sorted(unique.values(), key=lambda p: -_rank(p, len(found)))
+    return sorted(unique.values(), key=_rank, reverse=True)
 
 
 def _settled(options: list[Option], chosen: list[Option]) -> bool:
@@ -196,10 +198,10 @@ def together(plan: Plan) -> float:
     return float((product * least) ** 0.5)
 
 
-def _rank(plan: Plan, misfits: int) -> float:
-    """Parts come after wholes of the same likelihood."""
-    share = len(_covered(list(plan))) / max(1, misfits)
-    return together(plan) * (0.4 + 0.6 * min(1.0, share))
+def _rank(plan: Plan) -> tuple[int, float]:
+    """What explains more of the payload with likely options comes first, then what is likelier."""
+    likely = all(o.gentle and o.probability >= LIKELY for o in plan)
+    return (len(_covered(list(plan))) if likely else 0, together(plan))
 
 
 def _proposal(plan: Plan, found: Mapping[str, list[Option]]) -> Proposal:

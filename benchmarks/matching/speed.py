@@ -1,0 +1,35 @@
+"""How long one payload takes, in processor time: a busy machine does not blur it."""
+
+from __future__ import annotations
+
+import random
+from time import thread_time
+
+from benchmarks.drift import WORDS, load, schema_of, value_for
+from healing.core.match import propose
+from healing.core.match.model import Model
+from healing.core.types import Kind, Misfit, Operation, Statement
+
+
+def milliseconds(model: Model, rounds: int = 300) -> dict[int, float]:
+    """p99 for tables of 50 and 300 columns with three unknown keys, each payload with key names of its own, on a table that was seen before."""
+    rng = random.Random(1)
+    names = sorted({entry["name"] for case in load("wild") for entry in case["columns"] or []})
+    return {size: _p99(size, names, rng, model, rounds) for size in (50, 300)}
+
+
+def _p99(size: int, names: list[str], rng: random.Random, model: Model, rounds: int) -> float:
+    entries = [{"name": n, "type": rng.choice(("text", "text", "integer", "uuid", "jsonb", "boolean"))} for n in rng.sample(names, size)]
+    schema = schema_of("things", entries)
+    times = []
+    for number in range(rounds + 3):
+        row = {c.name: value_for(c, None, rng) for c in schema.relation.columns if rng.random() < 0.4}
+        keys = [f"{rng.choice(WORDS)}_{n}" for n in rng.sample(names, 3)]
+        row |= dict.fromkeys(keys, "a text")
+        statement = Statement(Operation.INSERT, "public", "things", (row,))
+        misfits = tuple(Misfit(Kind.UNKNOWN_COLUMN, key, "a text") for key in keys)
+        start = thread_time()
+        propose(statement, misfits, schema.relation, schema.snapshot, claims={}, lineage=None, model=model)
+        if number >= 3:
+            times.append(thread_time() - start)
+    return sorted(times)[int(rounds * 0.99)] * 1000

@@ -1,0 +1,86 @@
+"""Questions as matrices: what the model learns from, one line for each candidate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.drift import load, schema_of
+from benchmarks.matching.cases import SETTINGS, Question, removals, renames, wild
+from healing.core.match import labels
+from healing.core.match.features import pairs
+from healing.core.match.scene import labels_of, scene_of
+
+SEEDS = (0, 1)
+WEIGHTS = {"renames": 0.5, "wild": 1.5, "made": 0.3}
+"""of one line, by where its question is from; renames and wild come with two seeds"""
+Array = Any
+
+
+class Columns:
+    """One line for each unknown key and promising column."""
+
+    def __init__(self, questions: list[Question]) -> None:
+        lines: list[list[float]] = []
+        right: list[bool] = []
+        asked: list[int] = []
+        self.names: list[str] = []
+        self.questions: list[tuple[Question, str]] = []
+        for question in questions:
+            scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.newer)
+            for key, row in zip(scene.keys, pairs(scene), strict=True):
+                if key.text not in question.answers:
+                    continue
+                number = len(self.questions)
+                self.questions.append((question, key.text))
+                for pair in row:
+                    lines.append(pair.features)
+                    right.append(pair.target.column.name == question.answers[key.text])
+                    asked.append(number)
+                    self.names.append(pair.target.column.name)
+        self.x, self.y, self.asked = np.array(lines, float), np.array(right, int), np.array(asked)
+        self.project = np.array([self.questions[i][0].project for i in asked])
+        self.weight = np.array([WEIGHTS[self.questions[i][0].source] for i in asked])
+        self.real = np.array([self.questions[i][0].source != "made" for i in asked])
+
+
+class Labels:
+    """One line for each refused value and allowed value."""
+
+    def __init__(self) -> None:
+        lines: list[list[float]] = []
+        right: list[bool] = []
+        projects: list[str] = []
+        self.fields: tuple[str, ...] = ()
+        for case in load("wild"):
+            if case["problem"] != "enum_mismatch" or case["truth"]["action"] not in ("map_value", "none"):
+                continue
+            schema = schema_of(case["table"], case["columns"])
+            column = schema.relation.column(case["key"])
+            allowed = labels_of(column, schema.relation, schema.snapshot) if column else None
+            value = case["truth"].get("from", case.get("value"))
+            if column is None or not allowed or not isinstance(value, str):
+                continue
+            for label, found in labels.numbers(value, allowed, column.default):
+                self.fields = tuple(found)
+                lines.append(list(found.values()))
+                right.append(label == case["truth"].get("to"))
+                projects.append(case["project"])
+        self.x, self.y, self.project = np.array(lines, float), np.array(right, int), np.array(projects)
+
+
+def questions() -> list[Question]:
+    """Everything the trees learn from."""
+    return [q for seed in SEEDS for q in [*(r for s in SETTINGS for r in renames(s, seed)), *wild(seed)]] + removals()
+
+
+def folds(projects: Array, count: int) -> dict[str, int]:
+    """project -> fold, the folds about equally large; the same projects always give the same folds."""
+    sizes = [0] * count
+    found: dict[str, int] = {}
+    for project, lines in sorted(Counter(projects.tolist()).items(), key=lambda p: (-p[1], p[0])):
+        found[project] = sizes.index(min(sizes))
+        sizes[found[project]] += lines
+    return found
