@@ -23,6 +23,10 @@ _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionErro
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
+CLEAN = "RESET ALL;RESET ROLE;"
+"""Undoes what a function of the target left on the session by ``set_config(…, false)``: the next caller shares the connection."""
+
+
 class DatabaseError(Exception):
     """The database, or the way to it, said no: see ``failure``."""
 
@@ -110,12 +114,28 @@ class Pool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
-        """A connection for the length of a block."""
-        connection = await self.acquire()
+        """A connection for the length of a block, as ourselves; one that died while it was idle is replaced."""
+        connection = await self._acquire_clean()
         try:
             yield connection
         finally:
             self.release(connection)
+
+    async def _acquire_clean(self) -> asyncpg.Connection:
+        failure = Failure("08006", "The connection to the database was lost.")
+        for _ in range(self.size + 1):
+            connection = await self.acquire()
+            try:
+                await connection.execute(CLEAN)
+                return connection
+            except BaseException as error:
+                broken = connection.is_closed() or isinstance(error, _LOST)
+                connection.terminate()
+                self.release(connection)
+                if not broken or isinstance(error, asyncio.CancelledError):
+                    raise
+                failure = failure_of(error)
+        raise DatabaseError(failure)
 
     async def close(self) -> None:
         """Closes what is idle; what is out closes when it comes back."""
@@ -175,7 +195,7 @@ class Transaction:
         for attempt in (1, 2):
             connection = await pool.acquire()
             try:
-                await connection.execute(prelude)
+                await connection.execute(CLEAN + prelude)
                 return cls(pool, connection)
             except BaseException as error:
                 broken = connection.is_closed() or isinstance(error, _LOST)
