@@ -12,7 +12,7 @@ from healing.core.types import Kind, Misfit, Operation, Statement
 
 
 def milliseconds(model: Model, rounds: int = 300) -> dict[int, float]:
-    """p99 for tables of 50 and 300 columns with three unknown keys, each payload with key names of its own, on a table that was seen before."""
+    """p99 for tables of 50 and 300 columns with three unknown keys, each payload with key names of its own, on a table seen before."""
     rng = random.Random(1)
     names = sorted({entry["name"] for case in load("wild") for entry in case["columns"] or []})
     return {size: _p99(size, names, rng, model, rounds) for size in (50, 300)}

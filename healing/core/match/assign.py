@@ -8,6 +8,8 @@ Weights = dict[str, dict[str, float]]
 """key -> column -> probability"""
 
 _MOST_NODES = 4_000
+_WITHOUT = (-2.5, "")
+"""What leaving a key without a column gains: so little that an unlikely column is still named as the best there is."""
 
 
 def assign(weights: Weights) -> dict[str, str]:
@@ -25,7 +27,8 @@ def _choices(row: dict[str, float]) -> list[tuple[float, str]]:
     """Gains over leaving the key without, best first; the last is to leave it."""
     none = max(1.0 - sum(row.values()), 0.02)
     gains = [(log(max(p, 1e-6) / none), column) for column, p in row.items()]
-    return sorted([g for g in gains if g[0] > -2.5], key=lambda g: -g[0])[:5] + [(-2.5, "")]
+    likely = sorted([g for g in gains if g[0] > _WITHOUT[0]], key=lambda g: -g[0])[:5]
+    return [*likely, _WITHOUT]
 
 
 def _search(order: list[str], choices: dict[str, list[tuple[float, str]]]) -> dict[str, str]:

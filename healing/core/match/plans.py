@@ -21,7 +21,7 @@ from .scene import Scene, scene_of
 
 MOST = 8
 """proposals a payload."""
-LIKELY = 0.2
+LIKELY = 0.25
 """an option joins the whole only above this."""
 
 
@@ -43,7 +43,7 @@ def propose(
     found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
     plans = _plans(found, lacking)
-    return tuple(_proposal(plan, found) for plan in plans[:MOST])
+    return tuple(_proposal(plan, chance, found) for chance, plan in _chances(plans)[:MOST])
 
 
 def _options(
@@ -150,7 +150,7 @@ Plan = tuple[Option, ...]
 
 
 def _plans(found: Mapping[str, list[Option]], lacking: list[Option]) -> list[Plan]:
-    """Whole fixes and parts, best first, each once."""
+    """The whole first, where there is one, then its parts and the alternatives, each once."""
     firsts = [options[0] for options in found.values() if options]
     likely = _without_clashes([o for o in firsts if o.gentle and o.probability >= LIKELY])
     plans: list[Plan] = []
@@ -165,7 +165,7 @@ def _plans(found: Mapping[str, list[Option]], lacking: list[Option]) -> list[Pla
     unique: dict[str, Plan] = {}
     for plan in plans:
         unique.setdefault(repr([o.op for o in plan]), plan)
-    return sorted(unique.values(), key=_rank, reverse=True)
+    return list(unique.values())
 
 
 def _settled(options: list[Option], chosen: list[Option]) -> bool:
@@ -198,13 +198,22 @@ def together(plan: Plan) -> float:
     return float((product * least) ** 0.5)
 
 
-def _rank(plan: Plan) -> tuple[int, float]:
-    """What explains more of the payload with likely options comes first, then what is likelier."""
-    likely = all(o.gentle and o.probability >= LIKELY for o in plan)
-    return (len(_covered(list(plan))) if likely else 0, together(plan))
+def _chances(plans: list[Plan]) -> list[tuple[float, Plan]]:
+    """Plans with their probabilities, best first. A part is never put above the whole that contains it: approving the part would not let
+    the payload land."""
+    if not plans:
+        return []
+    whole = plans[0]
+    ceiling = together(whole) if len(_covered(list(whole))) > 1 else 1.0
+    ranked = [(together(whole), whole)]
+    for plan in plans[1:]:
+        chance = together(plan)
+        part = len(_covered(list(plan))) < len(_covered(list(whole)))
+        ranked.append((min(chance, 0.95 * ceiling) if part else chance, plan))
+    return sorted(ranked, key=lambda r: -r[0])
 
 
-def _proposal(plan: Plan, found: Mapping[str, list[Option]]) -> Proposal:
+def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]]) -> Proposal:
     says = "; ".join(o.says for o in plan)
     rest = [s for s in found if s not in _covered(list(plan))]
     against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in rest]
@@ -214,4 +223,4 @@ def _proposal(plan: Plan, found: Mapping[str, list[Option]]) -> Proposal:
         evidence["runner_up"] = other[0]
     if len(plan) > 1:
         evidence["parts"] = [{"says": o.says, "probability": round(o.probability, 4)} for o in plan]
-    return Proposal(tuple(o.op for o in plan), round(together(plan), 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
+    return Proposal(tuple(o.op for o in plan), round(chance, 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
