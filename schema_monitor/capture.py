@@ -12,9 +12,9 @@ from django.db import connection, transaction
 
 from schema_monitor import catalog, store
 from schema_monitor.core.diff import Change, diff, summary
-from schema_monitor.core.lineage import Lineage
+from schema_monitor.core.lineage import Lineage, Sighting
 from schema_monitor.core.snapshot import Snapshot
-from schema_monitor.models import SchemaChange, SchemaVersion
+from schema_monitor.models import SchemaChange, SchemaSighting, SchemaVersion
 
 LOCK = 0x6D656E6467617465  # "mendgate"
 CHANNEL = "mendgate_snapshot"
@@ -27,15 +27,18 @@ def capture(cause: str) -> SchemaVersion | None:
     cannot be read and ``django.db.Error`` where nothing could be stored; nothing is half done then.
 
     1. Take the lock: another capture ends first, and its version is the one to compare with.
-    2. Read the target. 3. Stop if the fingerprint is the same. 4. Store, and tell every process.
+    2. Read the target. 3. Stop if the fingerprint is the same (names that were only sighted still join the lineage). 4. Store, and
+    tell every process.
     """
     with transaction.atomic():
         _lock()
         before = _latest()
+        sightings = _take_sightings()
         now = read_target()
         if before is not None and before[1].fingerprint == now.fingerprint:
+            _recall(before, sightings)
             return None
-        return _add(before, now, cause)
+        return _add(before, now, cause, sightings)
 
 
 def read_target() -> Snapshot:
@@ -57,8 +60,30 @@ def _latest() -> store.Version | None:
         return store.version(cursor.fetchone())
 
 
-def _add(before: store.Version | None, now: Snapshot, cause: str) -> SchemaVersion:
+def _take_sightings() -> list[Sighting]:
+    """What gateways saw since the last capture; deleted when this transaction commits."""
+    rows = list(SchemaSighting.objects.select_for_update().order_by("id"))
+    SchemaSighting.objects.filter(id__in=[row.id for row in rows]).delete()
+    return [msgspec.convert(row.body, Sighting, strict=False) for row in rows]
+
+
+def _recall(version: store.Version, sightings: list[Sighting]) -> None:
+    """The schema is as it was, and more is known about its past."""
+    epoch, snapshot, lineage = version
+    recalled = lineage.recall(sightings, snapshot)
+    if recalled != lineage:
+        SchemaVersion.objects.filter(epoch=epoch).update(lineage=_json(recalled))
+        _tell(epoch)
+
+
+def _tell(epoch: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"schema:{epoch}"])
+
+
+def _add(before: store.Version | None, now: Snapshot, cause: str, sightings: list[Sighting]) -> SchemaVersion:
     epoch, lineage, changes = _step(before, now)
+    lineage = lineage.recall(sightings, now)
     said = summary(changes) if before else f"First look: {len(now.relations)} tables and views."
     version = SchemaVersion.objects.create(
         epoch=epoch,
@@ -70,8 +95,7 @@ def _add(before: store.Version | None, now: Snapshot, cause: str) -> SchemaVersi
         cause=cause,
     )
     SchemaChange.objects.bulk_create([_row(version, each) for each in changes])
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"schema:{epoch}"])
+    _tell(epoch)
     return version
 
 

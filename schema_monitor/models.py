@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class SchemaVersion(models.Model):
@@ -46,3 +47,14 @@ class SchemaChange(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class SchemaSighting(models.Model):
+    """A relation as a gateway saw it between two captures (``core.lineage.Sighting`` as JSON): a name that lived too briefly for a
+    capture is still known. The next capture takes it into the lineage and deletes it."""
+
+    at = models.DateTimeField(db_default=Now())
+    body = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.body.get('schema')}.{self.body.get('name')} at {self.at}"

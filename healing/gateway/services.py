@@ -7,6 +7,7 @@ import logging
 import time
 
 import asyncpg
+import msgspec
 
 from healing.core.mend import Context
 from healing.core.types import Healing
@@ -16,6 +17,7 @@ from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
 from schema_monitor import catalog
+from schema_monitor.core.lineage import Sighting
 from schema_monitor.core.snapshot import EnumType, Relation
 
 log = logging.getLogger("mendgate.gateway")
@@ -23,6 +25,7 @@ log = logging.getLogger("mendgate.gateway")
 _OURS = """SELECT coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT') AND has_table_privilege(i.oid, 'SELECT, INSERT'), false)
 FROM pg_namespace n JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipt' JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
 WHERE n.nspname = 'mendgate'"""
+_SIGHTING = "INSERT INTO schema_monitor_schemasighting (body) VALUES ($1::text::jsonb)"
 _USED = "UPDATE healing_apikey SET last_used_at = now() WHERE id = ANY($1::text[]::uuid[])"
 
 
@@ -39,6 +42,7 @@ class Services:
         self.coalescer = Coalescer(self.pool)
         self.statements: dict[object, str] = {}
         self._ours: tuple[bool, float] = (False, 0.0)
+        self._telling: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._refreshed = 0.0
 
@@ -57,6 +61,8 @@ class Services:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         await self.coalescer.close()
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=2)
         await self._flush_used()
         await self.keeper.stop()
         await self.pool.close()
@@ -108,13 +114,15 @@ class Services:
         state = self.keeper.state
         if fresh is None:
             if known is not None and known.oid in state.snapshot.relations:
-                self.keeper.swap(state.without_relation(known.oid))
-                self._tell_watcher()
+                seen = Sighting.of(state.snapshot.scope, known)
+                self.keeper.swap(state.without_relation(known.oid), seen)
+                self._tell_watcher(seen)
             return
         before = state.snapshot.relations.get(fresh.oid)
         if before != fresh:
-            self.keeper.swap(state.with_relation(before, fresh))
-            self._tell_watcher()
+            sightings = [Sighting.of(state.snapshot.scope, relation) for relation in (before, fresh) if relation is not None]
+            self.keeper.swap(state.with_relation(before, fresh), *sightings)
+            self._tell_watcher(*sightings)
 
     def _adopt_enums(self, enums: tuple[EnumType, ...]) -> None:
         state = self.keeper.state
@@ -122,13 +130,20 @@ class Services:
             self.keeper.swap(state.with_enums(enums))
             self._tell_watcher()
 
-    def _tell_watcher(self) -> None:
-        task = asyncio.ensure_future(self._notify_capture())
-        task.add_done_callback(lambda done: done.exception())
+    def _tell_watcher(self, *seen: Sighting) -> None:
+        task = asyncio.ensure_future(self._ask_for_capture(seen))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
-    async def _notify_capture(self) -> None:
-        async with self.control.connection() as connection:
-            await connection.execute("SELECT pg_notify('mendgate_capture', 'in_band')")
+    async def _ask_for_capture(self, seen: tuple[Sighting, ...]) -> None:
+        """Stores what was seen, so that it survives us, and asks for a capture, in one transaction."""
+        try:
+            async with self.control.connection() as connection, connection.transaction():
+                for sighting in seen:
+                    await connection.execute(_SIGHTING, msgspec.json.encode(sighting).decode())
+                await connection.execute("SELECT pg_notify('mendgate_capture', 'in_band')")
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("could not tell the schema watcher: %s", error)
 
     async def _keep_house(self) -> None:
         while True:

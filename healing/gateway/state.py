@@ -25,7 +25,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from schema_monitor import catalog, store
-from schema_monitor.core.lineage import Lineage
+from schema_monitor.core.lineage import Lineage, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
 log = logging.getLogger("mendgate.state")
@@ -34,6 +34,9 @@ CHANNEL = "mendgate_snapshot"
 _RULES = """SELECT id::text, schema, "table", operation, signature, fix::text, source FROM healing_rule WHERE state = 'active' ORDER BY approved_at"""
 _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine, strict, allow_tx_rollback FROM healing_policy"""
 _KEYS = """SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash FROM healing_apikey WHERE revoked_at IS NULL"""
+
+
+_MOST_SIGHTINGS = 500
 
 
 class Policy(Struct, frozen=True):
@@ -132,6 +135,7 @@ class Keeper:
         """the control database was read, now or (from disk) before."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._remembers = False
+        self._sightings: list[Sighting] = []
         self._saving: asyncio.Task[None] | None = None
         self.on_keys_changed: Callable[[], None] = _nothing
 
@@ -146,9 +150,10 @@ class Keeper:
             raise RuntimeError("The schema has not been loaded yet.")
         return self._state
 
-    def swap(self, state: State) -> None:
-        """Puts a new state in force."""
+    def swap(self, state: State, *seen: Sighting) -> None:
+        """Puts a new state in force. ``seen``: what was learned in band; it outlives the next stored version."""
         self._state = state
+        self._sightings = [*self._sightings, *seen][-_MOST_SIGHTINGS:]
 
     async def start(self, listen: bool = True) -> None:
         """Loads what can be loaded now; keeps trying in the background."""
@@ -274,6 +279,7 @@ class Keeper:
         if version is None:
             return
         epoch, snapshot, lineage = version
+        lineage = lineage.recall(self._sightings, snapshot)
         if self._state is None:
             self._state = State(epoch, snapshot, lineage)
         elif epoch >= self._state.epoch:

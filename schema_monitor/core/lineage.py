@@ -22,7 +22,7 @@ and never resolve as exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
@@ -41,12 +41,27 @@ from schema_monitor.core.history import (
 )
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
 
-__all__ = ["Ambiguous", "Gone", "History", "Lineage", "Live", "Renamed", "Resolution", "Reused", "Unknown"]
+__all__ = ["Ambiguous", "Gone", "History", "Lineage", "Live", "Renamed", "Resolution", "Reused", "Sighting", "Unknown"]
 
 T = TypeVar("T")
 Qualified = tuple[str, str]
 REMEMBERED = 500
 """How many dropped relations (and enums) keep their own entry."""
+
+
+class Sighting(Struct, frozen=True):
+    """A relation as somebody saw it between two captures: its name, and its columns by attnum."""
+
+    scope: Scope
+    oid: int
+    schema: str
+    name: str
+    columns: dict[int, str]
+
+    @classmethod
+    def of(cls, scope: Scope, relation: Relation) -> Sighting:
+        """What a relation looks like now."""
+        return cls(scope, relation.oid, relation.schema, relation.name, _columns(relation))
 
 
 class Lineage(Struct, frozen=True, omit_defaults=True):
@@ -92,6 +107,20 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
         _put(columns, new.oid, _columns(old), _columns(new))
         before = {} if old is None else {old.oid: (old.schema, old.name)}
         relations = known.advance(before, {new.oid: (new.schema, new.name)})
+        return Lineage(self.scope, relations, columns, self.labels)
+
+    def recall(self, sightings: Iterable[Sighting], now: Snapshot) -> Lineage:
+        """The lineage with what was seen between captures: that a relation, at some moment in this scope, had this name and
+        these columns. A sighting is a fact whenever it was; several of one relation may come in any order."""
+        relations, columns = self.relations, dict(self.columns)
+        for seen in sightings:
+            if seen.scope != self.scope:
+                continue
+            live = now.relations.get(seen.oid)
+            columns_now = _columns(live)
+            _put(columns, seen.oid, seen.columns, columns_now)
+            there = {} if live is None else {live.oid: (live.schema, live.name)}
+            relations = relations.advance({seen.oid: (seen.schema, seen.name)}, there)
         return Lineage(self.scope, relations, columns, self.labels)
 
     def resolve_column(self, relation: Relation, name: str) -> Resolution[Column]:

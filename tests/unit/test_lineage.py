@@ -239,3 +239,21 @@ def test_one_relation_read_in_band_advances_alone() -> None:
 def test_a_name_borne_by_two_relations_of_a_patched_snapshot_is_ambiguous() -> None:
     stale = snap(table(1, "t"), table(2, "t"))
     assert isinstance(Lineage.start(stale).resolve_relation(stale, "public", "t"), Ambiguous)
+
+
+def test_a_name_that_was_only_sighted_between_captures_is_followed() -> None:
+    """Created as ``email`` and renamed before anybody captured: a gateway saw both."""
+    from msgspec.structs import replace
+
+    from schema_monitor.core.lineage import Lineage, Renamed, Sighting
+    from schema_monitor.core.snapshot import Column, Relation, Scope, Snapshot
+
+    scope = Scope("1", 1)
+    as_made = Relation(7, "public", "people", "r", (Column(1, "id", "integer", "int4"), Column(2, "email", "text", "text")))
+    renamed = replace(as_made, name="persons", columns=(as_made.columns[0], replace(as_made.columns[1], name="email_address")))
+    before, now = Snapshot(scope, 180000, {}, {}, {}), Snapshot(scope, 180000, {7: renamed}, {}, {})
+    lineage = Lineage.start(before).advance(before, now).recall([Sighting.of(scope, as_made), Sighting.of(scope, renamed)], now)
+    assert lineage.resolve_column(renamed, "email") == Renamed(renamed.columns[1])
+    assert lineage.resolve_relation(now, "public", "people") == Renamed(renamed)
+    elsewhere = Sighting.of(Scope("2", 1), as_made)
+    assert Lineage.start(now).recall([elsewhere], now) == Lineage.start(now)
