@@ -236,9 +236,7 @@ def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:
     return Landed(mended.statement, mended.applied, changes, landing.back)
 
 
-def _compare(
-    mended: Mended, back: tuple[Row, ...], touched: frozenset[str], state: _State
-) -> tuple[list[Change], list[Change]]:
+def _compare(mended: Mended, back: tuple[Row, ...], touched: frozenset[str], state: _State) -> tuple[list[Change], list[Change]]:
     relation = state.context.relation
     assert relation is not None
     meant = mended.expected

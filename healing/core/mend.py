@@ -118,14 +118,10 @@ def _name(key: str, statement: Statement, relation: Relation, lineage: Lineage) 
             return Misfit(Kind.UNKNOWN_COLUMN, key)
 
 
-def _knows_the_new_names(
-    statement: Statement, former: tuple[Column, ...], relation: Relation, lineage: Lineage
-) -> bool:
+def _knows_the_new_names(statement: Statement, former: tuple[Column, ...], relation: Relation, lineage: Lineage) -> bool:
     """A payload that also uses the new name of the column that moved away was written for today's schema."""
     used = set(_keys(statement))
-    return all(
-        column.name in used and isinstance(lineage.resolve_column(relation, column.name), Live) for column in former
-    )
+    return all(column.name in used and isinstance(lineage.resolve_column(relation, column.name), Live) for column in former)
 
 
 def _columns(statement: Statement, notes: list[_Note]) -> tuple[str, ...] | None:
@@ -206,10 +202,9 @@ def _mend_values(note: _Note, context: Context, statement: Statement) -> None:
             _mend_generated(note, key, value)
             continue
         types, check = vet.accepts.get(key, (frozenset(), None))
-        if type(value) in types and (check is None or check(value) is None):
-            if not (type(value) is str and "\0" in value):
-                continue
-        _mend_value(note, key, value, column, context)
+        plain = type(value) in types and (check is None or check(value) is None)
+        if not plain or (type(value) is str and "\0" in value):
+            _mend_value(note, key, value, column, context)
 
 
 def _mend_generated(note: _Note, key: str, value: Json) -> None:

@@ -80,9 +80,7 @@ def enum_labels(column: Column, snapshot: Snapshot) -> tuple[str, ...] | None:
     return tuple(label.name for label in snapshot.enums[column.enum].labels)
 
 
-def _accepted(
-    column: Column, relation: Relation, snapshot: Snapshot, loss: Check | None
-) -> tuple[frozenset[type], Check | None]:
+def _accepted(column: Column, relation: Relation, snapshot: Snapshot, loss: Check | None) -> tuple[frozenset[type], Check | None]:
     if column.generated or column.identity == "a":
         return _UNSAFE, None
     types = frozenset({list}) if column.array else _TYPES.get(column.base, _TEXT)

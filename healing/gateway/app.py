@@ -1,6 +1,6 @@
 """The ASGI application of the data API: read the request, find the caller, hand on, render. Free of Django.
 
-    /rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
+/rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Carries out the steps that the healing core asks for, for one write: the shell of ``healing.core.heal``.
 
-    Run     -> begin (idempotency, then role and claims), plan, execute, checks that must hold before a commit
-    Commit  -> receipt and idempotency record in the same transaction
-    Reread  -> the relation's catalog entry again
+Run     -> begin (idempotency, then role and claims), plan, execute, checks that must hold before a commit
+Commit  -> receipt and idempotency record in the same transaction
+Reread  -> the relation's catalog entry again
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction, quote_literal, quote_name
 from schema_monitor.core.snapshot import Relation
-
 
 log = logging.getLogger("mendgate.write")
 
@@ -347,9 +346,7 @@ class Attempt:
     def _applied(self, landed: Landed) -> tuple[Applied, ...]:
         return landed.applied if self.table_fix is None else (self.table_fix, *landed.applied)
 
-    def _headers_of(
-        self, landed: Landed, name_fixes: tuple[fixes.Fix, ...], receipt: receipts.Receipt | None
-    ) -> list[tuple[str, str]]:
+    def _headers_of(self, landed: Landed, name_fixes: tuple[fixes.Fix, ...], receipt: receipts.Receipt | None) -> list[tuple[str, str]]:
         if receipt is None:
             return []
         return healing_headers(receipt.id, (*name_fixes, *(a.fix for a in self._applied(landed))), landed.changes)

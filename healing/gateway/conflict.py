@@ -4,7 +4,6 @@ Counting needs no right beyond the write: a transaction-local setting goes up fo
 turns into an update.
 """
 
-
 from __future__ import annotations
 
 from healing.gateway.names import Names

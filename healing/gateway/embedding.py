@@ -98,9 +98,7 @@ def _relationship(link: Link) -> str:
     if link.junction is not None:
         here = ", ".join(column for _, column in link.junction.pairs)
         there = ", ".join(column for _, column in link.junction.target_pairs)
-        return (
-            f"{link.junction.table.name} using {link.junction.constraint}({here}) and {link.junction.other}({there})"
-        )
+        return f"{link.junction.table.name} using {link.junction.constraint}({here}) and {link.junction.other}({there})"
     here = ", ".join(column for column, _ in link.pairs)
     there = ", ".join(column for _, column in link.pairs)
     return f"{link.constraint} using {link.origin.name}({here}) and {link.target.name}({there})"

@@ -1,9 +1,9 @@
 """Errors of the data API as PostgREST words them: class, code, status, and a constructor for each case.
 
-    DialectError          anything that is answered as ``{code, message, details, hint}``
-      PGRST0xx            connection (see ``unavailable``)
-      PGRST1xx            the request          PGRST2xx  the schema          PGRST3xx  the token
-      SQLSTATE            what Postgres said; ``sqlstates.status_of`` gives the HTTP status
+DialectError          anything that is answered as ``{code, message, details, hint}``
+  PGRST0xx            connection (see ``unavailable``)
+  PGRST1xx            the request          PGRST2xx  the schema          PGRST3xx  the token
+  SQLSTATE            what Postgres said; ``sqlstates.status_of`` gives the HTTP status
 """
 
 from __future__ import annotations
@@ -96,9 +96,7 @@ def out_of_bounds(offset: int, total: int) -> DialectError:
 
 def put_filters() -> DialectError:
     """PUT without exactly the primary key as filter."""
-    return DialectError(
-        "PGRST105", 405, "Filters must include all and only primary key columns with 'eq' operators"
-    )
+    return DialectError("PGRST105", 405, "Filters must include all and only primary key columns with 'eq' operators")
 
 
 def unacceptable_schema(schema: str, exposed: tuple[str, ...]) -> DialectError:
@@ -197,10 +195,7 @@ def ambiguous_relationship(parent: str, child: str, details: list[dict[str, str]
     """More than one thing links the two; ``ways`` are the names that would choose one."""
     message = f"Could not embed because more than one relationship was found for '{parent}' and '{child}'"
     choices = ", ".join(f"'{way}'" for way in ways)
-    hint = (
-        f"Try changing '{child}' to one of the following: {choices}. "
-        "Find the desired relationship in the 'details' key."
-    )
+    hint = f"Try changing '{child}' to one of the following: {choices}. Find the desired relationship in the 'details' key."
     return DialectError("PGRST201", 300, message, details, hint)
 
 
@@ -210,14 +205,8 @@ def unknown_function(schema: str, name: str, given: tuple[str, ...], *, post: bo
     plural = "s " if len(given) > 1 else " "
     having = f" with parameter{plural}{names}" if given else " without parameters"
     unnamed = " or with a single unnamed json/jsonb parameter" if post else ""
-    message = (
-        f"Could not find the function {schema}.{name}{f'({names})' if given else ' without parameters'} "
-        "in the schema cache"
-    )
-    details = (
-        f"Searched for the function {schema}.{name}{having}{unnamed}, "
-        "but no matches were found in the schema cache."
-    )
+    message = f"Could not find the function {schema}.{name}{f'({names})' if given else ' without parameters'} in the schema cache"
+    details = f"Searched for the function {schema}.{name}{having}{unnamed}, but no matches were found in the schema cache."
     return DialectError("PGRST202", 404, message, details)
 
 
@@ -230,9 +219,7 @@ def ambiguous_function(candidates: tuple[str, ...]) -> DialectError:
 
 def unknown_column(relation: str, column: str) -> DialectError:
     """A payload key, or an entry of ``columns``, that the relation lacks."""
-    return DialectError(
-        "PGRST204", 400, f"Could not find the '{column}' column of '{relation}' in the schema cache"
-    )
+    return DialectError("PGRST204", 400, f"Could not find the '{column}' column of '{relation}' in the schema cache")
 
 
 def unknown_table(schema: str, name: str) -> DialectError:

@@ -6,6 +6,7 @@
 The advisory lock makes a second sender fail fast; the primary key is what makes a double effect impossible.
 """
 
+# ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
 import hashlib
@@ -13,13 +14,15 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
-from healing.gateway.errors import DialectError
 from healing.gateway.answer import Answer
+from healing.gateway.errors import DialectError
 from healing.gateway.target import Transaction, quote_literal
 
 HEADER = "Idempotency-Key"
 MOST_CHARACTERS = 255
-_FIND = """SELECT pg_try_advisory_xact_lock(hashtextextended($1 || chr(31) || $2, 7)) AS free, i.request_hash, i.status, i.headers::text AS headers, i.body
+_FIND = """
+SELECT pg_try_advisory_xact_lock(hashtextextended($1 || chr(31) || $2, 7)) AS free,
+    i.request_hash, i.status, i.headers::text AS headers, i.body
 FROM (SELECT 1) one LEFT JOIN mendgate.idempotency i ON i.caller = $1 AND i.key = $2"""
 
 

@@ -29,9 +29,10 @@ log = logging.getLogger("mendgate.quarantine")
 
 _HEADERS = ("prefer", "accept", "accept-profile", "content-profile", "content-type", "idempotency-key")
 _ITEM = """
-INSERT INTO healing_quarantineitem (id, schema, "table", operation, signature, request, shape, row_count, error, key_id, role, subject, claims,
-    token_expires_at, automatic, idempotency_key, request_hash, row_versions, relation_fingerprint, receipt)
-VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9::text::jsonb, $10::text::uuid, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::text::uuid)
+INSERT INTO healing_quarantineitem (id, schema, "table", operation, signature, request, shape, row_count, error, key_id,
+    role, subject, claims, token_expires_at, automatic, idempotency_key, request_hash, row_versions, relation_fingerprint, receipt)
+VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9::text::jsonb, $10::text::uuid,
+    $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::text::uuid)
 ON CONFLICT DO NOTHING RETURNING id::text"""
 _EARLIER = """
 SELECT id::text, receipt::text, request_hash FROM healing_quarantineitem

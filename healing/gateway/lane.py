@@ -5,6 +5,7 @@ The lane is only for what it can do without loss: plain rows of one shape, plain
 no idempotency record, no count.
 """
 
+# ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ async def try_lane(attempt: Attempt) -> Answer | Failure | None:
     keys = _keys(mended.statement.rows, mended.statement.columns)
     asked = {a.fix.target: a.fix.source for a in mended.applied if isinstance(a.fix, fixes.RenameColumn)}
     shown = row_select(attempt.request, relation, attempt.names, asked) if attempt.request.preferences.full else ""
-    if keys is None or shown is None or (mended.applied or mended.changes) and not await attempt.services.has_our_schema():
+    if keys is None or shown is None or ((mended.applied or mended.changes) and not await attempt.services.has_our_schema()):
         return None
     if any(relation.column(key) is None for key in keys):
         return None
@@ -75,17 +76,26 @@ def _plain(relation: Relation) -> bool:
 
 def _mended(attempt: Attempt, relation: Relation) -> Mended | None:
     """The statement, put right where that is exact or approved; None where anything is left over."""
-    statement, vet = attempt.statement, attempt.services.state.vet(relation)
-    if b"\\u0000" not in attempt.payload.inner and all([clean(row, vet) for row in statement.rows]):
-        if statement.columns is None or all(key in statement.columns for row in statement.rows for key in row):
-            rules = attempt.services.state.rules_for(relation.schema, relation.name, "insert")
-            if not any([Kind.MISSING_VALUE in rule.signature for rule in rules]):
-                return Mended(statement)
+    if _needs_nothing(attempt, relation):
+        return Mended(attempt.statement)
     context = attempt.context()
-    mended = _quick(attempt, context) or mend(statement, context)
+    mended = _quick(attempt, context) or mend(attempt.statement, context)
     if mended.misfits or mended.computed or (mended.changes and attempt.strict):
         return None
     return mended
+
+
+def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
+    """Every row is clean, no key is left out by ``columns``, no rule could add a value, and no text holds a NUL."""
+    statement, state = attempt.statement, attempt.services.state
+    vet = state.vet(relation)
+    if b"\\u0000" in attempt.payload.inner or not all([clean(row, vet) for row in statement.rows]):
+        return False
+    listed = statement.columns
+    if listed is not None and any([key not in listed for row in statement.rows for key in row]):
+        return False
+    rules = state.rules_for(relation.schema, relation.name, "insert")
+    return not any([Kind.MISSING_VALUE in rule.signature for rule in rules])
 
 
 def _quick(attempt: Attempt, context: Context) -> Mended | None:

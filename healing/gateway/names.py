@@ -93,5 +93,3 @@ class Names:
     def _heal(self, kind: str, was: str, now: str) -> None:
         if (kind, was, now) not in self.healed:
             self.healed.append((kind, was, now))
-
-

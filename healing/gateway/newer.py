@@ -5,6 +5,7 @@ transaction that wrote it was itself a replay: kept writes to one row are replay
 The rows are looked up as the original caller.
 """
 
+# ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
 from healing.gateway import receipts
@@ -23,7 +24,9 @@ from healing.gateway.where import matching_sql
 from schema_monitor.core.snapshot import Column, Relation
 
 MARK = ("Mendgate-Outcome", "replayed")
-_REPLAYS = """SELECT DISTINCT xmin::text FROM mendgate.idempotency WHERE headers @> '[["Mendgate-Outcome","replayed"]]' AND xmin::text = ANY($1::text[])"""
+_REPLAYS = """
+SELECT DISTINCT xmin::text FROM mendgate.idempotency
+WHERE headers @> '[["Mendgate-Outcome","replayed"]]' AND xmin::text = ANY($1::text[])"""
 
 
 async def touched_since(services: Services, request: Request, envelope: Envelope, caller: Caller, horizon: int) -> bool:
@@ -55,9 +58,7 @@ def _conflict_columns(request: Request, relation: Relation, names: Names) -> tup
     return tuple(names.column(relation, name) for name in wanted)
 
 
-def _keyed(
-    services: Services, envelope: Envelope, relation: Relation, names: Names, keys: tuple[Column, ...]
-) -> tuple[str, Params]:
+def _keyed(services: Services, envelope: Envelope, relation: Relation, names: Names, keys: tuple[Column, ...]) -> tuple[str, Params]:
     settings = services.settings
     payload = parse_payload(envelope.body, envelope.headers, depth=settings.depth_limit, most_rows=settings.row_limit)
     rows = [_key_of(row, relation, names, keys) for row in payload.rows]
@@ -73,9 +74,7 @@ def _key_of(row: dict[str, object], relation: Relation, names: Names, keys: tupl
     return {column.name: live.get(column.name) for column in keys}
 
 
-async def _versions(
-    services: Services, request: Request, caller: Caller, sql: str, params: Params, horizon: int
-) -> set[str]:
+async def _versions(services: Services, request: Request, caller: Caller, sql: str, params: Params, horizon: int) -> set[str]:
     beyond = f"((v::text::int8 - {horizon % 2**32}) & 4294967295) < 2147483648"
     transaction = await Transaction.begin(services.pool, "BEGIN READ ONLY;" + prelude_of(caller, request, {}))
     records = await transaction.fetch(f"SELECT DISTINCT v::text AS x FROM ({sql}) AS found(v) WHERE {beyond}", *params.values)

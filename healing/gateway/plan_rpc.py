@@ -153,5 +153,3 @@ def _rows(request: Request, scope: Scope, function: Function, source: str) -> st
 def _total(scope: Scope, tree: Node, request: Request) -> str:
     """Any kind of count is exact here: the rows are there already."""
     return total_sql(scope, tree, "exact" if request.preferences.count else None)
-
-

@@ -68,17 +68,13 @@ def plan_update(
     if not columns:
         return _wrapped(scope, request, relation, "", asked=asked, back=back)
     defaults = request.preferences.missing_default
-    sets = ", ".join(
-        f"{ident(column.name)} = {row_value(relation, column, scope.params, defaults=defaults)}" for column in columns
-    )
+    sets = ", ".join(f"{ident(column.name)} = {row_value(relation, column, scope.params, defaults=defaults)}" for column in columns)
     tests = _root_tests(scope, request, relation)
     write = f"UPDATE {table} AS {alias} SET {sets}{rows_from(columns, defaults=defaults)}{where_sql(tests)}"
     return _wrapped(scope, request, relation, write, asked=asked, back=back)
 
 
-def plan_delete(
-    request: Request, relation: Relation, names: Names, *, asked: Asked, back: tuple[str, ...] | None
-) -> Query:
+def plan_delete(request: Request, relation: Relation, names: Names, *, asked: Asked, back: tuple[str, ...] | None) -> Query:
     """DELETE of the rows that the request's filters choose."""
     _refuse_offset(request)
     scope = Scope(names.with_sent(relation, asked), Params())

@@ -108,7 +108,9 @@ def _own_headers(text: str | None) -> list[tuple[str, str]]:
     try:
         pairs = [pair for item in msgspec.json.decode(text, type=list[dict[str, str]]) for pair in item.items()]
     except (msgspec.DecodeError, msgspec.ValidationError):
-        raise DialectError("PGRST111", 500, "response.headers guc must be a JSON array composed of objects with a single key and a string value") from None
+        raise DialectError(
+            "PGRST111", 500, "response.headers guc must be a JSON array composed of objects with a single key and a string value"
+        ) from None
     return [(name, value) for name, value in pairs if name.isascii() and (name + value).isprintable() and ":" not in name]
 
 

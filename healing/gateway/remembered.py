@@ -25,7 +25,7 @@ def save(home: Path, parts: Parts) -> None:
         handle, name = tempfile.mkstemp(dir=home, prefix=FILE)
         with os.fdopen(handle, "wb") as file:
             file.write(msgspec.json.encode(parts))
-        os.replace(name, home / FILE)
+        Path(name).replace(home / FILE)
     except OSError as error:
         log.warning("could not remember the state on disk: %s", error)
 

@@ -80,17 +80,21 @@ async def _replay(services: Services, item: asyncpg.Record) -> ReplayResult:
         services.settings.exposed_schemas,
     )
     replaying = Replaying(_claim(item, caller, envelope))
-    if item["row_versions"] and not await services_answered(services, replaying.claim):
-        if await newer.touched_since(services, request, envelope, caller, int(item["row_versions"])):
-            return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
+    seen = item["row_versions"]
+    if (
+        seen
+        and not await _answered(services, replaying.claim)
+        and await newer.touched_since(services, request, envelope, caller, int(seen))
+    ):
+        return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
     answer = await write(services, request, envelope, caller, replaying)
-    found = {name: value for name, value in answer.headers}
+    found = dict(answer.headers)
     if isinstance(replaying.result, Kept | Refused):
         return ReplayResult("failed", answer.status)
     return ReplayResult("replayed", answer.status, found.get("Mendgate-Receipt"))
 
 
-async def services_answered(services: Services, claim: Claim) -> bool:
+async def _answered(services: Services, claim: Claim) -> bool:
     """Whether this replay was already carried out."""
     async with services.pool.connection() as connection:
         sql = "SELECT EXISTS (SELECT FROM mendgate.idempotency WHERE caller = $1 AND key = $2)"
@@ -117,7 +121,11 @@ def _caller(item: asyncpg.Record) -> Caller:
 
 
 def _of_error(error: DialectError) -> ReplayResult:
-    outcome = "unavailable" if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57", "PGRST00")) else "failed"
+    outcome = (
+        "unavailable"
+        if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57", "PGRST00"))
+        else "failed"
+    )
     return ReplayResult(outcome, error.status, error=msgspec.json.decode(error.to_body()))
 
 

@@ -99,9 +99,7 @@ class Request(Struct, frozen=True, kw_only=True):
         return tuple(placed.condition for placed in self.filters if not placed.path)
 
 
-def parse(
-    method: str, path: str, query: bytes, headers: Mapping[str, str], exposed: tuple[str, ...]
-) -> Request:
+def parse(method: str, path: str, query: bytes, headers: Mapping[str, str], exposed: tuple[str, ...]) -> Request:
     """Reads a request. ``path`` is what follows ``/rest/v1``; header names are in lower case; ``exposed`` are the schemas
     that may be named, the default first. What came before is remembered: a busy client sends the same few shapes."""
     header = "content-profile" if method in _CHANGES else "accept-profile"

@@ -38,9 +38,7 @@ def check_write(request: Request, affected: int) -> None:
     if request.method in _MUTABLE and most is not None and affected > most:
         raise too_many_affected(affected)
     if request.method in _MUTABLE and request.limit is not None and affected > request.limit:
-        raise not_implemented(
-            f"limit does not choose rows of {request.method}: the filters match {affected} rows. Nothing was changed."
-        )
+        raise not_implemented(f"limit does not choose rows of {request.method}: the filters match {affected} rows. Nothing was changed.")
 
 
 def planned_rows(explained: str) -> int:

@@ -47,9 +47,7 @@ def _linked(tree: Node) -> list[str]:
 
 def computed_items(scope: Scope, tree: Node, alias: str) -> list[str]:
     """Computed fields of the rows ``alias``: worked out here, where a row still has its table's type."""
-    names = dict.fromkeys(
-        [field.field.name for field in tree.fields] + [term.field.name for term in tree.order if term.relation is None]
-    )
+    names = dict.fromkeys([field.field.name for field in tree.fields] + [term.field.name for term in tree.order if term.relation is None])
     items = []
     for name in names:
         if name == "*" or scope.names.find_column(tree.relation, name) is not None:

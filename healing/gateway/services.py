@@ -22,8 +22,12 @@ from schema_monitor.core.snapshot import EnumType, Relation
 
 log = logging.getLogger("mendgate.gateway")
 
-_OURS = """SELECT coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT') AND has_table_privilege(i.oid, 'SELECT, INSERT'), false)
-FROM pg_namespace n JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipt' JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
+_OURS = """
+SELECT coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT')
+    AND has_table_privilege(i.oid, 'SELECT') AND has_table_privilege(i.oid, 'INSERT'), false)
+FROM pg_namespace n
+JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipt'
+JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
 WHERE n.nspname = 'mendgate'"""
 _SIGHTING = "INSERT INTO schema_monitor_schemasighting (body) VALUES ($1::text::jsonb)"
 _USED = "UPDATE healing_apikey SET last_used_at = now() WHERE id = ANY($1::text[]::uuid[])"
@@ -78,7 +82,9 @@ class Services:
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found
 
-    def context(self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller, moved: bool = False) -> Context:
+    def context(
+        self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller, moved: bool = False
+    ) -> Context:
         """What the healing core may know for one statement."""
         state = self.state
         if relation is None:

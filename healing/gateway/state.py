@@ -31,9 +31,13 @@ from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 log = logging.getLogger("mendgate.state")
 
 CHANNEL = "mendgate_snapshot"
-_RULES = """SELECT id::text, schema, "table", operation, signature, fix::text, source FROM healing_rule WHERE state = 'active' ORDER BY approved_at"""
+_RULES = """
+SELECT id::text, schema, "table", operation, signature, fix::text, source FROM healing_rule
+WHERE state = 'active' ORDER BY approved_at"""
 _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine, strict, allow_tx_rollback FROM healing_policy"""
-_KEYS = """SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash FROM healing_apikey WHERE revoked_at IS NULL"""
+_KEYS = """
+SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash FROM healing_apikey
+WHERE revoked_at IS NULL"""
 
 
 _MOST_SIGHTINGS = 500
@@ -230,7 +234,9 @@ class Keeper:
         """LISTEN first, then load: nothing between the two is missed."""
         self._control = None
         try:
-            connection = await asyncpg.connect(self._settings.database_url, timeout=5, server_settings={"application_name": "mendgate state"})
+            connection = await asyncpg.connect(
+                self._settings.database_url, timeout=5, server_settings={"application_name": "mendgate state"}
+            )
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
             for part in ("schema", "rules", "policies", "keys"):
@@ -349,6 +355,4 @@ def _policies(records: list[Any]) -> list[tuple[str, str, str | None, Policy]]:
 
 
 def _keys(records: list[Any]) -> dict[str, Key]:
-    return {
-        r["hash"]: Key(r["id"], r["name"], r["role"], tuple(msgspec.json.decode(r["scopes"])), r["expires_at"]) for r in records
-    }
+    return {r["hash"]: Key(r["id"], r["name"], r["role"], tuple(msgspec.json.decode(r["scopes"])), r["expires_at"]) for r in records}

@@ -255,7 +255,7 @@ class Transaction:
         try:
             if self._connection.is_in_transaction():
                 await self._connection.execute("ROLLBACK")
-        except Exception:  # noqa: BLE001 - a connection that cannot roll back is thrown away, which rolls back
+        except Exception:
             self._connection.terminate()
         self._give_back()
 
@@ -284,7 +284,7 @@ class Transaction:
             try:
                 async with self._pool.connection() as connection:
                     status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) if xid else None
-            except Exception:  # noqa: BLE001 - the database is coming back up; ask again
+            except Exception:
                 status = "unreachable"
             if status in ("committed", "aborted"):
                 return bool(status == "committed")

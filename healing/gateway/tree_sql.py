@@ -85,9 +85,7 @@ def _plain_count(scope: Scope, node: Node, field: SelectField) -> bool:
     """``rel(count)``: the old way to count, by Postgres's functional notation."""
     if field.field != Field("count") or node.open or node.relation.column("count") is not None:
         return False
-    return scope.names.find_column(node.relation, "count") is None and (
-        computed_field(scope.snapshot, node.relation, "count") is None
-    )
+    return scope.names.find_column(node.relation, "count") is None and (computed_field(scope.snapshot, node.relation, "count") is None)
 
 
 def _field_output(scope: Scope, node: Node, field: SelectField) -> Output:

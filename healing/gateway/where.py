@@ -75,9 +75,7 @@ def exists_sql(scope: Scope, node: Node) -> str:
 def condition_sql(scope: Scope, node: Node, condition: Condition) -> str:
     """One condition on a row of ``node``."""
     if isinstance(condition, Logic):
-        joined = f" {condition.operator.upper()} ".join(
-            condition_sql(scope, node, child) for child in condition.children
-        )
+        joined = f" {condition.operator.upper()} ".join(condition_sql(scope, node, child) for child in condition.children)
         return f"{'NOT ' if condition.negated else ''}({joined})"
     embedded = None if condition.field.path else _embedding(node, condition.field.name)
     if embedded is not None:

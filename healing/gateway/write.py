@@ -1,9 +1,9 @@
 """One write, from request to answer.
 
-    parse -> policy -> fast lane (clean or exactly healed inserts share a statement)
-                    -> else the healing core, step by step
-    landed -> 2xx with the receipt's headers        kept -> quarantine, then the original error (or 202)
-    refused -> the error, nothing written           ``healing=partial`` -> row by row
+parse -> policy -> fast lane (clean or exactly healed inserts share a statement)
+                -> else the healing core, step by step
+landed -> 2xx with the receipt's headers        kept -> quarantine, then the original error (or 202)
+refused -> the error, nothing written           ``healing=partial`` -> row by row
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ class Replaying:
         self.result: Result | None = None
 
 
-async def write(
-    services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Replaying | None = None
-) -> Answer:
+async def write(services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Replaying | None = None) -> Answer:
     """Carries out a write. Raises ``DialectError`` for refusals."""
     payload = _payload(services, request, envelope)
     policy = services.state.policy(request.schema, request.name, caller.key)
@@ -153,9 +151,7 @@ async def _heal(attempt: Attempt, failure: Failure | None) -> Result:
         await attempt.undo()
 
 
-async def _answer(
-    attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Replaying | None
-) -> Answer:
+async def _answer(attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Replaying | None) -> Answer:
     match result:
         case Landed():
             assert attempt.answer is not None
@@ -237,9 +233,7 @@ def _hint(statement: Statement, error: DialectError, quarantine: str, proposals:
     return text
 
 
-async def _row_by_row(
-    services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload
-) -> Answer:
+async def _row_by_row(services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload) -> Answer:
     """``healing=partial``: each row has its own outcome. 207 with one entry a row, unless all landed without a word."""
     single = replace(request, preferences=replace(request.preferences, partial=False))
     headers = dict(envelope.headers)

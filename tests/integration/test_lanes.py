@@ -70,7 +70,8 @@ def test_a_trigger_that_keeps_rows_back_is_not_guessed_about(served: Gateway) ->
     """The batch is undone and each caller gets its own outcome."""
     served.sql(
         """CREATE TABLE lane(id int PRIMARY KEY);
-        CREATE OR REPLACE FUNCTION odd_only() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END';
+        CREATE OR REPLACE FUNCTION odd_only() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN IF NEW.id % 2 = 0 THEN RETURN NULL; END IF; RETURN NEW; END';
         CREATE TRIGGER odd BEFORE INSERT ON lane FOR EACH ROW EXECUTE FUNCTION odd_only()"""
     )
     headers = [{"prefer": "return=representation"}] * 40
@@ -82,14 +83,13 @@ def test_a_trigger_that_keeps_rows_back_is_not_guessed_about(served: Gateway) ->
 def test_tenants_never_share_a_statement(served: Gateway) -> None:
     """300 interleaved writes of two users under RLS: each row belongs to whoever sent it."""
     served.sql(
-        """CREATE TABLE lane(id serial PRIMARY KEY, owner text DEFAULT (current_setting('request.jwt.claims', true)::json ->> 'sub'), said text);
+        """CREATE TABLE lane(id serial PRIMARY KEY, said text,
+            owner text DEFAULT (current_setting('request.jwt.claims', true)::json ->> 'sub'));
         ALTER TABLE lane ENABLE ROW LEVEL SECURITY;
         CREATE POLICY own ON lane TO authenticated USING (owner = (current_setting('request.jwt.claims', true)::json ->> 'sub'))
             WITH CHECK (owner = (current_setting('request.jwt.claims', true)::json ->> 'sub'))"""
     )
-    tokens = [
-        jwt.encode({"role": "authenticated", "sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256") for user in ("ann", "bob")
-    ]
+    tokens = [jwt.encode({"role": "authenticated", "sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256") for user in ("ann", "bob")]
     headers = [{"authorization": f"Bearer {tokens[i % 2]}", "prefer": "return=representation"} for i in range(300)]
     answers = asyncio.run(send_all(served, [{"said": ("ann", "bob")[i % 2]} for i in range(300)], headers))
     assert {a.status_code for a in answers} == {201}

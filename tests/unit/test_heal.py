@@ -7,8 +7,8 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from healing.core.drive import drive
-from healing.core.heal import Commit, Kept, Landed, Landing, Pause, Refused, Reread, Result, Run, Step, Undo, heal
 from healing.core.heal import Answer as CoreAnswer
+from healing.core.heal import Commit, Kept, Landed, Landing, Pause, Refused, Reread, Result, Run, Step, Undo, heal
 from healing.core.mend import Context
 from healing.core.types import Failure, Healing, Json, Kind, Operation, Row, Rule, Statement
 from healing.core.vet import compile_vet
@@ -35,7 +35,9 @@ def snapshot(table: Relation, *enums: EnumType) -> Snapshot:
     return Snapshot(SCOPE, 180000, {table.oid: table}, {enum.oid: enum for enum in enums}, {})
 
 
-def context(before: tuple[Column, ...], after: tuple[Column, ...], *rules: Rule, level: Healing = Healing.APPROVED, strict: bool = False) -> Context:
+def context(
+    before: tuple[Column, ...], after: tuple[Column, ...], *rules: Rule, level: Healing = Healing.APPROVED, strict: bool = False
+) -> Context:
     """What is known after the columns went from ``before`` to ``after``."""
     old, new = snapshot(relation(*before), MOODS), snapshot(relation(*after), MOODS)
     lineage = Lineage.start(old).advance(old, new)
@@ -72,7 +74,9 @@ class Database:
         return [step.statement for step in self.steps if isinstance(step, Run)]
 
 
-def healed(statement: Statement, known: Context, *says: Failure, fresh: Context | None = None, failure: Failure | None = None) -> tuple[Result, Database]:
+def healed(
+    statement: Statement, known: Context, *says: Failure, fresh: Context | None = None, failure: Failure | None = None
+) -> tuple[Result, Database]:
     """The result of a flow and the database that answered it."""
     database = Database(fresh or known, *says)
     return drive(heal(statement, known, failure), database), database
@@ -155,7 +159,7 @@ def test_swapped_names_are_kept_even_together() -> None:
 
 
 def test_values_that_have_one_meaning_are_coerced() -> None:
-    """"1.0" is 1; an enum label by case."""
+    """The text 1.0 is 1; an enum label by case."""
     known = context((ID, MOOD), (ID, MOOD))
     result, database = healed(insert({"id": "1.0", "mood": "Happy"}), known)
     assert isinstance(result, Landed)

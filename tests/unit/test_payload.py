@@ -61,7 +61,8 @@ def test_depth_is_counted_outside_of_strings() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[{}", b'{"a":NaN}', b'"text"', b"17", b"null", b"[1]", b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":1e999999999999999999999}']
+    "body",
+    [b"{", b"[{}", b'{"a":NaN}', b'"text"', b"17", b"null", b"[1]", b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":1e999999999999999999999}'],
 )
 def test_what_is_no_object_or_array_of_objects_is_refused(body: bytes) -> None:
     """Wrong JSON, wrong UTF-8, wrong shape."""

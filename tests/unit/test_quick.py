@@ -14,9 +14,7 @@ TITLE = replace(NAME, name="title")
 NICK = rule("unknown_column:nick", {"op": "rename_column", "from": "nick", "to": "title"})
 
 
-@pytest.mark.parametrize(
-    "row", [{"name": "Ada"}, {"nick": "A"}, {"id": 1, "name": None}, {"name": "A", "price": 1}]
-)
+@pytest.mark.parametrize("row", [{"name": "Ada"}, {"nick": "A"}, {"id": 1, "name": None}, {"name": "A", "price": 1}])
 def test_both_ways_agree(row: Row) -> None:
     """The same statement, the same fixes, the same provenance."""
     known = context((ID, NAME, PRICE), (ID, TITLE, PRICE), NICK)
