@@ -17,7 +17,8 @@ def test_an_approved_table_rule_heals_writes_to_the_old_name(shared_gateway: Gat
         item = client.get(f"/api/v1/quarantine/{kept.headers['mendgate-quarantine']}").json()
         proposal = next(p for p in item["proposals"] if p["fix"] == [{"op": "rename_table", "from": "activity_log", "to": "activity_logs"}])
         gateway.control(
-            "INSERT INTO auth_user(username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined) VALUES ('rita', '', true, true, true, '', '', '', now()) ON CONFLICT DO NOTHING"
+            "INSERT INTO auth_user(username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)"
+            " VALUES ('rita', '', true, true, true, '', '', '', now()) ON CONFLICT DO NOTHING"
         )
         gateway.manage("approve", proposal["id"], "--user", "rita")
         healed = client.post("/rest/v1/activity_log", json=row)
