@@ -187,6 +187,18 @@ class Attempt:
             raise
         return transaction
 
+    async def answered_before(self) -> Answer | None:
+        """The answer stored under our key, for a write that was turned away before it came to ask. Raises 409 or 422."""
+        assert self.claim is not None
+        try:
+            transaction = await Transaction.begin(self.services.pool, "BEGIN")
+        except DatabaseError:
+            return None
+        try:
+            return await idempotency.find_answer(transaction, self.claim)
+        finally:
+            await transaction.rollback()
+
     def _plans(self, step: Run) -> list[tuple[Query, list[int]]]:
         """The statements to run, and which payload rows each one writes."""
         self.find_relation()

@@ -14,7 +14,6 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from healing.core.heal import Kept, Refused
 from healing.gateway import newer
 from healing.gateway.app import PREFIX
 from healing.gateway.auth import Caller, Key, make_caller
@@ -26,7 +25,7 @@ from healing.gateway.seal import unseal
 from healing.gateway.services import Services
 from healing.gateway.settings import current
 from healing.gateway.target import DatabaseError
-from healing.gateway.write import Replaying, write
+from healing.gateway.write import write
 
 REPLAYER = "mendgate:replay"
 _ITEM = """SELECT id::text, request, key_id::text AS key, role, claims, idempotency_key, row_versions, schema, "table", operation
@@ -79,19 +78,12 @@ async def _replay(services: Services, item: asyncpg.Record) -> ReplayResult:
         envelope.headers,
         services.settings.exposed_schemas,
     )
-    replaying = Replaying(_claim(item, caller, envelope))
+    claim = _claim(item, caller, envelope)
     seen = item["row_versions"]
-    if (
-        seen
-        and not await _answered(services, replaying.claim)
-        and await newer.touched_since(services, request, envelope, caller, int(seen))
-    ):
+    if seen and not await _answered(services, claim) and await newer.touched_since(services, request, envelope, caller, int(seen)):
         return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
-    answer = await write(services, request, envelope, caller, replaying)
-    found = dict(answer.headers)
-    if isinstance(replaying.result, Kept | Refused):
-        return ReplayResult("failed", answer.status)
-    return ReplayResult("replayed", answer.status, found.get("Mendgate-Receipt"))
+    answer = await write(services, request, envelope, caller, replaying=claim)
+    return ReplayResult("replayed", answer.status, dict(answer.headers).get("Mendgate-Receipt"))
 
 
 async def _answered(services: Services, claim: Claim) -> bool:

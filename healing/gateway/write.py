@@ -38,20 +38,13 @@ _LEVELS = list(Healing)
 _MOST_RACES = 3
 
 
-class Replaying:
-    """Marks a replay: nothing is kept again, and the outcome is reported instead of answered."""
-
-    def __init__(self, claim: Claim) -> None:
-        self.claim = claim
-        self.result: Result | None = None
-
-
-async def write(services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Replaying | None = None) -> Answer:
-    """Carries out a write. Raises ``DialectError`` for refusals."""
+async def write(services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Claim | None = None) -> Answer:
+    """Carries out a write. Raises ``DialectError`` for refusals. ``replaying``: this is a replay, under that claim; it is not kept
+    again, what cannot land is raised."""
     payload = _payload(services, request, envelope)
     policy = services.state.policy(request.schema, request.name, caller.key)
     level = _level(policy, request)
-    claim = replaying.claim if replaying else await _claim(services, caller, envelope)
+    claim = replaying or await _claim(services, caller, envelope)
     _check_rollback(request, policy)
     if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
         return await _row_by_row(services, request, envelope, caller, payload)
@@ -78,8 +71,8 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
         result = await _heal(attempt, failure)
     except Stored as stored:
         return stored.answer
-    if replaying is not None:
-        replaying.result = result
+    if claim is not None and not isinstance(result, Landed) and (before := await attempt.answered_before()) is not None:
+        return before
     return await _answer(attempt, result, envelope, policy, replaying)
 
 
@@ -151,7 +144,7 @@ async def _heal(attempt: Attempt, failure: Failure | None) -> Result:
         await attempt.undo()
 
 
-async def _answer(attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Replaying | None) -> Answer:
+async def _answer(attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Claim | None) -> Answer:
     match result:
         case Landed():
             assert attempt.answer is not None
