@@ -76,9 +76,9 @@ class Connection(asyncio.Protocol):
             self._waiting.set_exception(ConnectionResetError("cut off"))
 
 
-def request(method: str, path: str, body: bytes = b"", **headers: str) -> bytes:
-    """The bytes of a request; ``_`` in header names stands for ``-``."""
-    lines = [f"{method} {path} HTTP/1.1", "host: bench", *(f"{name.replace('_', '-')}: {value}" for name, value in headers.items())]
+def request(method: str, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+    """The bytes of a request."""
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1", *(f"{name}: {value}" for name, value in headers.items())]
     if body:
         lines += ["content-type: application/json", f"content-length: {len(body)}"]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -54,7 +54,7 @@ def _translated(lines: Iterable[str]) -> list[list[str]]:
 _SECTIONS = _sections()
 _TRANSLATIONS = frozenset(_pairs(_translated(_SECTIONS["translations"])))
 
-ABBREVIATIONS: dict[str, str] = dict((short, word) for short, _, word in (e.partition("=") for e in _words(_SECTIONS["abbreviations"])))
+ABBREVIATIONS: dict[str, str] = {short: word for short, _, word in (e.partition("=") for e in _words(_SECTIONS["abbreviations"]))}
 SYNONYM_PAIRS: frozenset[Pair] = frozenset(_pairs(line.split() for line in _SECTIONS["synonyms"])) | _TRANSLATIONS
 LABEL_PAIRS: frozenset[Pair] = frozenset(_pairs(line.split() for line in _SECTIONS["label synonyms"])) | _TRANSLATIONS
 OPPOSITE_PAIRS: frozenset[Pair] = frozenset(_pairs(line.split() for line in _SECTIONS["opposites"]))
