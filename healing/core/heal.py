@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from healing.core import classify, fixes, verify
-from healing.core.mend import Applied, Context, Mended, mend
+from healing.core.mend import Applied, Context, Mended, mend, untouched
 from healing.core.types import Change, Failure, Healing, Kind, Misfit, Operation, Row, Statement
 
 _IN_BAND = frozenset({"42703", "42P01", "42804", "22P02", "23502", "42P10", "428C9"})
@@ -135,7 +135,7 @@ class _State(Struct):
 
 def _mend(statement: Statement, state: _State) -> Mended:
     if state.context.level is Healing.OFF:
-        return Mended(statement)
+        return untouched(statement, state.context)
     return mend(statement, state.context, state.known)
 
 

@@ -90,6 +90,15 @@ def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ())
     return Mended(mended, _gather_fixes(notes), _gather_misfits(notes), changes, computed)
 
 
+def untouched(statement: Statement, context: Context) -> Mended:
+    """The statement as it is, and what Postgres would change of it: healing may be off, silence about a loss is not."""
+    if context.vet is None:
+        return Mended(statement)
+    listed = statement.columns
+    rows = statement.rows if listed is None else tuple({k: v for k, v in row.items() if k in listed} for row in statement.rows)
+    return Mended(statement, changes=_losses(replace(statement, rows=rows), context.vet, statement))
+
+
 def may_use_rules(level: Healing) -> bool:
     """Whether approved rules apply at this level."""
     return level in _RULE_LEVELS
@@ -176,15 +185,17 @@ def _signatures(note: _Note) -> set[str]:
 
 def _mend_keys(note: _Note, names: Mapping[str, Column | fixes.Fix | Misfit]) -> None:
     renames: list[fixes.Fix] = []
+    taken = set(note.row)
     for key, value in note.row.items():
         meaning = names[key]
         if isinstance(meaning, Misfit):
             note.misfits.append(replace(meaning, value=value))
         elif isinstance(meaning, fixes.RenameColumn):
-            if meaning.target in note.row:
+            if meaning.target in taken:
                 note.misfits.append(Misfit(Kind.UNKNOWN_COLUMN, key, value))
             else:
                 renames.append(meaning)
+                taken.add(meaning.target)
     if renames:
         note.row = fixes.apply(tuple(renames), note.row, {})
         note.fixes += [(fix, "lineage", None) for fix in renames]

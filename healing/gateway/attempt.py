@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from healing.core import fixes
@@ -50,7 +50,7 @@ class Stored(Exception):
 
 
 class Outcome(Struct):
-    """Rows of one executed plan, added up over the statements of a split batch."""
+    """Rows of one executed plan, added up over the statements of a split batch. ``places`` are the payload rows that went into them."""
 
     body: str | None = None
     affected: int = 0
@@ -59,6 +59,18 @@ class Outcome(Struct):
     back: list[Row] | None = None
     xid: str | None = None
     location: str | None = None
+    places: list[int] = field(default_factory=list)
+
+    def put_in_order(self) -> None:
+        """The rows in the payload's order, where every row that went in came back."""
+        order = sorted(range(len(self.places)), key=self.places.__getitem__)
+        if order == list(range(len(order))):
+            return
+        if self.back is not None and len(self.back) == len(order):
+            self.back = [self.back[i] for i in order]
+        rows = msgspec.json.decode(self.body, type=list[msgspec.Raw]) if self.body is not None else []
+        if len(rows) == len(order):
+            self.body = "[" + ", \n ".join([bytes(rows[i]).decode() for i in order]) + "]"
 
 
 class Attempt:
@@ -159,6 +171,8 @@ class Attempt:
             self._transaction = await self._begin()
             for plan, indexes in plans:
                 await self._execute(plan, indexes, bool(step.back))
+            if not self.request.orders:
+                self._outcome.put_in_order()
             check_write(self.request, self._outcome.affected)
         except DatabaseError as error:
             self._transaction = None
@@ -276,6 +290,7 @@ class Attempt:
         assert record is not None
         total = self._outcome
         total.affected += record["n"]
+        total.places += indexes
         total.xid, total.location = record["xid"], record["location"]
         total.total = record["total"] if total.total is None else total.total + (record["total"] or 0)
         if record["inserted"] is not None:
@@ -450,7 +465,9 @@ def _key_sets(statement: Statement) -> list[tuple[tuple[str, ...], list[int]]]:
 
 def _defaults_are_plain(sets: list[tuple[tuple[str, ...], list[int]]], relation: Relation) -> bool:
     """Whether the default of every key that some rows lack can be written out in a statement (an identity's or a domain's
-    cannot: the caller may not use the sequence, the catalog does not tell)."""
+    cannot: the caller may not use the sequence, the catalog does not tell; a view's are those of the tables behind it)."""
+    if relation.kind not in ("r", "p"):
+        return False
     common = frozenset[str].intersection(*(frozenset(keys) for keys, _ in sets))
     lacking = [relation.column(key) for keys, _ in sets for key in keys if key not in common]
     return all(column is not None and not column.identity and column.domain is None for column in lacking)

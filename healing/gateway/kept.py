@@ -35,8 +35,9 @@ VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7::text::jsonb, $8, $9::text::jsonb
     $11, $12, $13, $14, $15, $16, $17, $18, $19, $20::text::uuid)
 ON CONFLICT DO NOTHING RETURNING id::text"""
 _EARLIER = """
-SELECT id::text, receipt::text, request_hash FROM healing_quarantineitem
-WHERE key_id IS NOT DISTINCT FROM $1::text::uuid AND role = $2 AND subject = $3 AND idempotency_key = $4"""
+UPDATE healing_quarantineitem SET automatic = automatic OR ($5 AND request_hash = $6)
+WHERE key_id IS NOT DISTINCT FROM $1::text::uuid AND role = $2 AND subject = $3 AND idempotency_key = $4
+RETURNING id::text, receipt::text, request_hash, state"""
 _RECEIPT = """
 INSERT INTO healing_receipt (id, outcome, schema, "table", operation, key, role, subject, fixes, changes, sealed, quarantine)
 VALUES ($1::text::uuid, $2, $3, $4, $5, $6::text::uuid, $7, $8, $9::text::jsonb, $10::text::jsonb, $11, $12::text::uuid)
@@ -117,7 +118,7 @@ async def keep(
             receipt_id,
         )
         if made is None:
-            return await _earlier(connection, caller, claim)
+            return await _earlier(connection, caller, claim, automatic)
         await _write_receipt(connection, receipt, item_id)
         await _write_proposals(connection, statement.schema, table, signature, proposals)
     return Kept(item_id, receipt_id)
@@ -160,14 +161,18 @@ def redacted(failure: Failure) -> dict[str, str | None]:
     return {"code": failure.code, "message": failure.message, "details": details, "hint": failure.hint}
 
 
-async def _earlier(connection: Any, caller: Caller, claim: Claim | None) -> Kept:
+async def _earlier(connection: Any, caller: Caller, claim: Claim | None, automatic: bool) -> Kept:
+    """Where it was kept before. A sender that now accepts quarantine has its write replayed by itself from here on."""
     record = None
     if claim is not None:
-        record = await connection.fetchrow(_EARLIER, caller.key, caller.role, caller.subject, claim.key)
+        record = await connection.fetchrow(_EARLIER, caller.key, caller.role, caller.subject, claim.key, automatic, claim.request_hash)
     if record is None:
         raise DialectError("MG503", 503, "The write could not be kept; nothing was written", None, "Send it again.")
     if claim is not None and record["request_hash"] != claim.request_hash:
         raise other_request()
+    if record["state"] == "discarded":
+        hint = "To write it after all, send it with a new Idempotency-Key."
+        raise DialectError("MG410", 409, f"This write was kept as {record['id']} and a person discarded it", None, hint)
     return Kept(record["id"], record["receipt"], again=True)
 
 

@@ -25,7 +25,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from schema_monitor import catalog, store
-from schema_monitor.core.lineage import Lineage, Sighting
+from schema_monitor.core.lineage import Lineage, Renamed, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
 log = logging.getLogger("mendgate.state")
@@ -73,20 +73,16 @@ class State(Struct, frozen=True):
         return found
 
     def policy(self, schema: str, table: str, key: str | None) -> Policy:
-        """The most specific policy: key and table, table, key, everywhere."""
-        for place in (
-            (schema, table, key),
-            ("", table, key),
-            (schema, table, None),
-            ("", table, None),
-            (schema, "", key),
-            ("", "", key),
-            (schema, "", None),
-            ("", "", None),
-        ):
-            found = self.policies.get(place)
-            if found is not None:
-                return found
+        """The most specific policy: key and table, table, key, everywhere. A former name means the table that had it."""
+        tables = [table, ""]
+        if not self.snapshot.named(schema, table):
+            match self.lineage.resolve_relation(self.snapshot, schema, table):
+                case Renamed(Relation() as relation) if relation.schema == schema:
+                    tables.insert(0, relation.name)
+        for name in tables if self.policies else ():
+            for place in ((schema, name, key), ("", name, key), (schema, name, None), ("", name, None)):
+                if (found := self.policies.get(place)) is not None:
+                    return found
         return Policy()
 
     def rules_for(self, schema: str, table: str, operation: str) -> tuple[Rule, ...]:

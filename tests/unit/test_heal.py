@@ -345,3 +345,22 @@ def test_a_rule_whose_claim_the_caller_lacks_is_not_applied() -> None:
     said = Failure("23502", 'null value in column "user_id" of relation "t" violates not-null constraint', column="user_id")
     result, _ = healed(insert({"name": "Ada"}), known, said, said)
     assert isinstance(result, Kept)
+
+
+def test_two_former_names_of_one_column_together_are_kept() -> None:
+    """Which of the two values is meant nobody knows."""
+    first, second = context((ID, NAME), (ID, replace(NAME, name="title"))), replace(NAME, name="headline")
+    table = replace(relation(ID, second), fingerprint="3")
+    lineage = first.lineage.advance(first.snapshot, snapshot(table))
+    known = Context(table, snapshot(table), lineage, compile_vet(table, snapshot(table), lineage), Healing.APPROVED)
+    result, database = healed(insert({"name": "A", "title": "B"}), known, fresh=known)
+    assert isinstance(result, Kept) and result.misfits[0].kind is Kind.UNKNOWN_COLUMN
+    assert not database.runs()
+
+
+def test_with_healing_off_losses_are_still_told_and_keys_left_out_too() -> None:
+    """Off means that nothing is changed, not that nothing is said."""
+    known = context((ID, PRICE), (ID, PRICE), level=Healing.OFF)
+    result, _ = healed(replace(insert({"id": 1, "price": "1.239", "x": 2}), columns=("id", "price")), known)
+    assert isinstance(result, Landed)
+    assert {(c.column, c.stored) for c in result.changes} == {("price", "1.24"), ("x", "")}
