@@ -1,4 +1,4 @@
-"""Everything that is measured, one after the other: ``python -m benchmarks``. Each part also runs alone (``python -m benchmarks.healing``)."""
+"""Everything that is measured, one after the other: ``python -m benchmarks``. Each part also runs alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> int:
         if part in NEEDS_DATA and not (directory() / "wild-dev.jsonl").exists():
             print("skipped: the drift data is not here (set DRIFT_DIR)")
         elif part == "matching" and importlib.util.find_spec("sklearn") is None:
-            print("skipped: it trains by fold and needs numpy and scikit-learn (make lets you install requirements-train.txt)")
+            print("skipped: it trains by fold and needs numpy and scikit-learn")
         elif subprocess.run([sys.executable, "-m", f"benchmarks.{part}", *words], check=False).returncode:
             failed.append(part)
     print("\nbroken promises: " + (", ".join(failed) or "none"))

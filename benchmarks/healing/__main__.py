@@ -18,6 +18,9 @@ from benchmarks.healing.case import Case, Outcome
 from benchmarks.healing.run import judge, prepare, send
 from benchmarks.stage import arguments, stage_of
 
+VERDICTS = ("right", "wrong", "abstained", "refused", "failed", "unfit", "unjudged")
+"""``abstained``: kept in quarantine; ``unfit``: Postgres itself refuses the row, though the data calls it healthy."""
+
 
 def main() -> int:
     """Runs and prints."""
@@ -49,20 +52,18 @@ def report(outcomes: list[Outcome], show: int) -> int:
     for outcome in outcomes:
         case = outcome.case
         groups.setdefault((case.source, case.mode, case.kind), []).append(outcome)
-    print(
-        f"{'':34}{'n':>6}{'right':>7}{'wrong':>7}{'kept':>6}{'refused':>9}{'failed':>8}{'unfit':>7}{'unjudged':>10} | proposals: right wrong silent"
-    )
+    print(f"{'':34}{'n':>6}{''.join(f'{v:>10}' for v in VERDICTS)} | proposals: right wrong silent")
     for key, found in sorted(groups.items()):
         said, proposed = Counter(o.verdict for o in found), Counter(o.proposed for o in found)
-        numbers = f"{len(found):>6}{said['right']:>7}{said['wrong']:>7}{said['abstained']:>6}{said['refused']:>9}{said['failed']:>8}{said['unfit']:>7}{said['unjudged']:>10}"
+        numbers = f"{len(found):>6}" + "".join(f"{said[verdict]:>10}" for verdict in VERDICTS)
         print(f"{' '.join(key):34}{numbers} | {proposed['right']:>16}{proposed['wrong']:>6}{proposed['silent']:>7}")
     wrong = [o for o in outcomes if o.verdict == "wrong"]
     touched = [o for o in outcomes if o.case.source == "healthy" and (o.healed or o.changed or (o.quarantine and o.verdict != "unfit"))]
     print(f"\nwrong heals {len(wrong)}, false heals of healthy writes {len(touched)}")
     for outcome in [o for o in outcomes if o.verdict in ("wrong", "failed", "refused", "unjudged") or o in touched][:show]:
-        print(
-            f"  {outcome.verdict}: {outcome.case.kind} {outcome.case.table} {outcome.status} {outcome.healed} {outcome.changed} {outcome.note}"
-        )
+        case = outcome.case
+        told = f"{outcome.healed} {outcome.changed} {outcome.note}"
+        print(f"  {outcome.verdict}: {case.kind} {case.table} {outcome.status} {told}")
     return int(bool(wrong or touched))
 
 

@@ -36,9 +36,8 @@ def main() -> int:
         with psycopg.connect(stage.owner_url) as connection:
             stored = [row[0] for row in connection.execute("SELECT n FROM bench_kill").fetchall()]
     lost, doubled = acknowledged - set(stored), len(stored) - len(set(stored))
-    print(
-        f"{options.kills} kills, {len(acknowledged)} rows acknowledged, {retries} sent again: lost {len(lost)}, doubled {doubled} (seed {options.seed})"
-    )
+    told = f"{options.kills} kills, {len(acknowledged)} rows acknowledged, {retries} sent again"
+    print(f"{told}: lost {len(lost)}, doubled {doubled} (seed {options.seed})")
     return int(bool(lost or doubled))
 
 
