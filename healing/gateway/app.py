@@ -47,7 +47,8 @@ class Gateway:
             return
         headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
         answer = await self._respond(scope, headers, receive)
-        cors = cors_headers(headers.get("origin")) if scope["path"].startswith(PREFIX) else []
+        plain = scope["path"].startswith(PREFIX) and not is_preflight(scope["method"], headers)
+        cors = cors_headers(headers.get("origin")) if plain else []
         await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
 
     async def open(self) -> Services:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -410,11 +411,16 @@ class Attempt:
         return failure
 
 
+@lru_cache(maxsize=2048)
+def _healed_text(applied: tuple[fixes.Fix, ...]) -> str:
+    return fixes.header(tuple(dict.fromkeys(applied)))
+
+
 def healing_headers(receipt: str, applied: tuple[fixes.Fix, ...], changes: tuple[Change, ...]) -> list[tuple[str, str]]:
     """The headers that tell a caller what was done to its write."""
     headers = [("Mendgate-Receipt", receipt)]
     if applied:
-        headers.append(("Mendgate-Healed", fixes.header(tuple(dict.fromkeys(applied)))))
+        headers.append(("Mendgate-Healed", _healed_text(applied)))
     if changes:
         headers.append(("Mendgate-Changed", fixes.changes_header(changes)))
     return headers
@@ -428,14 +434,24 @@ def with_rows(plan: Query, text: str) -> Query:
 def prelude_of(caller: Caller, request: Request, headers: Mapping[str, str], *, shared: bool = False) -> str:
     """Role, claims, search path and what PostgREST tells functions about the request. ``shared`` leaves the headers out: the
     statement serves several requests."""
-    shown = "" if shared else msgspec.json.encode({k: v for k, v in headers.items() if k not in _SECRET}).decode()
-    path = ", ".join(dict.fromkeys((quote_name(request.schema), '"public"', '"extensions"')))
-    settings = [("search_path", path), ("request.method", request.method), ("request.path", f"/{request.name}")]
-    if shown:
-        settings.append(("request.headers", shown.replace("\\u0000", "")))
-    if request.preferences.timezone is not None and _is_zone(request.preferences.timezone):
-        settings.append(("timezone", request.preferences.timezone))
-    return caller.prelude + "".join(f",set_config({quote_literal(k)},{quote_literal(v)},true)" for k, v in settings)
+    common = _common_settings(request.schema, request.method, request.name, request.preferences.timezone)
+    if shared:
+        return caller.prelude + common
+    shown = msgspec.json.encode({k: v for k, v in headers.items() if k not in _SECRET}).decode().replace("\\u0000", "")
+    return caller.prelude + common + _setting("request.headers", shown)
+
+
+@lru_cache(maxsize=4096)
+def _common_settings(schema: str, method: str, name: str, timezone: str | None) -> str:
+    path = ", ".join(dict.fromkeys((quote_name(schema), '"public"', '"extensions"')))
+    settings = [("search_path", path), ("request.method", method), ("request.path", f"/{name}")]
+    if timezone is not None and _is_zone(timezone):
+        settings.append(("timezone", timezone))
+    return "".join(_setting(key, value) for key, value in settings)
+
+
+def _setting(name: str, value: str) -> str:
+    return f",set_config({quote_literal(name)},{quote_literal(value)},true)"
 
 
 def _is_zone(name: str) -> bool:

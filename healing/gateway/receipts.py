@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -68,7 +69,7 @@ def make(
         "key": caller.key,
         "role": caller.role,
         "subject": caller.subject,
-        "fixes": [*_name_fixes(name_fixes), *_fixes(applied)],
+        "fixes": [*_name_fixes(name_fixes), *_fixes(tuple(applied))],
         "changes": [{"column": change.column, "why": change.why} for change in changes],
         "quarantine": quarantine,
         "verified": verified,
@@ -77,7 +78,9 @@ def make(
     return Receipt(receipt_id, body, seal(encode(values)))
 
 
-def _fixes(applied: Sequence[Applied]) -> list[dict[str, Any]]:
+@lru_cache(maxsize=2048)
+def _fixes(applied: tuple[Applied, ...]) -> list[dict[str, Any]]:
+    """The same few fixes come again and again; nobody changes what is returned."""
     return [{**fixes.dump((a.fix,))[0], "source": a.source, "rule": a.rule, "rows": a.rows} for a in applied]
 
 
