@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 from healing.gateway import answer as answers
@@ -45,7 +45,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        headers = _joined(scope["headers"])
         answer = await self._respond(scope, headers, receive)
         plain = scope["path"].startswith(PREFIX) and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
@@ -123,6 +123,15 @@ class Gateway:
             envelope = Envelope(method, path, scope["query_string"], headers, body)
             return await write(services, request, envelope, caller)
         return await read(services, request, caller, headers, body)
+
+
+def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-cased name; one sent on several lines means all of them (a second ``Prefer`` must not be lost)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw in pairs:
+        name, value = raw_name.decode("latin-1").lower(), raw.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def create(settings: Settings) -> Gateway:
