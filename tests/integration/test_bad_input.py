@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import httpx
 import msgspec
 import psycopg
 import pytest
@@ -414,6 +415,18 @@ def test_an_unknown_preference_is_refused_in_strict_mode_only(site: Watched, unk
             reply = site.send(method, "things" if method != "DELETE" else "things?id=eq.1", body, prefer=f"handling=strict, {unknown}")
             refused(reply, 400, "PGRST122", message, f"Invalid preferences: {unknown}")
     assert site.send("GET", "things", prefer=unknown).status == 200
+
+
+def test_preferences_on_two_lines_all_count(site: Watched) -> None:
+    lines = [
+        ("apikey", site.gateway.make_key()),
+        ("prefer", "handling=strict"),
+        ("prefer", "max-affected=0"),
+        ("prefer", "return=representation"),
+    ]
+    with nothing_happens(site):
+        answer = httpx.delete(f"{site.gateway.base_url}/rest/v1/parts?id=eq.1", headers=lines)
+        assert (answer.status_code, answer.json()["code"]) == (400, "PGRST124")
 
 
 @pytest.mark.parametrize("method", ["TRACE", "FOO", "PROPFIND"])

@@ -1,5 +1,5 @@
 // Healing as a client sees it: the schema moves under a running gateway, the old client keeps working.
-import { api, assert, client, db, fails, headers, keys, manage, ok, sql } from "./stage.ts";
+import { api, assert, client, db, fails, headers, keys, manage, ok, sql, until } from "./stage.ts";
 
 const test = Deno.test;
 const admin = Deno.env.get("ADMIN")!;
@@ -186,6 +186,7 @@ test("an update that changes a value is told too", async () => {
 });
 test("policy strict refuses what Postgres would change", async () => {
   await manage("set_policy", "--table", "prices", "--strict");
+  await until(async () => (await db.from("prices").update({ price: 1.239 }).eq("id", -1)).error?.code === "MG002");
   await fails(db.from("prices").insert({ id: 9, price: 1.239 }), 400, "MG002");
   await ok(db.from("prices").insert({ id: 10, price: 1.23 }), 201);
   assert.deepEqual(await sql("SELECT id FROM prices WHERE id > 8"), [{ id: 10 }]);
@@ -204,4 +205,14 @@ test("the browser may read our headers", async () => {
   await response.body?.cancel();
   const exposed = response.headers.get("access-control-expose-headers")!.toLowerCase();
   for (const name of ["content-range", "mendgate-receipt", "mendgate-quarantine", "mendgate-healed", "mendgate-changed"]) assert.ok(exposed.includes(name), name);
+});
+test("the browser's preflight is answered without a key", async () => {
+  const asked = { origin: "http://app.example", "access-control-request-method": "POST", "access-control-request-headers": "apikey,prefer,idempotency-key" };
+  const response = await fetch(`${Deno.env.get("SUPABASE_URL")}/rest/v1/prices`, { method: "OPTIONS", headers: asked });
+  await response.body?.cancel();
+  assert.ok(response.ok, `${response.status}`);
+  assert.equal(response.headers.get("access-control-allow-origin"), "*"); // twice would be "*, *", which browsers refuse
+  assert.match(response.headers.get("access-control-allow-methods")!, /POST/);
+  const allowed = response.headers.get("access-control-allow-headers")!.toLowerCase();
+  for (const name of ["apikey", "prefer", "idempotency-key"]) assert.ok(allowed.includes(name), allowed);
 });

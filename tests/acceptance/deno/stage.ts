@@ -74,6 +74,14 @@ export async function api(path: string, key = keys.service): Promise<Any> {
   return body;
 }
 
+/** Waits, at most three seconds, until something holds: what an operator sets reaches the gateways within a moment. */
+export async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 3000; !(await holds());) {
+    assert.ok(Date.now() < end, "it never came to hold");
+    await new Promise((wake) => setTimeout(wake, 10));
+  }
+}
+
 export function ids(rows: { id: number }[]): number[] {
   return rows.map((row) => row.id);
 }
