@@ -15,7 +15,7 @@ from django.db import OperationalError, connection
 from rq import Worker
 from rq.cron import CronScheduler
 
-from resilience_site import run_lock, target_setup
+from resilience_site import monitor_setup, run_lock, target_setup
 from resilience_site.config import Config
 from resilience_site.target_setup import Finding
 
@@ -70,6 +70,7 @@ def _control(config: Config) -> Iterator[Finding]:
 
 def _target(config: Config) -> Iterator[Finding]:
     yield from target_setup.examine(config.target_database_url)
+    yield from monitor_setup.examine(config)
 
 
 def _redis(config: Config) -> Iterator[Finding]:

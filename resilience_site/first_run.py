@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 
 from healing.models import ApiKey
-from resilience_site import target_setup
+from resilience_site import monitor_setup, target_setup
 from resilience_site.config import Config
 
 ADMIN = "admin"
@@ -19,11 +19,14 @@ ADMIN = "admin"
 def prepare(config: Config) -> Iterator[str]:
     """Do every step that is due; yields what a person should read, credentials exactly once.
 
-    1. migrate the control database, 2. set up the target, 3. collect static files, 4. make an administrator unless there is
+    1. migrate the control database, 2. set up the target and its DDL log, 3. collect static files, 4. make an administrator unless there is
     one, 5. make an API key unless there is one, 6. read the target's schema.
     """
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-    target_setup.prepare(config.target_database_url, config.exposed_schemas)
+    owner = monitor_setup.owner_url(config)
+    target_setup.prepare(config.target_database_url, config.exposed_schemas, owner)
+    if (why_not := monitor_setup.prepare(owner, config.target_database_url)) is not None:
+        yield why_not
     call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
     if (password := _first_administrator()) is not None:
         yield f"admin user: {ADMIN} password: {password} (shown once)"

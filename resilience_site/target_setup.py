@@ -35,12 +35,13 @@ class Finding(Struct, frozen=True):
     fix: str = ""
 
 
-def prepare(url: str, schemas: Sequence[str]) -> None:
-    """1. connect, 2. check the version, 3. make and join the roles, 4. install ``mendgate``. Raises ``TargetError``."""
-    with _connected(url) as target:
+def prepare(url: str, schemas: Sequence[str], owner_url: str | None = None) -> None:
+    """1. connect, 2. check the version, 3. make and join the roles, 4. install ``mendgate`` (as its owner, where that login is known).
+    Raises ``TargetError``."""
+    with connected(url) as target, connected(owner_url or url) as owner:
         _check_version(target)
         _prepare_roles(target, schemas)
-        install(target)
+        install(owner)
 
 
 def install(target: psycopg.Connection) -> None:
@@ -50,6 +51,8 @@ def install(target: psycopg.Connection) -> None:
             target.execute("SELECT pg_advisory_xact_lock(hashtext('mendgate.install'))")
             target.execute(TARGET_SQL.read_text("utf-8"))
     except errors.InsufficientPrivilege as error:
+        if _examine_schema(target).ok:
+            return  # another login installed it, for us to use
         raise TargetError(
             f"Schema mendgate cannot be installed in the target: {_first(error)} Fix: run GRANT CREATE ON DATABASE … TO {_user(target)}, "
             "or run healing/sql/target.sql once as the database's owner."
@@ -59,7 +62,7 @@ def install(target: psycopg.Connection) -> None:
 def examine(url: str) -> Iterator[Finding]:
     """Look at everything ``prepare`` makes, changing nothing."""
     try:
-        target = _connected(url)
+        target = connected(url)
     except TargetError as error:
         yield Finding("target", False, str(error), "Check TARGET_DATABASE_URL and that the server runs (make up).")
         return
@@ -76,7 +79,8 @@ def examine(url: str) -> Iterator[Finding]:
         yield _examine_schema(target)
 
 
-def _connected(url: str) -> psycopg.Connection:
+def connected(url: str) -> psycopg.Connection:
+    """An autocommit connection for setting up. Raises ``TargetError``."""
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="mendgate-setup")
     except psycopg.OperationalError as error:

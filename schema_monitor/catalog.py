@@ -37,7 +37,7 @@ _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 async def read_snapshot(conn: Any, schemas: Sequence[str]) -> Snapshot:
     """The catalog of the connected database (asyncpg connection, inside a transaction or not)."""
     async with _pinned(conn, "force_custom_plan"):
-        place = await conn.fetchrow(_sql("scope"))
+        place = await conn.fetchrow(statement("scope"))
         identifier = await conn.fetchval(_SYSTEM_IDENTIFIER) if place["may_identify"] else None
         rows = await conn.fetch(snapshot_statement(), list(schemas))
     return _snapshot(place["database_oid"], place["server_version"], identifier, rows, schemas)
@@ -60,7 +60,7 @@ async def read_relation_by_oid(conn: Any, oid: int) -> Relation | None:
 async def read_enums(conn: Any, oids: Iterable[int]) -> tuple[EnumType, ...]:
     """Enums by identity: what a relation that was read alone may use and the snapshot lack."""
     async with _pinned(conn):
-        rows = await conn.fetch(_sql("enums_by_oid"), list(oids))
+        rows = await conn.fetch(statement("enums_by_oid"), list(oids))
     return tuple(_as_enum(row[0]) for row in rows)
 
 
@@ -69,7 +69,7 @@ def read_snapshot_sync(conn: Any, schemas: Sequence[str]) -> Snapshot:
     from psycopg import RawCursor  # here, so that the gateway need not load it
 
     with _pinned_sync(conn), RawCursor(conn) as cursor:
-        database_oid, server_version, may_identify = cursor.execute(_sql("scope")).fetchone() or (0, 0, False)
+        database_oid, server_version, may_identify = cursor.execute(statement("scope")).fetchone() or (0, 0, False)
         found = cursor.execute(_SYSTEM_IDENTIFIER).fetchone() if may_identify else None
         rows = cursor.execute(snapshot_statement(), [list(schemas)]).fetchall()
     return _snapshot(database_oid, server_version, found[0] if found else None, rows, schemas)
@@ -78,25 +78,26 @@ def read_snapshot_sync(conn: Any, schemas: Sequence[str]) -> Snapshot:
 def read_text_sync(conn: Any, name: str) -> str:
     """The one value of ``fingerprint.sql`` or ``counters.sql`` (psycopg connection)."""
     with _pinned_sync(conn):
-        row = conn.execute(_sql(name)).fetchone()
+        row = conn.execute(statement(name)).fetchone()
     return "" if row is None else str(row[0])
 
 
 @cache
 def snapshot_statement() -> str:
     """One statement for everything; $1 = exposed schemas (text[])."""
-    parts = (_sql("relations"), _sql("enums"), _sql("functions"))
-    return f"WITH RECURSIVE {_sql('wanted_exposed')},\n{_sql('types')}\n" + "\nUNION ALL\n".join(parts)
+    parts = (statement("relations"), statement("enums"), statement("functions"))
+    return f"WITH RECURSIVE {statement('wanted_exposed')},\n{statement('types')}\n" + "\nUNION ALL\n".join(parts)
 
 
 @cache
 def relation_statement(wanted: str) -> str:
     """One statement for one relation; parameters as that ``wanted_*.sql`` says."""
-    return f"WITH RECURSIVE {_sql(wanted)},\n{_sql('types')}\n{_sql('relations')}"
+    return f"WITH RECURSIVE {statement(wanted)},\n{statement('types')}\n{statement('relations')}"
 
 
 @cache
-def _sql(name: str) -> str:
+def statement(name: str) -> str:
+    """The text of ``sql/<name>.sql``."""
     return (Path(__file__).parent / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 

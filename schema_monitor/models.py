@@ -17,6 +17,7 @@ class SchemaVersion(models.Model):
     snapshot = models.JSONField()
     lineage = models.JSONField()
     summary = models.TextField(blank=True, default="", help_text="What changed, in a sentence.")
+    horizon = models.BigIntegerField(db_default=0, help_text="The target's transactions below this one are in here; 0 = not known.")
     cause = models.CharField(max_length=20, default="start", help_text="start, command, watcher, in_band")
 
     class Meta:
@@ -41,6 +42,9 @@ class SchemaChange(models.Model):
     breaks_old_writers = models.BooleanField(default=False)
     breaks_old_readers = models.BooleanField(default=False)
     inferred = models.BooleanField(default=False)
+    tag = models.TextField(null=True, blank=True, help_text="The commands that did it, where the DDL log knows: ALTER TABLE …")
+    usr = models.CharField(max_length=63, null=True, blank=True, help_text="The role that did it.")
+    app = models.CharField(max_length=64, null=True, blank=True, help_text="Its application_name.")
 
     class Meta:
         ordering = ["version_id", "id"]

@@ -1,69 +1,37 @@
 """Notices that the target's schema may have changed, and captures then.
 
-Two detectors here, both polled; a third (an event trigger in the target that notifies) will call ``Watcher.wake`` and change nothing
-else. Counters of catalog writes cost nearly nothing and are asked every second, but may lag and also move for temporary tables. The
-fingerprint of the catalog is sure and costs more with size: it is taken when the counters moved, and otherwise so rarely that it
-takes about 1 % of the time. It is read *before* a capture reads: what commits in between is seen by the next look.
+Best first: the DDL log's notification wakes us when a change commits (``ear``). Below it, polled (``detect``): the log's tail,
+counters of catalog writes, and the fingerprint of the catalog. What commits during a capture rings again or is seen by the next
+look: nothing is dropped. Notifications that pile up meanwhile are one capture.
 """
 
 from __future__ import annotations
 
 import logging
+import select
 import time
-from collections.abc import Callable
 from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 
-from schema_monitor import catalog
 from schema_monitor.capture import capture
+from schema_monitor.detect import Detector
+from schema_monitor.ear import Ear
 
 log = logging.getLogger(__name__)
 CHANNEL = "mendgate_capture"
-EVERY = 1.0
-"""Seconds between two looks."""
-SHARE, SHARE_MOVED = 0.01, 0.1
-"""The part of the time that fingerprints may take: in quiet, and while the counters move."""
+EVERY, EVERY_DEAF = 1.0, 0.25
+"""Seconds between two looks: while notifications wake us, and while they cannot."""
+WATCHING = "mendgate watching"
+"""The application_name of our connection to the control database, once changes are being watched for."""
 PAUSES = (0.5, 1, 2, 5, 10)
 """Seconds to wait after the first, second, … failure in a row."""
 
 
-class Detector:
-    """Decides whether one target's schema may have changed. ``clock`` is monotonic seconds."""
-
-    def __init__(self, target: psycopg.Connection[Any], clock: Callable[[], float] = time.monotonic) -> None:
-        self._target, self._clock = target, clock
-        self._writes: str | None = None
-        self._fingerprint: str | None = None
-        self._taken, self._cost, self._moved = 0.0, 0.0, True
-
-    def changed(self) -> bool:
-        """Whether the fingerprint differs from the one seen last; the first look says yes."""
-        writes = catalog.read_text_sync(self._target, "counters")
-        self._moved = self._moved or writes != self._writes
-        self._writes = writes
-        if not self._due():
-            return False
-        began = self._clock()
-        fingerprint = catalog.read_text_sync(self._target, "fingerprint")
-        self._taken, self._moved = self._clock(), False
-        self._cost = self._taken - began
-        changed, self._fingerprint = fingerprint != self._fingerprint, fingerprint
-        return changed
-
-    def forget(self) -> None:
-        """The last change was not captured after all: the next look says yes again."""
-        self._fingerprint, self._moved = None, True
-
-    def _due(self) -> bool:
-        share = SHARE_MOVED if self._moved else SHARE
-        return self._fingerprint is None or self._clock() - self._taken >= max(0.0 if self._moved else EVERY, self._cost / share)
-
-
 class Watcher:
-    """The loop: look, capture, wait for a second or for somebody who asks. ``stop`` may be called from a signal handler."""
+    """The loop: look, capture, wait until something rings or the next look is due. ``stop`` may be called from a signal handler."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -85,28 +53,40 @@ class Watcher:
                 self._recover(error)
 
     def _watch(self) -> None:
-        with self._connect(settings.MENDGATE.target_database_url) as target, self._connect(settings.MENDGATE.database_url) as control:
+        """LISTEN first, then look: nothing between the two is missed."""
+        urls = (settings.MENDGATE.database_url, settings.MENDGATE.target_database_url, settings.MENDGATE.target_database_url)
+        with self._connect(urls[0]) as control, self._connect(urls[1]) as target, self._connect(urls[2]) as listening:
             control.execute(f"LISTEN {CHANNEL}")
-            detector, asked = Detector(target), True
+            ear, detector, due = Ear(listening, target), Detector(target), True
             while not self.stopping:
-                if detector.changed() or asked:
-                    self._capture(detector)
-                self._failures = 0
-                asked = self._asked(control)
+                logged = ear.monitor.readable
+                if due:
+                    detector.settle(logged=logged)
+                if due or detector.changed(logged=logged):
+                    self._capture(detector, target)
+                self._say_watching(control)
+                due = self._wait(control, ear)
 
-    def _capture(self, detector: Detector) -> None:
+    def _capture(self, detector: Detector, target: psycopg.Connection[Any]) -> None:
         try:
-            version = capture("watcher")
+            version = capture("watcher", target)
         except BaseException:
             detector.forget()
             raise
         if version is not None:
             log.info("schema %s", version)
 
-    def _asked(self, control: psycopg.Connection[Any]) -> bool:
-        """Waits up to a second; whether somebody asked for a capture meanwhile."""
-        asked = list(control.notifies(timeout=EVERY, stop_after=1))
-        return bool(asked + list(control.notifies(timeout=0)))
+    def _say_watching(self, control: psycopg.Connection[Any]) -> None:
+        self._failures = 0
+        if control.info.parameter_status("application_name") != WATCHING:
+            control.execute(f"SET application_name = '{WATCHING}'")
+
+    def _wait(self, control: psycopg.Connection[Any], ear: Ear) -> bool:
+        """Until something rings or the next look is due; whether a capture is wanted now."""
+        ear.check()
+        select.select([control.fileno(), ear.fileno()], [], [], EVERY if ear.hears else EVERY_DEAF)
+        rang = ear.drain()
+        return bool(list(control.notifies(timeout=0))) or rang
 
     def _connect(self, url: str) -> psycopg.Connection[Any]:
         return psycopg.connect(

@@ -22,7 +22,7 @@ import redis
 from django.core.management import call_command
 from psycopg import sql
 
-from resilience_site import embedded_databases, target_setup
+from resilience_site import embedded_databases, monitor_setup, target_setup
 from resilience_site.config import config
 from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER
@@ -82,7 +82,9 @@ def templates(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
     subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
     embedded_databases.make_target(postgres.state, TARGET_TEMPLATE)
-    target_setup.prepare(postgres.url(TARGET_TEMPLATE, GATEWAY), ["public"])
+    gateway, owner_url = postgres.url(TARGET_TEMPLATE, GATEWAY), postgres.url(TARGET_TEMPLATE, OWNER)
+    target_setup.prepare(gateway, ["public"], owner_url)
+    assert monitor_setup.prepare(owner_url, gateway) is None
     return postgres
 
 

@@ -41,7 +41,7 @@ from schema_monitor.core.history import (
 )
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
 
-__all__ = ["Ambiguous", "Gone", "History", "Lineage", "Live", "Renamed", "Resolution", "Reused", "Sighting", "Unknown"]
+__all__ = ["Ambiguous", "Gone", "History", "LabelSighting", "Lineage", "Live", "Renamed", "Resolution", "Reused", "Sighting", "Unknown"]
 
 T = TypeVar("T")
 Qualified = tuple[str, str]
@@ -62,6 +62,17 @@ class Sighting(Struct, frozen=True):
     def of(cls, scope: Scope, relation: Relation) -> Sighting:
         """What a relation looks like now."""
         return cls(scope, relation.oid, relation.schema, relation.name, _columns(relation))
+
+
+class LabelSighting(Struct, frozen=True):
+    """The same of an enum: its labels by oid."""
+
+    scope: Scope
+    oid: int
+    labels: dict[int, str]
+
+
+Seen = Sighting | LabelSighting
 
 
 class Lineage(Struct, frozen=True, omit_defaults=True):
@@ -92,10 +103,7 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
                 _put(columns, oid, _columns(before), _columns(after))
         for oid in old.enums.keys() | new.enums.keys():
             _put(labels, oid, _labels(old.enums.get(oid)), _labels(new.enums.get(oid)))
-        relations = known.advance(_relations(old), _relations(new))
-        stale = _oldest(relations.names.keys() - new.relations.keys())
-        dead = _oldest(labels.keys() - new.enums.keys())
-        return Lineage(self.scope, relations.forget(stale), _without(columns, stale), _without(labels, dead))
+        return Lineage(self.scope, known.advance(_relations(old), _relations(new)), columns, labels)._trimmed(new)
 
     def advance_relation(self, old: Relation | None, new: Relation) -> Lineage:
         """The lineage after one relation was read again (``old`` is what was known of it: same oid, or None)."""
@@ -109,19 +117,33 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
         relations = known.advance(before, {new.oid: (new.schema, new.name)})
         return Lineage(self.scope, relations, columns, self.labels)
 
-    def recall(self, sightings: Iterable[Sighting], now: Snapshot) -> Lineage:
-        """The lineage with what was seen between captures: that a relation, at some moment in this scope, had this name and
-        these columns. A sighting is a fact whenever it was; several of one relation may come in any order."""
-        relations, columns = self.relations, dict(self.columns)
-        for seen in sightings:
-            if seen.scope != self.scope:
+    def recall(self, seen: Iterable[Seen], now: Snapshot) -> Lineage:
+        """The lineage with what was seen between captures: that a relation or an enum, at some moment in this scope, had this name,
+        these columns, these labels. A sighting is a fact whenever it was; several of one thing may come in any order, and again.
+        It must not be newer than ``now``: of what is not in there, the names are kept as a dropped thing's."""
+        relations, columns, labels = self.relations, dict(self.columns), dict(self.labels)
+        for each in seen:
+            if each.scope != self.scope:
                 continue
-            live = now.relations.get(seen.oid)
+            if isinstance(each, LabelSighting):
+                _put(labels, each.oid, each.labels, _labels(now.enums.get(each.oid)))
+                continue
+            live = now.relations.get(each.oid)
             columns_now = _columns(live)
-            _put(columns, seen.oid, seen.columns, columns_now)
-            there = {} if live is None else {live.oid: (live.schema, live.name)}
-            relations = relations.advance({seen.oid: (seen.schema, seen.name)}, there)
-        return Lineage(self.scope, relations, columns, self.labels)
+            if each.columns.items() - columns_now.items():
+                _put(columns, each.oid, each.columns, columns_now)
+            if live is None or (live.schema, live.name) != (each.schema, each.name):
+                there = {} if live is None else {live.oid: (live.schema, live.name)}
+                relations = relations.advance({each.oid: (each.schema, each.name)}, there)
+        return Lineage(self.scope, relations, columns, labels)._trimmed(now)
+
+    def _trimmed(self, now: Snapshot) -> Lineage:
+        """Without entries of things dropped long ago; the names of relations stay known."""
+        stale = _oldest(self.relations.names.keys() - now.relations.keys())
+        dead = _oldest(self.labels.keys() - now.enums.keys())
+        if not stale and not dead:
+            return self
+        return Lineage(self.scope, self.relations.forget(stale), _without(self.columns, stale), _without(self.labels, dead))
 
     def resolve_column(self, relation: Relation, name: str) -> Resolution[Column]:
         """What ``name`` means as a column of that relation."""

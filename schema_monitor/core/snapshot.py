@@ -186,6 +186,8 @@ class Snapshot(Struct, frozen=True, dict=True):
     fingerprint: str = ""
     exposed: tuple[str, ...] = ()
     """the schemas that were asked for; () = any schema counts as exposed."""
+    horizon: int = 0
+    """an xid8: what transactions below it did is in here; 0 = not known. No part of the fingerprint."""
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], tuple[Relation, ...]]:

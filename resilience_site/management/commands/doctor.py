@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from resilience_site import target_setup
-from resilience_site.config import config
+from resilience_site import monitor_setup, target_setup
+from resilience_site.config import Config, config
 from resilience_site.examine import examine
 from resilience_site.target_setup import TargetError
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
         settings = config()
         if fix:
             try:
-                target_setup.prepare(settings.target_database_url, settings.exposed_schemas)
+                self._fix(settings)
             except TargetError as error:
                 raise CommandError(str(error)) from None
         broken = 0
@@ -41,3 +41,9 @@ class Command(BaseCommand):
         self.stdout.write("all is well" if not broken else f"{broken} broken")
         if broken:
             sys.exit(1)
+
+    def _fix(self, settings: Config) -> None:
+        owner = monitor_setup.owner_url(settings)
+        target_setup.prepare(settings.target_database_url, settings.exposed_schemas, owner)
+        if (why_not := monitor_setup.prepare(owner, settings.target_database_url)) is not None:
+            self.stdout.write(why_not)

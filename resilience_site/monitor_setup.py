@@ -1,0 +1,51 @@
+"""The DDL log of the target: installed where a login may, by ``up``, ``doctor --fix`` and ``install_monitor``; looked at by ``doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from resilience_site import embedded_state
+from resilience_site.config import Config
+from resilience_site.target_setup import Finding, TargetError, connected
+from schema_monitor import install
+
+POLLED = "changes are found by polling, within about a second"
+BY_HAND = "python manage.py install_monitor --url postgresql://SUPERUSER@…"
+
+
+def owner_url(config: Config) -> str:
+    """The login that may install: the owner of an embedded target, else the one that is configured."""
+    return embedded_state.load(config.home).owner_url if config.embedded_target else config.target_database_url
+
+
+def login(url: str) -> str | None:
+    """The role that a URL names."""
+    user = conninfo_to_dict(url).get("user")
+    return None if user is None else str(user)
+
+
+def prepare(owner: str, gateway: str) -> str | None:
+    """Install with ``owner`` for ``gateway`` (URLs). None when done; else why not, in a sentence: then we poll, and all else works."""
+    try:
+        with connected(owner) as connection:
+            install.install(connection, login(gateway))
+    except (install.Refused, TargetError, psycopg.Error) as error:
+        reason = str(error).strip().split("\n", 1)[0].rstrip(".")
+        return f"The DDL log is not installed: {reason}. So {POLLED}. To have them at once, run as a superuser: {BY_HAND}"
+    return None
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Look at it, as the gateway's login. Doing without is no fault."""
+    with connected(config.target_database_url) as target:
+        found = install.look(target)
+    if found.works:
+        yield Finding("DDL log", True, "changes are seen at once" if found.notifies else f"names are kept, and {POLLED} (mendgate.notify)")
+    elif found.readable or found.filled:
+        fault = "its event triggers are missing or disabled" if found.readable else "we may not read it"
+        yield Finding("DDL log", False, fault, BY_HAND)
+    else:
+        yield Finding("DDL log", True, f"not installed: {POLLED}. To have them at once: {BY_HAND}")

@@ -1,0 +1,88 @@
+"""Listens to the target: the DDL log rings the moment a change commits.
+
+Whether we can hear is proven, not assumed: a probe of our own must come back. Behind a pooler that breaks LISTEN, on a standby, or
+without event triggers we are deaf and say so; then polling is all there is.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from schema_monitor import ddl_log, install
+from schema_monitor.install import Monitor
+
+log = logging.getLogger(__name__)
+PROBE = "probe"
+PROBE_EVERY, PROBE_WITHIN = 30.0, 5.0
+PRUNE_EVERY = 3600.0
+
+
+class Ear:
+    """``listening`` is an autocommit connection for this alone, ``target`` another one to the same database. ``clock`` is
+    monotonic seconds."""
+
+    def __init__(
+        self, listening: psycopg.Connection[Any], target: psycopg.Connection[Any], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._listening, self._target, self._clock = listening, target, clock
+        self._asked: float | None = None
+        self._heard = False
+        self._next_probe = self._next_prune = 0.0
+        self.monitor = Monitor(readable=False, filled=False, notifies=False)
+        self._can_listen = self._try(f"LISTEN {ddl_log.CHANNEL}")
+
+    @property
+    def hears(self) -> bool:
+        """Whether a change rings here within milliseconds."""
+        return self._heard and self.monitor.works and self.monitor.notifies
+
+    def fileno(self) -> int:
+        """For ``select``."""
+        return self._listening.fileno()
+
+    def drain(self) -> bool:
+        """Takes what has come in; whether a change rang."""
+        rang = False
+        for each in self._listening.notifies(timeout=0):
+            if each.payload.startswith(PROBE):
+                self._heard, self._asked = True, None
+            else:
+                rang = True
+        return rang
+
+    def check(self) -> None:
+        """Looks after itself, when that is due: is the log there, do probes come back, is there something old to delete. Raises
+        ``OperationalError`` where the connection heard and is deaf now."""
+        now = self._clock()
+        if self._asked is not None and now - self._asked > PROBE_WITHIN:
+            self._asked = None
+            if self._heard:
+                raise psycopg.OperationalError("The listening connection to the target went silent.")
+            log.warning("schema watcher: notifications do not arrive (a transaction pooler?). Looking every quarter of a second.")
+        if now >= self._next_probe:
+            self._next_probe = now + PROBE_EVERY
+            self.monitor = install.look(self._target)
+            if self._can_listen and self._asked is None and self._try(f"NOTIFY {ddl_log.CHANNEL}, '{PROBE}'"):
+                self._asked = now
+        if self.monitor.readable and now >= self._next_prune:
+            self._next_prune = now + PRUNE_EVERY
+            self._prune()
+
+    def _try(self, command: str) -> bool:
+        try:
+            (self._listening if command.startswith("LISTEN") else self._target).execute(command)
+        except errors.ReadOnlySqlTransaction:  # a standby
+            return False
+        return True
+
+    def _prune(self) -> None:
+        try:
+            ddl_log.prune_sync(self._target)
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+            log.warning("schema watcher: old rows of the DDL log stay: %s", str(error).strip())

@@ -1,0 +1,2 @@
+-- Moves whenever a row of the DDL log appears, in whatever order transactions commit.
+SELECT coalesce(sum(id), 0)::text FROM (SELECT id FROM mendgate.ddl_log ORDER BY id DESC LIMIT 200) newest
