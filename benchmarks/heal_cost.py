@@ -1,8 +1,8 @@
 """What a known fix costs beside a healthy insert: ``python -m benchmarks.heal_cost [--rounds 7] [--seconds 1.5] [--clients 1 16 64]``.
 
-The same rows go to the same table of one durable Postgres: under the live names, under the former name of a renamed column (lineage), and
-under a name that a person's rule maps; a healed row also gets its sealed receipt. The three take turns in short blocks, in another order each
-round, so that a slow moment of the machine hits all; the figures are medians of the rounds' ratios.
+The same rows go to the same table of one durable Postgres: under the live names, under the former name of a renamed column
+(lineage), and under a name that a person's rule maps; a healed row also gets its sealed receipt. The three take turns in short
+blocks, in another order each round, so that a slow moment of the machine hits all; the figures are medians of the rounds' ratios.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Concurrent inserts of parcels against a server: with wrk where it is installed, else with our own client (which costs the server more)."""
+"""Concurrent inserts of parcels: with wrk where it is installed, else with our own client, which takes more of the machine."""
 
 from __future__ import annotations
 

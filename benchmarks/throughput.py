@@ -1,8 +1,9 @@
 """Healthy single-row inserts through the gateway beside a hand-written endpoint:
 ``python -m benchmarks.throughput [--rounds 5] [--seconds 3] [--clients 1 64 256]``.
 
-Both write the same table of one durable Postgres, from one worker process each, with ten connections each; they take turns in short
-blocks. The gateway also checks the API key, sets role and claims, and vets every value; the endpoint (``benchmarks/handwritten.py``) does not.
+Both write the same table of one durable Postgres, from one worker process each, with ten connections each; they take turns in
+short blocks. The gateway also checks the API key, sets role and claims, and vets every value; the endpoint
+(``benchmarks/handwritten.py``) does not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Real drift through the real HTTP API on real tables: ``python -m benchmarks.healing [--sample N] [--seed S]``.
 
 Prints right, wrong and abstained by source, mode and kind. ``healed`` counts what landed; ``kept`` what waits in quarantine, with how
-often its best proposal was right. Exit code 1 if a healthy write was touched or anything was healed wrongly.
+often its best proposal was right. Exit code 1 if a healthy write was touched, a known rename
+was not healed, or anything was healed wrongly.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import sys
 import time
 from collections import Counter
 
-from benchmarks.healing import applications, histories
-from benchmarks.healing.case import Case, Outcome
+from benchmarks.healing import applications, chains, histories
+from benchmarks.healing.case import LINEAGE, Case, Outcome
 from benchmarks.healing.run import judge, prepare, send
 from benchmarks.stage import arguments, stage_of
 
@@ -39,7 +40,7 @@ def main() -> int:
 
 def chosen(sample: int, seed: int) -> list[Case]:
     """All cases, or a sample of each source."""
-    sources = (list(histories.cases(seed)), list(applications.wild(seed)), list(applications.healthy(seed)))
+    sources = (list(histories.cases(seed)), list(chains.cases(seed)), list(applications.wild(seed)), list(applications.healthy(seed)))
     if not sample:
         return [case for source in sources for case in source]
     rng = random.Random(seed)
@@ -58,13 +59,21 @@ def report(outcomes: list[Outcome], show: int) -> int:
         numbers = f"{len(found):>6}" + "".join(f"{said[verdict]:>10}" for verdict in VERDICTS)
         print(f"{' '.join(key):34}{numbers} | {proposed['right']:>16}{proposed['wrong']:>6}{proposed['silent']:>7}")
     wrong = [o for o in outcomes if o.verdict == "wrong"]
-    touched = [o for o in outcomes if o.case.source == "healthy" and (o.healed or o.changed or (o.quarantine and o.verdict != "unfit"))]
-    print(f"\nwrong heals {len(wrong)}, false heals of healthy writes {len(touched)}")
-    for outcome in [o for o in outcomes if o.verdict in ("wrong", "failed", "refused", "unjudged") or o in touched][:show]:
+    missed = [o for o in outcomes if o.case.mode == LINEAGE and o.case.intended is not None and o.verdict != "right"]
+    touched = [o for o in outcomes if _needs_nothing(o.case) and (o.healed or o.changed or (o.quarantine and o.verdict != "unfit"))]
+    print(f"\nwrong heals {len(wrong)}, known renames not healed {len(missed)}, false heals of healthy writes {len(touched)}")
+    for outcome in [o for o in outcomes if o.verdict in ("wrong", "failed", "refused", "unjudged") or o in touched or o in missed][:show]:
         case = outcome.case
         told = f"{outcome.healed} {outcome.changed} {outcome.note}"
         print(f"  {outcome.verdict}: {case.kind} {case.table} {outcome.status} {told}")
-    return int(bool(wrong or touched))
+    return int(bool(wrong or missed or touched))
+
+
+def _needs_nothing(case: Case) -> bool:
+    """Whether it fits as it is."""
+    return case.source == "healthy" or (
+        case.source == "names" and case.mode == LINEAGE and case.intended == case.row and "table" not in case.kind
+    )
 
 
 def _options() -> argparse.Namespace:

@@ -10,7 +10,8 @@ LINEAGE, COLD = "lineage", "cold"
 
 
 class Case(Struct):
-    """``before`` is run before the schema is captured, ``after`` (a migration) afterwards, behind Mendgate's back.
+    """``before`` is run before the schema is captured; then each of ``steps`` (a migration), with a capture between two of them and none
+    after the last, which happens behind Mendgate's back.
 
     ``intended`` is the row as it was meant, under today's names; None: it must not land. ``truths`` are ops of which one must be in
     the best proposal, where the write is kept; () where silence, or anything unlikely, is right; None where nobody knows."""
@@ -28,7 +29,7 @@ class Case(Struct):
     truths: tuple[dict[str, object], ...] | None
     key: str = ""
     before: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
+    steps: tuple[tuple[str, ...], ...] = ()
 
 
 class Outcome(Struct):

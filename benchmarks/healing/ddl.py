@@ -86,10 +86,11 @@ def create(table: str, entries: list[Entry]) -> list[str]:
     """The table with its enum types."""
     enums = {enum_name(e, table): e.get("enum") or e["enum_array"] for e in entries if e.get("enum") or e.get("enum_array")}
     types = [f"CREATE TYPE {quoted(name)} AS ENUM ({', '.join(map(literal, labels))})" for name, labels in enums.items()]
-    return [*types, f"CREATE TABLE {quoted(table)} ({', '.join(_column(e, table) for e in entries)})"]
+    return [*types, f"CREATE TABLE {quoted(table)} ({', '.join(add_column(e, table) for e in entries)})"]
 
 
-def _column(entry: Entry, table: str) -> str:
+def add_column(entry: Entry, table: str) -> str:
+    """A column as CREATE TABLE and ADD COLUMN want it."""
     kind = sql_type(entry, table)
     parts = [quoted(entry["name"]), kind]
     if entry.get("generated"):
@@ -129,5 +130,5 @@ def migrate(table: str, before: list[Entry], after: list[Entry], renamed: list[t
     return [
         *(f"{alter}RENAME COLUMN {quoted(a)} TO {quoted(b)}" for a, b in real),
         *(f"{alter}DROP COLUMN {quoted(name)} CASCADE" for name in sorted(gone)),
-        *(f"{alter}ADD COLUMN {_column(e, table)}" for e in come),
+        *(f"{alter}ADD COLUMN {add_column(e, table)}" for e in come),
     ]

@@ -16,7 +16,7 @@ from healing.core.types import Row
 def cases(seed: int) -> Iterator[Case]:
     """Every distinct rename and clean removal twice, with history and without; table and label renames too."""
     events = load("renames")
-    for number, event in enumerate(distinct([e for e in events if _usable(e)])):
+    for number, event in enumerate(distinct([e for e in events if usable(e)])):
         name = f"{event['table'][:40]}__{number}"
         rng = seeded(event["id"], seed)
         match event["event"]:
@@ -29,7 +29,8 @@ def cases(seed: int) -> Iterator[Case]:
                 yield from _label(event, f"{name}a", rng)
 
 
-def _usable(event: Entry) -> bool:
+def usable(event: Entry) -> bool:
+    """Whether it says enough to be played."""
     if not event["columns_after"]:
         return False
     if event["event"] == "remove_column":
@@ -59,7 +60,8 @@ def required(entry: Entry) -> bool:
     return not entry.get("nullable", True) and not entry.get("has_default") and not entry.get("generated")
 
 
-def _row(entries: list[Entry], asked: set[str], share: float, rng: random.Random) -> Row:
+def row_of(entries: list[Entry], asked: set[str], share: float, rng: random.Random) -> Row:
+    """What a caller sends: what it must, what is asked for, and a share of the rest."""
     return {
         e["name"]: value_of(e, rng)
         for e in entries
@@ -74,20 +76,20 @@ def _column(event: Entry, table: str, mode: str, rng: random.Random) -> Case:
     live = {e["name"]: e for e in after}
     moved = {a: b for a, b in renamed if a not in live and b in live}
     stays = [e for e in before if e["name"] in live or e["name"] in moved or e["name"] == old]
-    row = _row([e for e in stays if mode == LINEAGE or e["name"] in live or e["name"] == old], {old}, 0.7, rng)
+    row = row_of([e for e in stays if mode == LINEAGE or e["name"] in live or e["name"] == old], {old}, 0.7, rng)
     missing = [e for e in after if required(e) and e["name"] not in {moved.get(k, k) for k in row}]
     row |= {e["name"]: value_of(e, rng) for e in missing}
     intended = {moved.get(k, k): v for k, v in row.items()} if new else None
     kind = "rename" if new else "dropped"
     truths: tuple[dict[str, object], ...] = ({"op": "rename_column", "from": old, "to": new},) if new else ()
-    ddl = (tuple(create(table, before)), tuple(steps)) if mode == LINEAGE else (tuple(create(table, after)), ())
+    ddl = (tuple(create(table, before)), (tuple(steps),)) if mode == LINEAGE else (tuple(create(table, after)), ())
     meant = intended if mode == LINEAGE else None
     return Case("renames", kind, mode, table, "POST", f"/rest/v1/{table}", {}, row, meant, truths, old, *ddl)
 
 
 def _table(event: Entry, number: int, mode: str, rng: random.Random) -> Case:
     old, new = f"{event['old'][:40]}__{number}", f"{event['new'][:40]}__{number}"
-    row = _row(event["columns_after"], set(), 0.7, rng)
+    row = row_of(event["columns_after"], set(), 0.7, rng)
     steps = (f"ALTER TABLE {quoted(old)} RENAME TO {quoted(new)}",)
     truths: tuple[dict[str, object], ...] = ({"op": "rename_table", "from": old, "to": new},)
     return Case(
@@ -103,7 +105,7 @@ def _table(event: Entry, number: int, mode: str, rng: random.Random) -> Case:
         truths,
         "",
         tuple(create(old, event["columns_after"])),
-        steps,
+        (steps,),
     )
 
 
@@ -114,8 +116,8 @@ def _label(event: Entry, table: str, rng: random.Random) -> Iterator[Case]:
         return
     was = [str(event["old"]) if x == str(event["new"]) else x for x in labels]
     entries = [{**e, "enum": was, "type": "label"} if e is entry else e for e in event["columns_after"]]
-    row = _row(entries, {entry["name"]}, 0.7, rng) | {entry["name"]: str(event["old"])}
+    row = row_of(entries, {entry["name"]}, 0.7, rng) | {entry["name"]: str(event["old"])}
     step = f"ALTER TYPE {quoted(f'label_{table}')} RENAME VALUE '{event['old']}' TO '{event['new']}'"
     meant = {**row, entry["name"]: str(event["new"])}
     before = tuple(create(table, entries))
-    yield Case("renames", "label", LINEAGE, table, "POST", f"/rest/v1/{table}", {}, row, meant, None, entry["name"], before, (step,))
+    yield Case("renames", "label", LINEAGE, table, "POST", f"/rest/v1/{table}", {}, row, meant, None, entry["name"], before, ((step,),))

@@ -21,11 +21,18 @@ ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def prepare(stage: Stage, cases: Sequence[Case]) -> None:
-    """Makes all tables, lets Mendgate see them, then migrates behind its back."""
+    """Makes all tables, lets Mendgate see them and each migration but the last."""
     _ddl(stage, (s for case in cases for s in case.before))
     stage.sql("GRANT ALL ON ALL TABLES IN SCHEMA public TO service_role", "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO service_role")
-    stage.capture()
-    _ddl(stage, (s for case in cases for s in case.after))
+    most = max(len(case.steps) for case in cases)
+    for number in range(most):
+        stage.capture()
+        _ddl(stage, (s for case in cases for s in _step(case, number - most)))
+
+
+def _step(case: Case, number: int) -> tuple[str, ...]:
+    """Counted from the end (-1 = the last), so that all end together."""
+    return case.steps[number] if -number <= len(case.steps) else ()
 
 
 def _ddl(stage: Stage, statements: Iterable[str]) -> None:
