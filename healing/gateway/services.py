@@ -13,6 +13,7 @@ from healing.core.mend import Context
 from healing.core.types import Healing
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.coalesce import Coalescer
+from healing.gateway.follow import Follower
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
@@ -41,6 +42,7 @@ class Services:
         self.pool = Pool(settings.target_database_url, settings.pool_size, settings.pool_wait, settings.statement_timeout)
         self.control = Pool(settings.database_url, 4, 5.0, 10.0)
         self.keeper = Keeper(settings)
+        self.follower = Follower(settings, self.keeper)
         self.auth = Authenticator(settings, self.keeper.find_key)
         self.keeper.on_keys_changed = self.auth.forget
         self.coalescer = Coalescer(self.pool)
@@ -58,6 +60,7 @@ class Services:
         """Loads the state; with ``background`` keeps listening for changes."""
         await self.keeper.start(listen=background)
         if background:
+            self.follower.start()
             self._housekeeping = asyncio.create_task(self._keep_house())
 
     async def close(self) -> None:
@@ -68,6 +71,7 @@ class Services:
         if self._telling:
             await asyncio.wait(self._telling, timeout=2)
         await self._flush_used()
+        await self.follower.stop()
         await self.keeper.stop()
         await self.pool.close()
         await self.control.close()
@@ -89,7 +93,7 @@ class Services:
         state = self.state
         if relation is None:
             return Context(None, state.snapshot, state.lineage, None, level)
-        rules = state.rules_for(relation.schema, relation.name, operation)
+        rules = state.rules_for(relation, operation)
         vet = state.vet(relation)
         return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import asyncpg
@@ -25,14 +25,14 @@ from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from schema_monitor import catalog, store
-from schema_monitor.core.lineage import Lineage, Renamed, Sighting
+from schema_monitor.core.lineage import Lineage, Renamed, Seen, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
 log = logging.getLogger("mendgate.state")
 
 CHANNEL = "mendgate_snapshot"
 _RULES = """
-SELECT id::text, schema, "table", operation, signature, fix::text, source FROM healing_rule
+SELECT id::text, schema, "table", operation, signature, fix::text, source, bound::text FROM healing_rule
 WHERE state = 'active' ORDER BY approved_at"""
 _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine, strict, allow_tx_rollback FROM healing_policy"""
 _KEYS = """
@@ -59,6 +59,8 @@ class State(Struct, frozen=True):
     snapshot: Snapshot
     lineage: Lineage
     rules: dict[tuple[str, str], tuple[Rule, ...]] = field(default_factory=dict)
+    bound: dict[int, tuple[Rule, ...]] = field(default_factory=dict)
+    """the same rules by the oid of the relation they were approved for."""
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     vets: dict[int, Vet] = field(default_factory=dict)
@@ -85,10 +87,18 @@ class State(Struct, frozen=True):
                     return found
         return Policy()
 
-    def rules_for(self, schema: str, table: str, operation: str) -> tuple[Rule, ...]:
-        """Active rules for a live relation, the table's own before the schema's."""
-        found = self.rules.get((schema, table), ()) + self.rules.get((schema, ""), ())
-        return tuple(rule for rule in found if not rule.operation or rule.operation == operation) if found else ()
+    def rules_for(self, relation: Relation, operation: str) -> tuple[Rule, ...]:
+        """Active rules for a live relation, the table's own before the schema's. A rule whose names have come to mean other columns
+        than those that were approved does not count; one that was approved for this table does, whatever the table is called."""
+        if not self.rules:
+            return ()
+        own = self.bound.get(relation.oid, ()) + self.rules.get((relation.schema, relation.name), ())
+        found = dict.fromkeys(own + self.rules.get((relation.schema, ""), ()))
+        return tuple(rule for rule in found if rule.operation in ("", operation) and rule.binds(relation))
+
+    def table_rules(self, schema: str, table: str, operation: str) -> tuple[Rule, ...]:
+        """Active rules for a name that no relation has."""
+        return tuple(rule for rule in self.rules.get((schema, table), ()) if rule.operation in ("", operation))
 
     def with_relation(self, old: Relation | None, new: Relation) -> State:
         """The state after one relation was read again."""
@@ -100,6 +110,14 @@ class State(Struct, frozen=True):
         """The state after enums were read again."""
         snapshot = replace(self.snapshot, enums={**self.snapshot.enums, **{enum.oid: enum for enum in enums}})
         return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={}, shapes={})
+
+    def with_found(self, oid: int, found: Relation | None) -> State:
+        """The state after a relation was read by its identity: as it is, or gone; the same state where that is no news. One that is
+        neither served nor referred to stays unknown."""
+        known = self.snapshot.relations.get(oid)
+        if found == known or (found is not None and known is None and not self.snapshot.serves(found)):
+            return self
+        return self.without_relation(oid) if found is None else self.with_relation(known, found)
 
     def without_relation(self, oid: int) -> State:
         """The state after a relation turned out to be gone."""
@@ -120,6 +138,10 @@ def _nothing() -> None:
     """Nobody wants to know."""
 
 
+def _ignore(_: object) -> None:
+    """Nobody wants to know."""
+
+
 class Keeper:
     """Keeps ``state`` current. ``start`` needs the target or a stored version; it never needs both databases."""
 
@@ -135,9 +157,13 @@ class Keeper:
         """the control database was read, now or (from disk) before."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._remembers = False
-        self._sightings: list[Sighting] = []
+        self._sightings: list[Seen] = []
+        self._learned: dict[int, tuple[int, Relation | None]] = {}
+        """relations that were read by themselves, and the horizon of the look that said so."""
         self._saving: asyncio.Task[None] | None = None
         self.on_keys_changed: Callable[[], None] = _nothing
+        self.on_version: Callable[[Iterable[int]], None] = _ignore
+        """called with the oids whose own reading was put above a stored version: it may be older or newer than that."""
 
     @property
     def ready(self) -> bool:
@@ -150,10 +176,27 @@ class Keeper:
             raise RuntimeError("The schema has not been loaded yet.")
         return self._state
 
-    def swap(self, state: State, *seen: Sighting) -> None:
+    def swap(self, state: State, *seen: Seen) -> None:
         """Puts a new state in force. ``seen``: what was learned in band; it outlives the next stored version."""
         self._state = state
         self._sightings = [*self._sightings, *seen][-_MOST_SIGHTINGS:]
+
+    def learn(self, found: Mapping[int, Relation | None], enums: tuple[EnumType, ...], seen: Iterable[Seen], horizon: int) -> None:
+        """Puts in force what was read of relations (None = gone) and enums by identity after a look at the DDL log, and what the log
+        tells of their names. It outlives stored versions that are older."""
+        old = state = self.state
+        for oid, relation in found.items():
+            state = state.with_found(oid, relation)
+            self._learned[oid] = (horizon, relation)
+        if any(state.snapshot.enums.get(enum.oid) != enum for enum in enums):
+            state = state.with_enums(enums)
+        known = old.snapshot.relations
+        told = [*seen, *(Sighting.of(old.snapshot.scope, known[oid]) for oid in found if oid in known and known[oid] != found[oid])]
+        lineage = state.lineage.recall(told, state.snapshot)
+        if lineage != state.lineage:
+            state = replace(state, lineage=lineage, vets={}, shapes={})
+        if state is not old:
+            self.swap(state, *told)
 
     async def start(self, listen: bool = True) -> None:
         """Loads what can be loaded now; keeps trying in the background."""
@@ -281,22 +324,34 @@ class Keeper:
         if version is None:
             return
         epoch, snapshot, lineage = version
-        lineage = lineage.recall(self._sightings, snapshot)
         if self._state is None:
-            self._state = State(epoch, snapshot, lineage)
+            self._state = self._overlaid(State(epoch, snapshot, lineage))
         elif epoch >= self._state.epoch:
-            self._state = replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
+            self._state = self._overlaid(replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={}))
+
+    def _overlaid(self, state: State) -> State:
+        """A stored version with what was learned since; a look from a later horizon than the version's is surely newer, one from
+        the same may be."""
+        version = state.snapshot.horizon
+        self._learned = {oid: (horizon, found) for oid, (horizon, found) in self._learned.items() if horizon >= version}
+        for oid, (_, found) in self._learned.items():
+            state = state.with_found(oid, found)
+        self.on_version(self._learned)
+        return replace(state, lineage=state.lineage.recall(self._sightings, state.snapshot))
 
     def _adopt_parts(self) -> None:
         """Puts rules, policies and keys in force, once there is a schema to use them with."""
         if self._state is None:
             return
         rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        bound: dict[int, tuple[Rule, ...]] = {}
         for rule in self._parts.rules:
             place = (rule.schema, rule.table)
             rules[place] = (*rules.get(place, ()), rule)
+            if rule.oid:
+                bound[rule.oid] = (*bound.get(rule.oid, ()), rule)
         policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
-        self._state = replace(self._state, rules=rules, policies=policies, keys=self._parts.keys, shapes={})
+        self._state = replace(self._state, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, shapes={})
 
     def _remember(self) -> None:
         """Saves what is known, a moment later and off the event loop; several changes are saved once."""
@@ -332,10 +387,13 @@ _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, a
 
 
 def _rules(records: list[Any]) -> list[Rule]:
-    return [
-        Rule(r["id"], r["schema"], r["table"], r["operation"], r["signature"], tuple(msgspec.json.decode(r["fix"])), r["source"])
-        for r in records
-    ]
+    return [_rule(record, msgspec.json.decode(record["bound"])) for record in records]
+
+
+def _rule(r: Any, bound: dict[str, Any]) -> Rule:
+    fix = tuple(msgspec.json.decode(r["fix"]))
+    place = (r["id"], r["schema"], r["table"], r["operation"], r["signature"])
+    return Rule(*place, fix, r["source"], bound.get("oid", 0), bound.get("columns", {}))
 
 
 def _policies(records: list[Any]) -> list[tuple[str, str, str | None, Policy]]:
