@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from healing import audit, permits, policy
 from healing.checked_fix import checked, content_hash, plain, sentence
+from healing.core import fixes
 from healing.models import Proposal, Rule, Source
 from healing.notify import notify
 from healing.refusals import AlreadyDecided, FourEyes, PolicyForbids
@@ -126,6 +127,7 @@ def _activate(proposal: Proposal, user: Any) -> Rule:
         setattr(rule, name, value)
     rule.fix, rule.sentence, rule.content_hash = plain(ops), proposal.sentence or sentence(ops), content_hash(ops)
     rule.relation_fingerprint, rule.state = relation.fingerprint, Rule.State.ACTIVE
+    rule.bound = {"oid": relation.oid, "columns": fixes.bound_columns(ops, relation)}
     rule.approved_by, rule.approved_at = user, timezone.now()
     rule.save()
     proposal.rule = rule

@@ -13,6 +13,7 @@ class HealingConfig(AppConfig):
 
     def ready(self) -> None:
         """Wakes waiting writes when the schema changes."""
-        from healing import wake
+        from healing import schema_changed, wake
 
         wake.connect()
+        schema_changed.connect()

@@ -113,6 +113,9 @@ class Rule(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PROPOSED)
     content_hash = models.CharField(max_length=64, editable=False)
     relation_fingerprint = models.CharField(max_length=64, blank=True, default="", editable=False)
+    bound = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="oid of the relation and attnums of the columns it was approved for."
+    )
     author = models.CharField(max_length=150, blank=True, default="")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField(null=True, blank=True)

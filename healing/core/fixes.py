@@ -34,6 +34,7 @@ from healing.core.preconditions import blocked, blocks
 from healing.core.typecheck import typecheck
 from healing.core.types import Json, Row, Statement
 from healing.core.values import same
+from schema_monitor.core.snapshot import Relation
 
 __all__ = [
     "Cast",
@@ -52,6 +53,7 @@ __all__ = [
     "apply",
     "blocked",
     "blocks",
+    "bound_columns",
     "brief",
     "changes_header",
     "content_hash_text",
@@ -119,6 +121,21 @@ def touches(fix: Fix) -> tuple[str, ...]:
         case RenameColumn(target=column) | Rescue(into=column):
             return (column,)
         case Cast(column=column) | MapValue(column=column) | Fill(column=column) | Truncate(column=column):
+            return (column,)
+    return ()
+
+
+def bound_columns(fixes: Iterable[Fix], relation: Relation) -> dict[str, int]:
+    """The live columns that the fixes name, with their attnums: what an approval is bound to."""
+    named = [name for fix in fixes for name in _named_columns(fix)]
+    return {name: column.attnum for name in named if (column := relation.column(name)) is not None}
+
+
+def _named_columns(fix: Fix) -> tuple[str, ...]:
+    match fix:
+        case RenameColumn(target=column) | Rescue(into=column):
+            return (column,)
+        case Cast(column) | MapValue(column) | Fill(column) | UseDefault(column) | Truncate(column) | KeepName(column):
             return (column,)
     return ()
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from schema_monitor.core.snapshot import Relation
+
 Json = Any
 """None | bool | int | Decimal | str | list[Json] | dict[str, Json]"""
 Row = dict[str, Json]
@@ -159,3 +161,14 @@ class Rule(Struct, frozen=True):
     signature: str
     fix: tuple[dict[str, Json], ...]
     source: str = "person"
+    oid: int = 0
+    """the relation it was approved for; 0 = bound by name only."""
+    columns: dict[str, int] = field(default_factory=dict)
+    """live columns it names -> attnum, as they were when it was approved."""
+
+    def binds(self, relation: Relation) -> bool:
+        """Whether the names in the fix still mean the columns they meant when a person approved it."""
+        if not self.oid:
+            return True
+        found = ((relation.column(name), attnum) for name, attnum in self.columns.items())
+        return relation.oid == self.oid and all(column is not None and column.attnum == attnum for column, attnum in found)

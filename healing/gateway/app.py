@@ -21,7 +21,7 @@ from healing.gateway.request import parse
 from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
-from healing.gateway.write import write
+from healing.gateway.write import claim_of, write
 
 log = logging.getLogger("mendgate.gateway")
 
@@ -119,10 +119,11 @@ class Gateway:
             raise DialectError("PGRST126", 404, "Root endpoint metadata is disabled", None, "Name a table, a view or rpc/<function>.")
         if method == "OPTIONS":
             return Answer(200, [("Allow", _ALLOWED[request.kind])])
+        envelope = Envelope(method, path, scope["query_string"], headers, body)
         if request.is_write:
-            envelope = Envelope(method, path, scope["query_string"], headers, body)
             return await write(services, request, envelope, caller)
-        return await read(services, request, caller, headers, body)
+        claim = await claim_of(services, caller, envelope) if method == "POST" else None
+        return await read(services, request, caller, headers, body, claim)
 
 
 def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

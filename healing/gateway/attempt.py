@@ -29,6 +29,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
+from healing.gateway.identity import identity_sql
 from healing.gateway.names import Names
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import plan_delete, plan_insert, plan_update
@@ -117,11 +118,12 @@ class Attempt:
     def _find_by_rule(self) -> None:
         """An approved rule may say what an unknown table is called."""
         operation = str(self.statement.operation)
-        for rule in self.services.state.rules_for(self.request.schema, self.request.name, operation):
+        for rule in self.services.state.table_rules(self.request.schema, self.request.name, operation):
             match fixes.parse(list(rule.fix)):
                 case (fixes.RenameTable(source, target) as fix,) if source == self.request.name:
-                    self.relation = self.names.find_relation(self.request.schema, target)
-                    self.table_fix = Applied(fix, rule.source, rule.id)
+                    found = self.names.find_relation(self.request.schema, target)
+                    if found is not None and rule.binds(found):
+                        self.relation, self.table_fix = found, Applied(fix, rule.source, rule.id)
 
     def context(self) -> Context:
         """A fresh context for the healing core."""
@@ -172,6 +174,7 @@ class Attempt:
             self._transaction = await self._begin()
             for plan, indexes in plans:
                 await self._execute(plan, indexes, bool(step.back))
+            await self._check_identity(step)
             if not self.request.orders:
                 self._outcome.put_in_order()
             check_write(self.request, self._outcome.affected)
@@ -184,23 +187,27 @@ class Attempt:
         back = self._outcome.back
         return Landing(self._outcome.affected, None if back is None else tuple(back))
 
+    async def _check_identity(self, step: Run) -> None:
+        """The names that healing chose must still be the columns it meant; else the catalog was stale: nothing is kept of this try."""
+        relation, transaction = self.relation, self._transaction
+        healed = [new for kind, _old, new in self.names.healed if kind == "rename_column"]
+        if relation is None or transaction is None or not (step.back or step.asked or self.names.healed or self.table_fix):
+            return
+        written = [key for row in step.statement.rows for key in row]
+        record = await transaction.fetchrow(f"SELECT {identity_sql(relation, [*written, *healed])} AS same")
+        if record is None or not record["same"]:
+            await self.undo()
+            raise DatabaseError(Failure("42703", "A column was renamed while the write was healed."))
+
     async def _begin(self) -> Transaction:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
         prelude = prelude_of(self.caller, self.request, self._headers)
         if self.claim is None:
             return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}")
-        transaction = await Transaction.begin(self.services.pool, "BEGIN")
-        try:
-            answer = await idempotency.find_answer(transaction, self.claim)
-            if answer is not None:
-                raise Stored(answer)
-            await transaction.execute(prelude)
-        except DatabaseError:
-            raise
-        except BaseException:
-            await transaction.rollback()
-            raise
-        return transaction
+        begun = await idempotency.begin_once(self.services.pool, self.claim, prelude)
+        if isinstance(begun, Answer):
+            raise Stored(begun)
+        return begun
 
     async def answered_before(self) -> Answer | None:
         """The answer stored under our key, for a write that was turned away before it came to ask. Raises 409 or 422."""
@@ -266,7 +273,7 @@ class Attempt:
         """A write must not choose its rows by a name that meant another column before, unless a person settled it."""
         settled = {
             rule.signature
-            for rule in self.services.state.rules_for(relation.schema, relation.name, str(self.statement.operation))
+            for rule in self.services.state.rules_for(relation, str(self.statement.operation))
             if any(op.get("op") == "keep_name" for op in rule.fix)
         }
         for _table, column in self.names.reused:
@@ -328,9 +335,7 @@ class Attempt:
             before = await self._before_commit(receipt)
             await transaction.commit(before, outcome.xid)
         except DatabaseError as error:
-            if error.failure.schema == "mendgate" and error.failure.code == "23505":
-                return Failure("40001", "Another request with this Idempotency-Key was faster.")
-            return error.failure
+            return idempotency.lost_race(error).failure
         except BaseException:
             await transaction.rollback()
             raise
@@ -354,6 +359,8 @@ class Attempt:
 
     def _receipt(self, landed: Landed, name_fixes: tuple[fixes.Fix, ...]) -> receipts.Receipt | None:
         applied = self._applied(landed)
+        if self.request.preferences.tx == "rollback" and self.may_roll_back:
+            return None
         if not (applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
             return None
         assert self.relation is not None

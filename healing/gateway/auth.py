@@ -10,6 +10,7 @@ Verified callers are cached by the exact header pair; expiry is checked on every
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -65,17 +66,32 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
     text = msgspec.json.encode(claims).decode()
     prelude = f"SET LOCAL ROLE {quote_name(role)};SELECT set_config('request.jwt.claims',{quote_literal(text)},true)"
     expiries = [e for e in (token_expires_at, key.expires_at if key else None) if e is not None]
-    subject = claims.get("sub")
+    if "\\u0000" in text:
+        raise unauthorized("PGRST301", "The token's claims hold a NUL character")
     return Caller(
         key.id if key else None,
         role,
         claims,
-        subject if isinstance(subject, str) else "",
+        _subject(claims),
         min(expiries) if expiries else None,
         token_expires_at,
         prelude,
         key.scopes if key else (),
     )
+
+
+_PASSING = frozenset({"role", "exp", "iat", "nbf", "jti", "iss", "aud", "session_id", "aal", "amr"})
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    """Whose claims these are: ``sub``, else a digest of what tells this caller from others; '' for a bare role."""
+    subject = claims.get("sub")
+    if isinstance(subject, str) and subject:
+        return subject
+    telling = {name: value for name, value in claims.items() if name not in _PASSING}
+    if not telling:
+        return ""
+    return "claims:" + hashlib.sha256(msgspec.json.encode(telling, order="deterministic")).hexdigest()[:32]
 
 
 def unauthorized(code: str, message: str, hint: str | None = None) -> DialectError:

@@ -14,9 +14,10 @@ import hashlib
 import msgspec
 from msgspec import Struct
 
+from healing.core.types import Failure
 from healing.gateway.answer import Answer
 from healing.gateway.errors import DialectError
-from healing.gateway.target import Transaction, quote_literal
+from healing.gateway.target import DatabaseError, Pool, Transaction, quote_literal
 
 HEADER = "Idempotency-Key"
 MOST_CHARACTERS = 255
@@ -39,15 +40,15 @@ class Claim(Struct, frozen=True):
         values = ",".join(quote_literal(v) for v in (self.caller, self.key, self.request_hash))
         return (
             "INSERT INTO mendgate.idempotency(caller,key,request_hash,status,headers,body) VALUES "
-            f"({values},{int(answer.status)},{quote_literal(headers)}::jsonb,'\\x{answer.body.hex()}');"
+            f"({values},{int(answer.status)},{quote_literal(headers)}::jsonb,decode('{answer.body.hex()}','hex'));"
         )
 
 
-def make_claim(caller: str, key: str, method: str, path: str, query: bytes, body: bytes) -> Claim:
-    """A claim for a request. Raises ``DialectError`` for a key that cannot be one."""
+def make_claim(caller: str, key: str, method: str, path: str, query: bytes, body: bytes, profile: str = "") -> Claim:
+    """A claim for a request (``profile``: the Content-Profile it named). Raises ``DialectError`` for a key that cannot be one."""
     if not key or len(key) > MOST_CHARACTERS or not key.isprintable():
         raise DialectError("MG400", 400, f"{HEADER} must have 1 to {MOST_CHARACTERS} printable characters", None, None)
-    return Claim(caller, key, request_hash(method, path, query, body))
+    return Claim(caller, key, request_hash(method, f"{path} {profile}" if profile else path, query, body))
 
 
 def request_hash(method: str, path: str, query: bytes, body: bytes) -> str:
@@ -70,6 +71,30 @@ async def find_answer(transaction: Transaction, claim: Claim) -> Answer | None:
         raise other_request()
     headers = [(name, value) for name, value in msgspec.json.decode(record["headers"])]
     return Answer(record["status"], [*headers, ("Mendgate-Idempotent", "replayed")], bytes(record["body"]))
+
+
+async def begin_once(pool: Pool, claim: Claim, prelude: str) -> Transaction | Answer:
+    """A transaction in which the claim is held and ``prelude`` ran; or the answer that was given before. Raises as ``find_answer``."""
+    transaction = await Transaction.begin(pool, "BEGIN")
+    try:
+        answer = await find_answer(transaction, claim)
+        if answer is None:
+            await transaction.execute(prelude)
+            return transaction
+    except DatabaseError:
+        raise
+    except BaseException:
+        await transaction.rollback()
+        raise
+    await transaction.rollback()
+    return answer
+
+
+def lost_race(error: DatabaseError) -> DatabaseError:
+    """Somebody recorded an answer under the same key first: to be tried again, which finds it. Other errors as they are."""
+    if error.failure.schema == "mendgate" and error.failure.code == "23505":
+        return DatabaseError(Failure("40001", "Another request with this Idempotency-Key was faster."))
+    return error
 
 
 def other_request() -> DialectError:

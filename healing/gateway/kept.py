@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import Claim, other_request
 from healing.gateway.seal import seal
-from healing.gateway.target import Pool
+from healing.gateway.target import DatabaseError, Pool
 
 log = logging.getLogger("mendgate.quarantine")
 
@@ -49,6 +50,9 @@ ON CONFLICT (schema, "table", signature, content_hash) DO UPDATE
 SET probability = EXCLUDED.probability, evidence = EXCLUDED.evidence WHERE healing_proposal.state = 'open'"""
 
 
+_QUOTED = re.compile(r': "(?s:.*)"')
+
+
 class Envelope(Struct, frozen=True):
     """A request as it came: enough to run it again."""
 
@@ -57,6 +61,11 @@ class Envelope(Struct, frozen=True):
     query: bytes
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def profile(self) -> str:
+        """The schema that a write names in Content-Profile."""
+        return self.headers.get("content-profile", "")
 
     def sealed(self) -> bytes:
         """Encrypted JSON of what a replay needs."""
@@ -93,35 +102,48 @@ async def keep(
     item_id, receipt_id = receipts.new_id(), receipts.new_id()
     signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
     receipt = receipts.make(receipt_id, "quarantined", statement, table, caller, quarantine=item_id)
+    item = (
+        item_id,
+        statement.schema,
+        table,
+        str(statement.operation),
+        signature,
+        envelope.sealed(),
+        _text(shape(statement)),
+        max(1, len(statement.rows)),
+        _text(redacted(failure)),
+        caller.key,
+        caller.role,
+        caller.subject,
+        seal(msgspec.json.encode(caller.claims)),
+        _moment(caller.token_expires_at),
+        automatic,
+        claim.key if claim else None,
+        claim.request_hash if claim else "",
+        row_versions,
+        fingerprint,
+        receipt_id,
+    )
+    for last in (False, True):
+        try:
+            return await _store(pool, item, receipt, proposals, caller, claim)
+        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, DatabaseError, OSError):
+            if last:  # the first try may have been cut off after its commit: the second finds the item by its id
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _store(
+    pool: Pool, item: tuple[Any, ...], receipt: receipts.Receipt, proposals: Sequence[Proposal], caller: Caller, claim: Claim | None
+) -> Kept:
     async with pool.connection() as connection, connection.transaction():
-        made = await connection.fetchval(
-            _ITEM,
-            item_id,
-            statement.schema,
-            table,
-            str(statement.operation),
-            signature,
-            envelope.sealed(),
-            _text(shape(statement)),
-            max(1, len(statement.rows)),
-            _text(redacted(failure)),
-            caller.key,
-            caller.role,
-            caller.subject,
-            seal(msgspec.json.encode(caller.claims)),
-            _moment(caller.token_expires_at),
-            automatic,
-            claim.key if claim else None,
-            claim.request_hash if claim else "",
-            row_versions,
-            fingerprint,
-            receipt_id,
-        )
-        if made is None:
-            return await _earlier(connection, caller, claim, automatic)
-        await _write_receipt(connection, receipt, item_id)
-        await _write_proposals(connection, statement.schema, table, signature, proposals)
-    return Kept(item_id, receipt_id)
+        if await connection.fetchval(_ITEM, *item) is None:
+            if await connection.fetchval("SELECT EXISTS (SELECT FROM healing_quarantineitem WHERE id = $1::text::uuid)", item[0]):
+                return Kept(item[0], receipt.id)
+            return await _earlier(connection, caller, claim, automatic=item[14])
+        await _write_receipt(connection, receipt, item[0])
+        await _write_proposals(connection, item[1], item[2], item[4], proposals)
+    return Kept(item[0], receipt.id)
 
 
 async def write_receipt(pool: Pool, receipt: receipts.Receipt) -> None:
@@ -155,10 +177,12 @@ def type_name(value: Json) -> str:
 
 def redacted(failure: Failure) -> dict[str, str | None]:
     """The error without the values that some details list."""
-    details = failure.details
+    details, message = failure.details, failure.message
+    if failure.code.startswith("22"):
+        message = _QUOTED.sub(': "(sealed)"', message)
     if details is not None and (details.startswith("Failing row contains") or details.startswith("Key (")):
         details = details.partition("(")[0].rstrip() + " (values kept sealed)"
-    return {"code": failure.code, "message": failure.message, "details": details, "hint": failure.hint}
+    return {"code": failure.code, "message": message, "details": details, "hint": failure.hint}
 
 
 async def _earlier(connection: Any, caller: Caller, claim: Claim | None, automatic: bool) -> Kept:

@@ -8,6 +8,7 @@ no idempotency record, no count.
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import asyncpg
@@ -21,6 +22,7 @@ from healing.gateway import receipts
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt, healing_headers, prelude_of
 from healing.gateway.coalesce import MOST_BYTES, MOST_ROWS, Item, Lane, NotMeant
+from healing.gateway.identity import identity_sql
 from healing.gateway.plan_write import row_select
 from healing.gateway.response import render_write
 from healing.gateway.sqltext import ident, qualified
@@ -28,6 +30,10 @@ from healing.gateway.target import DatabaseError
 from schema_monitor.core.snapshot import Relation
 
 _PLAIN_KINDS = ("r", "p")
+_UNKNOWN = ("MG504", "XX000")
+"""Failures after which the rows may have been stored: never sent a second time."""
+_OWN_FUNCTION = re.compile(r"(?<![\w\".])(?!auth\.)[\w\"]+\.[\w\"]+\(")
+"""A call of a function outside pg_catalog (names are qualified in the catalog's texts); Supabase's auth.* read claims only."""
 
 
 async def try_lane(attempt: Attempt) -> Answer | Failure | None:
@@ -71,9 +77,9 @@ def _suits(attempt: Attempt) -> bool:
 
 
 def _plain(relation: Relation) -> bool:
-    """A table without insert triggers whose defaults and policies do not ask for the request's headers, which the lane leaves out."""
+    """A table without insert triggers whose defaults and policies cannot ask for the request's headers, which the lane leaves out."""
     texts = (*relation.policies, *(column.default or "" for column in relation.columns))
-    asked = any("request.headers" in text for text in texts)
+    asked = any("request.headers" in text or _OWN_FUNCTION.search(text) for text in texts)
     return relation.kind in _PLAIN_KINDS and not asked and not any(" INSERT " in trigger for trigger in relation.triggers)
 
 
@@ -97,7 +103,7 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
     listed = statement.columns
     if listed is not None and any([key not in listed for row in statement.rows for key in row]):
         return False
-    rules = state.rules_for(relation.schema, relation.name, "insert")
+    rules = state.rules_for(relation, "insert")
     return not any([Kind.MISSING_VALUE in rule.signature for rule in rules])
 
 
@@ -146,6 +152,8 @@ async def _insert(
     except NotMeant:
         return None
     except DatabaseError as error:
+        if error.failure.code in _UNKNOWN:
+            raise attempt.error_of(error.failure) from error
         return error.failure if not mended.applied and not mended.changes and same else None
     body = "[" + ",".join([record["row"] for record in records]) + "]" if shown else None
     answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
@@ -178,6 +186,8 @@ def _touched(mended: Mended) -> tuple[str, ...]:
 def _as_meant(mended: Mended, touched: tuple[str, ...], records: Sequence[asyncpg.Record], relation: Relation) -> bool:
     """Whether the healed columns were stored as meant. Anything that differs is for the slow path to look at."""
     announced = {change.column for change in mended.changes}
+    if not records[0]["same"]:
+        return False
     for row, record in zip(mended.statement.rows, records, strict=True):
         meant = {key: row[key] for key in touched if key in row}
         stored = receipts.decode(record["back"])
@@ -209,5 +219,5 @@ def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tup
         return f"WITH w AS ({insert} RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
     row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, " if shown else ""
     read = ", ".join(ident(name) for name in touched)
-    back = f"(SELECT row_to_json(b)::text FROM (SELECT {read}) b) AS back, " if touched else ""
+    back = f"(SELECT row_to_json(b)::text FROM (SELECT {read}) b) AS back, {identity_sql(relation, keys)} AS same, " if touched else ""
     return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid"

@@ -15,6 +15,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.attempt import prelude_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure, invalid_body
+from healing.gateway.idempotency import Claim, begin_once, lost_race
 from healing.gateway.names import Names
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
@@ -29,10 +30,13 @@ _STALE = frozenset({"42703", "42P01", "42883", "42804", "0A000"})
 _UNKNOWN = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42703", "42P01"})
 
 
-async def read(services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Answers a GET or HEAD on a table, or any call of a function. Raises ``DialectError``."""
+async def read(
+    services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes, claim: Claim | None = None
+) -> Answer:
+    """Answers a GET or HEAD on a table, or any call of a function; under ``claim`` a function that writes has one effect. Raises
+    ``DialectError``."""
     try:
-        return await _once(services, request, caller, headers, body)
+        return await _once(services, request, caller, headers, body, claim)
     except DialectError as error:
         if error.code not in _UNKNOWN or not await services.reread_all():
             raise
@@ -41,31 +45,53 @@ async def read(services: Services, request: Request, caller: Caller, headers: Ma
         if code != "40001" and (code not in _STALE or not await services.reread_all()):
             raise from_failure(error.failure, authenticated=caller.role != "anon") from error
     try:
-        return await _once(services, request, caller, headers, body)
+        return await _once(services, request, caller, headers, body, claim)
     except DatabaseError as error:
         raise from_failure(error.failure, authenticated=caller.role != "anon") from error
 
 
-async def _once(services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
+async def _once(
+    services: Services, request: Request, caller: Caller, headers: Mapping[str, str], body: bytes, claim: Claim | None
+) -> Answer:
     state = services.state
     level = state.policy(request.schema, request.name, caller.key).healing
     names = Names(state.snapshot, state.lineage, follow=level != "off" and request.preferences.healing != "off")
     planned = _plan_call(request, names, headers, body) if request.kind == "rpc" else plan_read(request, names)
     query = planned.query if isinstance(planned, Call) else planned
-    start = "BEGIN READ ONLY;" if query.read_only else "BEGIN;"
-    transaction = await Transaction.begin(services.pool, start + prelude_of(caller, request, headers))
+    prelude = prelude_of(caller, request, headers)
+    if query.read_only:
+        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}")
+    elif claim is None:
+        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude}")
+    else:
+        begun = await begin_once(services.pool, claim, prelude)
+        if isinstance(begun, Answer):
+            return begun
+        transaction = begun
     guessed = None
     if query.count_query is not None:
         guessed = planned_rows((await _record(transaction, query.count_query))[0])
     record = await _record(transaction, query)
     try:
         check_read(request, record["n"])
-        answer = _rendered(request, planned, record, guessed)
+        answer = _rendered(request, planned, record, guessed).plus(*_headers(names))
     except BaseException:
         await transaction.rollback()
         raise
-    await transaction.commit("", None if query.read_only else record.get("xid"))
-    return answer.plus(*_headers(names))
+    await _commit(transaction, query, claim, answer)
+    return answer
+
+
+async def _commit(transaction: Transaction, query: Query, claim: Claim | None, answer: Answer) -> None:
+    """Ends the transaction; one that may have written can be looked up by its id, and remembers its answer."""
+    if query.read_only:
+        await transaction.commit()
+        return
+    wrote = await transaction.fetchrow("SELECT pg_current_xact_id_if_assigned()::text AS xid")
+    try:
+        await transaction.commit(claim.record_sql(answer) if claim else "", wrote["xid"] if wrote else None)
+    except DatabaseError as error:
+        raise lost_race(error) from error
 
 
 def _plan_call(request: Request, names: Names, headers: Mapping[str, str], body: bytes) -> Call:

@@ -33,7 +33,7 @@ class Receipt(Struct, frozen=True):
     def values_sql(self) -> str:
         """One row of VALUES for ``insert_sql``; every value is a quoted or hexadecimal constant."""
         body = encode(self.body).decode().replace("\\u0000", "\\ufffd")
-        return f"({quote_literal(self.id)}::uuid,{quote_literal(body)}::jsonb,'\\x{self.sealed.hex()}'::bytea)"
+        return f"({quote_literal(self.id)}::uuid,{quote_literal(body)}::jsonb,decode('{self.sealed.hex()}','hex'))"
 
 
 def insert_sql(values: Sequence[str]) -> str:

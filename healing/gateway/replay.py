@@ -96,7 +96,7 @@ async def _answered(services: Services, claim: Claim) -> bool:
 def _claim(item: asyncpg.Record, caller: Caller, envelope: Envelope) -> Claim:
     own = item["idempotency_key"]
     who, key = (caller.identity, own) if own else (REPLAYER, item["id"])
-    return make_claim(who, key, envelope.method, envelope.path, envelope.query, envelope.body)
+    return make_claim(who, key, envelope.method, envelope.path, envelope.query, envelope.body, envelope.profile)
 
 
 def _envelope(sealed: bytes) -> Envelope:

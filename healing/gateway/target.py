@@ -36,10 +36,11 @@ class DatabaseError(Exception):
 
 
 def quote_literal(text: str) -> str:
-    """A string constant. Sound under standard_conforming_strings, which every connection of ours sets."""
+    """A string constant, sound whatever ``standard_conforming_strings`` is."""
     if "\0" in text:
         raise ValueError("no NUL in SQL text")
-    return "'" + text.replace("'", "''") + "'"
+    quoted = text.replace("'", "''")
+    return "E'" + quoted.replace("\\", "\\\\") + "'" if "\\" in text else f"'{quoted}'"
 
 
 def quote_name(name: str) -> str:

@@ -44,7 +44,7 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
     payload = _payload(services, request, envelope)
     policy = services.state.policy(request.schema, request.name, caller.key)
     level = _level(policy, request)
-    claim = replaying or await _claim(services, caller, envelope)
+    claim = replaying or await claim_of(services, caller, envelope)
     _check_rollback(request, policy)
     if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
         return await _row_by_row(services, request, envelope, caller, payload)
@@ -121,14 +121,15 @@ def _level(policy: Policy, request: Request) -> Healing:
     return min(policy.healing, Healing(wished), key=_LEVELS.index)
 
 
-async def _claim(services: Services, caller: Caller, envelope: Envelope) -> Claim | None:
+async def claim_of(services: Services, caller: Caller, envelope: Envelope) -> Claim | None:
+    """The Idempotency-Key of a request as this caller's claim, if there is one. Raises ``DialectError`` where it cannot be honoured."""
     key = envelope.headers.get("idempotency-key")
     if key is None:
         return None
     if not await services.has_our_schema():
         hint = "Install it with: python manage.py doctor --fix; or send the write without Idempotency-Key."
         raise DialectError("MG501", 501, "Idempotency-Key needs the schema mendgate in the target database", None, hint)
-    return make_claim(caller.identity, key, envelope.method, envelope.path, envelope.query, envelope.body)
+    return make_claim(caller.identity, key, envelope.method, envelope.path, envelope.query, envelope.body, envelope.profile)
 
 
 def _check_rollback(request: Request, policy: Policy) -> None:
