@@ -31,9 +31,9 @@ Fitted = dict[str, Any]
 def trees(x: Array, y: Array, weight: Array) -> HistGradientBoostingClassifier:
     """The boosted trees; small, so that plain Python evaluates them in microseconds."""
     model = HistGradientBoostingClassifier(
-        max_iter=120,
+        max_iter=60,
         max_depth=4,
-        learning_rate=0.06,
+        learning_rate=0.12,
         min_samples_leaf=30,
         l2_regularization=5.0,
         max_bins=48,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from healing.core import fixes
 from healing.core.match import propose
 from healing.core.match.assign import assign
+from healing.core.match.features import FEATURES
+from healing.core.match.model import shipped
 from healing.core.match.names import jaro, name_of, same_word
+from healing.core.match.suggest import column_for
 from healing.core.match.traps import traps
 from healing.core.types import Json, Kind, Misfit, Operation, Proposal, Row, Statement
 from schema_monitor.core.lineage import Lineage
@@ -125,6 +131,67 @@ def test_a_reused_name_gets_both_readings() -> None:
     found = proposals({"name": "Ada"}, Misfit(Kind.REUSED_NAME, "name", "Ada"), relation=after, table="t", lineage=lineage)
     assert [p.fix[0]["op"] for p in found] == ["rename_column", "keep_name"]
     assert found[0].probability < 0.999
+
+
+def test_a_key_without_a_column_comes_with_the_column_that_would_take_it() -> None:
+    found = proposals({"title": "a", "user_id": USER, "paypal_fee": Decimal("1.20")}, unknown("paypal_fee", Decimal("1.20")))
+    dropped = next(p for p in found if p.fix[0]["op"] == "drop_key")
+    assert dropped.evidence["add_column"] == [{"name": "paypal_fee", "type": "numeric", "nullable": True}]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2], "bigint"),
+        ([1, Decimal("1.5")], "numeric"),
+        ([True, None], "boolean"),
+        (["2026-01-02T03:04:05Z", "2026-01-02"], "timestamp with time zone"),
+        (["a", USER], "text"),
+        ([["a"]], "text[]"),
+        ([{"a": 1}, "x"], "jsonb"),
+    ],
+)
+def test_the_type_of_a_new_column_takes_every_value(values: list[Json], kind: str) -> None:
+    assert column_for("x", [{"x": value} for value in values])["type"] == kind
+
+
+def test_a_null_leaves_the_type_to_the_name() -> None:
+    assert column_for("paid_at", [{"paid_at": None}])["type"] == "timestamp with time zone"
+
+
+def test_ids_of_two_tables_are_not_taken_for_each_other_lightly() -> None:
+    relation = Relation(
+        1, "public", "visits", "r", (Column(1, "id", "uuid", "uuid", default="x"), Column(2, "customer_id", "uuid", "uuid"))
+    )
+    alone = Snapshot(SNAPSHOT.scope, 180000, {1: relation}, {}, {})
+    tables = {2: Relation(2, "public", "suppliers", "r", ()), 3: Relation(3, "public", "customers", "r", ())}
+    both = Snapshot(SNAPSHOT.scope, 180000, {1: relation, **tables}, {}, {})
+    statement = Statement(Operation.INSERT, "public", "visits", ({"supplier_id": USER},))
+    said = [propose(statement, (unknown("supplier_id", USER),), relation, s, claims={}, lineage=None) for s in (alone, both)]
+    chances = [sum(p.probability for p in found if p.fix[0]["op"] == "rename_column") for found in said]
+    assert chances[1] < chances[0]
+    assert any("another for customer" in reason for reason in said[1][0].evidence["against"])
+
+
+def test_the_shipped_model_was_trained_for_the_features_of_this_program() -> None:
+    model = shipped()
+    assert model.features == FEATURES
+    assert list(model.curve.y) == sorted(model.curve.y)
+    assert model.curve.at(-1) >= 0
+    assert model.curve.at(2) <= 1
+
+
+def test_every_op_that_is_proposed_belongs_to_the_fix_language() -> None:
+    rows: list[tuple[Row, tuple[Misfit, ...]]] = [
+        ({"name": "a", "color": "b", "status": "Done"}, (unknown("name"), unknown("color"), Misfit(Kind.UNKNOWN_LABEL, "status", "Done"))),
+        ({"title": "a"}, (Misfit(Kind.MISSING_VALUE, "user_id"),)),
+        ({"title": "a", "status": None}, (Misfit(Kind.MISSING_VALUE, "status"),)),
+        ({"title": "a", "words": 3}, (Misfit(Kind.GENERATED, "words", 3),)),
+        ({"metadata": ""}, (Misfit(Kind.INVALID_VALUE, "metadata", ""),)),
+    ]
+    for row, misfits in rows:
+        for proposal in proposals(row, *misfits, claims={"sub": USER}):
+            assert fixes.parse(list(proposal.fix))
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from .features import Pair, pairs
 from .model import Model, score, sigmoid
 from .option import Option
 from .reasons import against_pair, for_pair
-from .scene import Key, Scene
+from .scene import Key, Scene, other_entity
 
+OTHER_ENTITY = -1.0
 LEAST = 0.03
 """below this a column is not worth showing."""
 
@@ -34,16 +35,21 @@ class Ranked(Struct):
 
 def rank(scene: Scene, model: Model) -> list[Ranked]:
     """Every unknown key with its columns."""
-    return [_rank(key, row, model) for key, row in zip(scene.keys, pairs(scene), strict=True)]
+    return [_rank(key, row, scene, model) for key, row in zip(scene.keys, pairs(scene), strict=True)]
 
 
-def _rank(key: Key, row: list[Pair], model: Model) -> Ranked:
-    scored = sorted(((score(model, p.features), p) for p in row), key=lambda s: -s[0])
+def _rank(key: Key, row: list[Pair], scene: Scene, model: Model) -> Ranked:
+    scored = sorted(((score(model, p.features) + _entities(p, scene), p) for p in row), key=lambda s: -s[0])
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
     calibrated = [model.curve.at(c / total) for c in chances]
     whole = max(1.0, sum(calibrated))
     return Ranked(key, [p for _, p in scored], [c / whole for c in calibrated])
+
+
+def _entities(pair: Pair, scene: Scene) -> float:
+    """Log-odds against writing one thing's id into a column for another's; the training data does not know the other tables."""
+    return OTHER_ENTITY if other_entity(pair.key.name, pair.target.name, scene) else 0.0
 
 
 def assigned(ranked: list[Ranked]) -> dict[str, str]:
@@ -66,7 +72,7 @@ def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[
     key = ranked.key
     signature = f"{Kind.UNKNOWN_COLUMN}:{key.text}"
     renames = [
-        _rename(signature, pair, chance, ranked, missing)
+        _rename(signature, pair, chance, scene, missing)
         for pair, chance in zip(ranked.pairs, ranked.chances, strict=True)
         if chance >= LEAST
     ]
@@ -96,16 +102,16 @@ def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[
     return renames[:3] + parked
 
 
-def _rename(signature: str, pair: Pair, chance: float, ranked: Ranked, missing: Mapping[str, str]) -> Option:
+def _rename(signature: str, pair: Pair, chance: float, scene: Scene, missing: Mapping[str, str]) -> Option:
     column = pair.target.column.name
     supplied = (missing[column],) if column in missing else ()
     return Option(
         signature,
-        {"op": "rename_column", "from": ranked.key.text, "to": column},
+        {"op": "rename_column", "from": pair.key.text, "to": column},
         chance,
-        f"write `{ranked.key.text}` to `{column}`",
+        f"write `{pair.key.text}` to `{column}`",
         takes=column,
         for_=for_pair(pair),
-        against=against_pair(pair),
+        against=(*against_pair(pair), *filter(None, [other_entity(pair.key.name, pair.target.name, scene)])),
         settles=supplied,
     )

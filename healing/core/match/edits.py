@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from .names import FAINT, GLUE, Name, jaro, same_word, stem
+from .names import FAINT, GLUE, Name, affixes, same_word, stem
 
 _SAME = 0.85
 
@@ -58,7 +58,7 @@ def edit(key: Name, column: Name, table: Name) -> Edit:
         float(len(theirs)),
         float(bool(mine and theirs)),
         alike,
-        jaro("".join(mine), "".join(theirs)) if mine and theirs else 0.0,
+        affixes("".join(mine), "".join(theirs)) if mine and theirs else 0.0,
         _share(mine, FAINT | GLUE),
         _share(theirs, FAINT | GLUE),
         _share(theirs, frozenset(table.words)),

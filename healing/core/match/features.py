@@ -12,7 +12,7 @@ from .names import Name
 from .scene import Key, Scene, Target
 from .values import fit, fits_labels, hint_fit, hinted, too_long
 
-MOST = 10
+MOST = 8
 """columns a key that get the full look."""
 
 FEATURES = (

@@ -8,7 +8,7 @@ from operator import mul
 
 from msgspec import Struct
 
-from .names import Name, dice, jaro, same_word
+from .names import Name, affixes, dice, same_word
 from .traps import traps
 from .values import hinted
 
@@ -26,7 +26,7 @@ LIKENESS = (
     "words_exact",
     "both_ways",
     "trigrams",
-    "jaro",
+    "affixes",
     "last_word",
     "first_word",
     "lonely_in_key",
@@ -108,7 +108,7 @@ def likeness(key: Name, column: Name, table: Name) -> Likeness:
         _mean([float(s == 1.0) for s in kin.mine], key.weights),
         _both(kin.found, kin.held),
         kin.close,
-        jaro(key.letters, column.letters),
+        affixes(key.letters, column.letters),
         same_word(key.words[-1], column.words[-1]) if key.words and column.words else 0.0,
         same_word(key.words[0], column.words[0]) if key.words and column.words else 0.0,
         sum(w for s, w in zip(kin.mine, key.weights, strict=True) if s < 0.5),

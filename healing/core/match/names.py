@@ -193,3 +193,17 @@ def jaro(a: str, b: str) -> float:
 def dice(a: Name, b: Name) -> float:
     """Share of common trigrams, 0..1."""
     return 2 * len(a.trigrams & b.trigrams) / (len(a.trigrams) + len(b.trigrams))
+
+
+def affixes(a: str, b: str) -> float:
+    """Share of the longer text that is a common beginning or a common end, 0..1."""
+    shorter = min(len(a), len(b))
+    if not shorter:
+        return 0.0
+    begin = 0
+    while begin < shorter and a[begin] == b[begin]:
+        begin += 1
+    end = 0
+    while end < shorter - begin and a[-1 - end] == b[-1 - end]:
+        end += 1
+    return (begin + end) / max(len(a), len(b))

@@ -18,6 +18,7 @@ from . import columns, labels, missing, refused, reused, tables
 from .model import Model, shipped
 from .option import Option
 from .scene import Scene, scene_of
+from .suggest import column_for
 
 MOST = 8
 """proposals a payload."""
@@ -43,7 +44,7 @@ def propose(
     found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
     plans = _plans(found, lacking)
-    return tuple(_proposal(plan, chance, found) for chance, plan in _chances(plans)[:MOST])
+    return tuple(_proposal(plan, chance, found, statement) for chance, plan in _chances(plans)[:MOST])
 
 
 def _options(
@@ -62,7 +63,7 @@ def _options(
     found: dict[str, list[Option]] = {}
     for misfit in misfits:
         match misfit.kind:
-            case Kind.UNKNOWN_COLUMN:
+            case Kind.UNKNOWN_COLUMN if misfit.column:
                 found[misfit.signature] = _remembered(misfit, relation, lineage, keys.get(misfit.column, []))
             case Kind.UNKNOWN_LABEL:
                 found[misfit.signature] = labels.options(misfit, relation, snapshot, model)
@@ -213,7 +214,7 @@ def _chances(plans: list[Plan]) -> list[tuple[float, Plan]]:
     return sorted(ranked, key=lambda r: -r[0])
 
 
-def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]]) -> Proposal:
+def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], statement: Statement) -> Proposal:
     says = "; ".join(o.says for o in plan)
     rest = [s for s in found if s not in _covered(list(plan))]
     against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in rest]
@@ -221,6 +222,16 @@ def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]]) -> P
     other = [f"{o.says} ({o.probability:.2f})" for option in plan for o in found.get(option.misfit, []) if o is not option][:1]
     if other:
         evidence["runner_up"] = other[0]
+    homeless = _without_column(plan, found)
+    if homeless:
+        evidence["add_column"] = [column_for(key, statement.rows) for key in homeless]
     if len(plan) > 1:
         evidence["parts"] = [{"says": o.says, "probability": round(o.probability, 4)} for o in plan]
     return Proposal(tuple(o.op for o in plan), round(chance, 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
+
+
+def _without_column(plan: Plan, found: Mapping[str, list[Option]]) -> list[str]:
+    """Unknown keys that this plan gives no column: what people mostly did for such a key was to add one."""
+    placed = {o.misfit for o in plan if o.gentle}
+    prefix = f"{Kind.UNKNOWN_COLUMN}:"
+    return [signature.removeprefix(prefix) for signature in found if signature.startswith(prefix) and signature not in placed]

@@ -65,6 +65,8 @@ class Scene(Struct, frozen=True):
     """a jsonb column that takes what has no column of its own."""
     vocabulary: Mapping[str, int]
     """in how many columns of the table each word (its stem) is used."""
+    tables: frozenset[tuple[str, ...]] = frozenset()
+    """the exposed tables' names in words, singular: what an ``…_id`` may point to."""
     newer: frozenset[str] | None = None
     """columns that the caller's schema cannot have known, where history tells; None = unknown."""
 
@@ -116,6 +118,7 @@ def scene_of(
         inserts=inserts,
         catch_all=_catch_all(relation),
         vocabulary=vocabulary(relation),
+        tables=_table_words(tuple(sorted(r.name for r in snapshot.relations.values()))) if keys else frozenset(),
         newer=newer,
     )
 
@@ -128,6 +131,21 @@ def _vocabulary(names: tuple[str, ...]) -> Mapping[str, int]:
 def vocabulary(relation: Relation) -> Mapping[str, int]:
     """In how many columns each word is used."""
     return _vocabulary(tuple(c.name for c in relation.columns))
+
+
+@lru_cache(maxsize=8)
+def _table_words(names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(name_of(name).stems for name in names)
+
+
+def other_entity(key: Name, column: Name, scene: Scene) -> str:
+    """Why the two ids point to different things: the key's words are one table, the column's are another; '' where nothing says so."""
+    if key.words[-1:] != ("id",) or column.words[-1:] != ("id",) or key.stems == column.stems:
+        return ""
+    mine, theirs = key.stems[:-1], column.stems[:-1]
+    if mine in scene.tables and theirs in scene.tables:
+        return f"there is a table for {' '.join(key.words[:-1])} and another for {' '.join(column.words[:-1])}"
+    return ""
 
 
 def _by_stem(names: Iterable[Name]) -> Mapping[str, tuple[Name, ...]]:

@@ -59,5 +59,8 @@ def _statistic(key: Name, column: Name) -> list[str]:
 
 
 def _opposites(key: Name, column: Name) -> list[str]:
+    found = [(a, b) for a in key.words for b in column.words if opposite(a, b)]
+    if not found:
+        return []
     mine, theirs = only_in(key, column), only_in(column, key)
-    return [f"{a} is not {b}" for a in mine for b in theirs if opposite(a, b)][:1]
+    return [f"{a} is not {b}" for a, b in found if a in mine and b in theirs][:1]
