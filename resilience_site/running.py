@@ -11,6 +11,7 @@ import httpx
 from resilience_site.config import Config
 from resilience_site.embedded_server import EmbeddedServer
 from resilience_site.supervisor import Child, Supervisor
+from resilience_site.watching import is_watching
 
 CHILDREN = (
     Child("web", ("-m", "resilience_site.web")),
@@ -20,6 +21,8 @@ CHILDREN = (
 )
 DEMO = Child("demo", ("manage.py", "demo_traffic", "--skip-checks"))
 LOOK_EVERY = 0.1
+WATCHER_SECONDS = 10.0
+"""How long the ready line waits for the schema watcher; everything else works without it."""
 
 
 def run(config: Config, servers: Sequence[EmbeddedServer], say: Callable[[str], None], *, demo: bool) -> None:
@@ -46,7 +49,18 @@ async def _announce(config: Config, servers: Sequence[EmbeddedServer], say: Call
     async with httpx.AsyncClient(base_url=config.base_url, timeout=2, trust_env=False) as client:
         while not await _is_ready(client):  # noqa: ASYNC110  (another process, no event to wait for)
             await asyncio.sleep(LOOK_EVERY)
+    if not await _watcher_is_ready(config):
+        say("the schema watcher does not watch yet: changes of the target are noticed when a request meets them")
     say(ready_line(config, servers))
+
+
+async def _watcher_is_ready(config: Config) -> bool:
+    until = asyncio.get_running_loop().time() + WATCHER_SECONDS
+    while not (watches := await asyncio.to_thread(is_watching, config.database_url)):
+        if asyncio.get_running_loop().time() > until:
+            break
+        await asyncio.sleep(LOOK_EVERY)
+    return watches
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:

@@ -19,13 +19,12 @@ from django.db import connection, transaction
 from schema_monitor.capture import capture
 from schema_monitor.detect import Detector
 from schema_monitor.ear import Ear
+from schema_monitor.watch_name import WATCHING
 
 log = logging.getLogger(__name__)
 CHANNEL = "mendgate_capture"
 EVERY, EVERY_DEAF = 1.0, 0.25
 """Seconds between two looks: while notifications wake us, and while they cannot."""
-WATCHING = "mendgate watching"
-"""The application_name of our connection to the control database, once changes are being watched for."""
 PAUSES = (0.5, 1, 2, 5, 10)
 """Seconds to wait after the first, second, … failure in a row."""
 

@@ -73,21 +73,25 @@ $$;
 
 -- Relations, and all that inherit from them (a column is renamed in these too), as they are now.
 CREATE OR REPLACE FUNCTION mendgate.relation_names(touched oid[]) RETURNS jsonb
-LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE family (oid) AS (
-        SELECT unnest(touched)
-        UNION
-        SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
-    )
-    SELECT jsonb_build_object('relations', jsonb_object_agg(c.oid::text, jsonb_build_object(
-               'schema', n.nspname,
-               'name', c.relname,
-               'columns', (SELECT coalesce(jsonb_object_agg(a.attnum::text, a.attname), '{}') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
-           )))
-    FROM family f
-    JOIN pg_class c ON c.oid = f.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    HAVING count(*) > 0
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN  -- plpgsql, for it keeps the plan
+    RETURN (
+        WITH RECURSIVE family (oid) AS (
+            SELECT unnest(touched)
+            UNION
+            SELECT i.inhrelid FROM family f JOIN pg_inherits i ON i.inhparent = f.oid
+        )
+        SELECT jsonb_build_object('relations', jsonb_object_agg(c.oid::text, jsonb_build_object(
+                   'schema', n.nspname,
+                   'name', c.relname,
+                   'columns', (SELECT coalesce(jsonb_object_agg(a.attnum::text, a.attname), '{}') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
+               )))
+        FROM family f
+        JOIN pg_class c ON c.oid = f.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        HAVING count(*) > 0
+    );
+END
 $$;
 
 -- The names of what a command touched; null where no relation or enum is concerned.

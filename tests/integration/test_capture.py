@@ -20,7 +20,8 @@ from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection, connections
 
-from schema_monitor import store
+from resilience_site.watching import is_watching
+from schema_monitor import install, store
 from schema_monitor.capture import capture
 from schema_monitor.core.lineage import Renamed
 from schema_monitor.models import SchemaChange, SchemaVersion
@@ -184,3 +185,63 @@ def test_who_asks_for_a_capture_gets_one(
     with psycopg.connect(control_url, autocommit=True) as control:
         control.execute("NOTIFY mendgate_capture")
     assert summaries(2)[1:] == ["Table public.t was added."]
+
+
+def wait_until_watching(control_url: str) -> None:
+    until = time.monotonic() + 20
+    while not is_watching(control_url):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_change_rings_and_is_captured_at_once(
+    watcher: subprocess.Popen[bytes], summaries: Callable[[int], list[str]], owner: psycopg.Connection, control_url: str
+) -> None:
+    wait_until_watching(control_url)
+    time.sleep(1.5)  # its probe came back: from now on it is woken, and looks by itself once a second only
+    took = []
+    with psycopg.connect(control_url, autocommit=True) as control:
+        control.execute("LISTEN mendgate_snapshot")
+        for number in range(5):
+            begun = time.monotonic()
+            owner.execute(f"CREATE TABLE t{number} (a int)")
+            told = list(control.notifies(timeout=5, stop_after=1))
+            took.append(time.monotonic() - begun)
+            assert told
+    assert sorted(took)[2] < 0.3, took
+    assert len(summaries(6)) == 6
+
+
+def test_a_burst_is_captured_whole_without_gaps(
+    watcher: subprocess.Popen[bytes], summaries: Callable[[int], list[str]], owner: psycopg.Connection, control_url: str
+) -> None:
+    wait_until_watching(control_url)
+    for number in range(60):
+        owner.execute(f"CREATE TABLE t{number} (a int)")
+    with psycopg.connect(control_url, autocommit=True) as control:
+        until = time.monotonic() + 10
+        while True:
+            versions = control.execute("SELECT epoch, snapshot FROM schema_monitor_schemaversion ORDER BY epoch").fetchall()
+            if len(versions[-1][1]["relations"]) == 60:
+                break
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    assert [epoch for epoch, _ in versions] == list(range(1, len(versions) + 1))
+
+
+@pytest.mark.parametrize("without", ["the log", "notifications"])
+def test_what_does_not_ring_is_found_by_looking(
+    without: str, owner: psycopg.Connection, databases: tuple[str, str], request: pytest.FixtureRequest, control_url: str
+) -> None:
+    if without == "the log":
+        install.remove(owner)
+    else:
+        owner.execute(f"ALTER DATABASE {databases[1]} SET mendgate.notify = 'off'")
+    request.getfixturevalue("watcher")
+    summaries = request.getfixturevalue("summaries")
+    wait_until_watching(control_url)
+    with psycopg.connect(request.getfixturevalue("owner_url"), autocommit=True) as other:
+        begun = time.monotonic()
+        other.execute("CREATE TABLE t (a int)")
+    assert summaries(2)[1:] == ["Table public.t was added."]
+    assert time.monotonic() - begun < 5
