@@ -93,8 +93,8 @@ class State(Struct, frozen=True):
         if not self.rules:
             return ()
         own = self.bound.get(relation.oid, ()) + self.rules.get((relation.schema, relation.name), ())
-        found = dict.fromkeys(own + self.rules.get((relation.schema, ""), ()))
-        return tuple(rule for rule in found if rule.operation in ("", operation) and rule.binds(relation))
+        found = {rule.id: rule for rule in own + self.rules.get((relation.schema, ""), ())}
+        return tuple(rule for rule in found.values() if rule.operation in ("", operation) and rule.binds(relation))
 
     def table_rules(self, schema: str, table: str, operation: str) -> tuple[Rule, ...]:
         """Active rules for a name that no relation has."""
