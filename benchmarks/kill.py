@@ -82,6 +82,8 @@ class Clients:
         while len(self.answered) < before + CLIENTS:
             if time.monotonic() > deadline:
                 raise AssertionError("nothing is answered any more:\n" + self.gateway.log.read_text("utf-8", "replace")[-2000:])
+            if self.gateway.process is not None and self.gateway.process.poll() is not None:  # it takes many kills for a crash loop
+                await asyncio.to_thread(kill_group, self.gateway)
             await asyncio.sleep(0.005)
 
     async def _write(self, client: int) -> None:
