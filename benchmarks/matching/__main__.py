@@ -30,10 +30,22 @@ def main() -> None:
         for peer, measure in peers.MEASURES.items():
             _line(peer, peers.answers(asked, measure))
         _line("difflib, margin", peers.answers(asked, peers.MEASURES["difflib"], margin=True))
-    print(f"\ncalibration error over all: {calibration_error(everything):.3f}")
+    _reliability(everything)
     labelled.report(model_of)
     for columns, time in milliseconds(whole).items():
         print(f"one payload on {columns} columns: p99 {time:.2f} ms")
+
+
+def _reliability(found: list[Answer]) -> None:
+    """What was said beside what was so, in tenths."""
+    print(f"\nsaid       n  so        (calibration error {calibration_error(found):.3f})")
+    for tenth in range(10):
+        inside = [a for a in found if tenth / 10 <= a.score < (tenth + 1) / 10 + (tenth == 9)]
+        if inside:
+            print(f"{sum(a.score for a in inside) / len(inside):.2f} {len(inside):>7}  {sum(a.right for a in inside) / len(inside):.2f}")
+    print("\nworst errors")
+    for answer in sorted((a for a in found if not a.right), key=lambda a: -a.score)[:12]:
+        print(f"  {answer.score:.2f} {answer.key} -> {answer.column}, in truth {answer.truth}")
 
 
 def _line(name: str, found: list[Answer], calibrated: bool = False) -> None:
