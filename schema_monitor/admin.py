@@ -30,7 +30,7 @@ class ChangesInline(ReadOnly, TabularInline):  # type: ignore[misc]
     """The changes of one version, the worst first."""
 
     model = SchemaChange
-    fields = ("shown_severity", "sentence", "breaks", "old", "new", "inferred")
+    fields = ("shown_severity", "sentence", "breaks", "old", "new", "inferred", "made_by")
     readonly_fields = fields
     verbose_name_plural = "changes"
 
@@ -44,6 +44,13 @@ class ChangesInline(ReadOnly, TabularInline):  # type: ignore[misc]
         """Whom it hits: old writers, old readers."""
         hit = [who for who, so in (("writers", change.breaks_old_writers), ("readers", change.breaks_old_readers)) if so]
         return ", ".join(hit) or "–"
+
+    @display(description="Made by")
+    def made_by(self, change: SchemaChange) -> str:
+        """The role, its application and its commands, where the DDL log knows."""
+        if change.usr is None:
+            return "–"
+        return f"{change.usr} ({change.app}): {change.tag}" if change.app else f"{change.usr}: {change.tag}"
 
 
 @admin.register(SchemaVersion)

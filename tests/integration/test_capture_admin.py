@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 def version() -> SchemaVersion:
     facts = {"scope": {}, "fingerprint": "f", "snapshot": {"relations": {"1": {}}}, "lineage": {}}
     version = SchemaVersion.objects.create(epoch=2, summary="Column public.t.a was renamed to b.", **facts)
-    where = {"schema": "public", "relation": "t", "object": "b", "old": "a", "new": "b"}
+    where = {"schema": "public", "relation": "t", "object": "b", "old": "a", "new": "b", "usr": "ann", "app": "psql", "tag": "ALTER TABLE"}
     SchemaChange.objects.create(
         version=version, kind="column_renamed", severity="high", sentence=version.summary, breaks_old_writers=True, **where
     )
@@ -27,6 +27,7 @@ def test_the_list_and_the_page_say_what_changed_and_whom_it_breaks(admin_client:
     assert version.summary in page.content.decode()
     page = admin_client.get(reverse("admin:schema_monitor_schemaversion_change", args=[version.pk]))
     assert "writers" in page.content.decode()
+    assert "ann (psql): ALTER TABLE" in page.content.decode()
     assert "1 relations" in page.content.decode()
 
 
