@@ -12,7 +12,7 @@ CHROMIUM := $(shell command -v chromium || command -v chromium-browser || comman
 ARGS   ?=
 
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(READY) ## Run everything: databases, web, worker, scheduler, schema watcher; Ctrl-C stops
 	@exec $(BIN)/python manage.py up $(ARGS)
@@ -20,7 +20,7 @@ up: $(READY) ## Run everything: databases, web, worker, scheduler, schema watche
 demo: $(READY) ## The same with a demo target and live drifted traffic, in a home of its own
 	@exec env MENDGATE_HOME=$${MENDGATE_HOME:-.mendgate/demo} $(BIN)/python manage.py up --demo $(ARGS)
 
-test: $(READY) clients chromium ## Run every test; ARGS="-k name" for some
+test: $(READY) lint clients chromium ## Lint, then every test; ARGS="-k name" for some
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install
@@ -30,6 +30,13 @@ lint: $(READY) ## Style, types, import rules, migrations, known holes in what we
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # no database is needed
 	@sh .ci/audit $(BIN)/pip-audit
+
+bench: $(READY) ## Measure: every benchmark in small, one table
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+train-matcher: $(READY) ## Train the matcher's model anew from ../shared/drift, about a minute
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-train.txt
+	@$(BIN)/python -m benchmarks.matching.train $(ARGS)
 
 format: $(READY) ## Put the code in our style
 	$(BIN)/ruff check --fix-only .
@@ -43,6 +50,8 @@ install: $(READY) ## Only make the virtual environment
 lock: $(READY) ## Make requirements.txt from requirements.in
 	$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements.txt
+	$(BIN)/uv pip compile requirements-train.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-train.txt
 
 # uv first (hashes checked, seconds instead of a minute); pip where uv does not reach the registry.
 $(READY): requirements.txt
@@ -69,4 +78,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint format doctor install lock clients chromium
+.PHONY: help up demo test lint bench train-matcher format doctor install lock clients chromium

@@ -51,9 +51,7 @@ def test_a_renamed_label_means_the_same(target: Target):
 
 def test_upserts_follow_their_conflict_columns(target: Target):
     target.execute("ALTER TABLE keyless RENAME x TO z; ALTER TABLE keyless ADD UNIQUE (z)")
-    answer = target.write(
-        "POST", "/keyless?on_conflict=x&select=x", {"z": 1}, prefer="resolution=merge-duplicates,return=representation"
-    )
+    answer = target.write("POST", "/keyless?on_conflict=x&select=x", {"z": 1}, prefer="resolution=merge-duplicates,return=representation")
     assert msgspec.json.decode(answer.body) == [{"x": 1}]
 
 
