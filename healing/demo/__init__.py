@@ -1,0 +1,1 @@
+"""Traffic for people who look at Mendgate for the first time."""
