@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from django.db import transaction
 from django.db.models.signals import post_save
 
 from healing import audit
@@ -26,10 +27,13 @@ def connect() -> None:
     post_save.connect(_on_version, sender=SchemaVersion, dispatch_uid="healing.schema_changed")
 
 
+@transaction.atomic
 def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -> None:
+    if not created:
+        return
     rules = list(Rule.objects.select_for_update().filter(state=Rule.State.ACTIVE).exclude(bound={}))
     policies = list(Policy.objects.select_for_update().exclude(table=""))
-    if not created or not (rules or policies):
+    if not (rules or policies):
         return
     snapshot = msgspec.convert(instance.snapshot, Snapshot, str_keys=True)
     review_unbound(rules, snapshot)
