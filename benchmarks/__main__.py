@@ -1,4 +1,8 @@
-"""Everything that is measured, one after the other: ``python -m benchmarks``. Each part also runs alone."""
+"""Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
+
+Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
+``.matching``. Words after ``python -m benchmarks`` choose parts.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,56 @@ import subprocess
 import sys
 
 from benchmarks.drift import directory
+from benchmarks.figures import Figure, parsed
 
-PARTS: dict[str, list[str]] = {"matching": [], "healing": [], "throughput": [], "heal_cost": [], "kill": ["--kills", "25"]}
+PARTS: dict[str, list[str]] = {
+    "throughput": ["--rounds", "3", "--seconds", "2", "--clients", "1", "64"],
+    "heal_cost": ["--rounds", "3", "--seconds", "2", "--clients", "1", "64"],
+    "kill": ["--kills", "15"],
+    "ddl_latency": ["--tables", "100", "--rounds", "60"],
+    "healing": ["--sample", "200"],
+    "matching": [],
+}
 NEEDS_DATA = {"matching", "healing"}
 
 
 def main() -> int:
-    """Runs all parts; the exit code says whether one broke a promise."""
-    failed = []
-    for part, words in PARTS.items():
-        print(f"\n== {part} {' '.join(words)}", flush=True)
-        if part in NEEDS_DATA and not (directory() / "wild-dev.jsonl").exists():
-            print("skipped: the drift data is not here (set DRIFT_DIR)")
-        elif part == "matching" and importlib.util.find_spec("sklearn") is None:
-            print("skipped: it trains by fold and needs numpy and scikit-learn")
-        elif subprocess.run([sys.executable, "-m", f"benchmarks.{part}", *words], check=False).returncode:
-            failed.append(part)
+    """Runs the parts; the exit code says whether one broke a promise."""
+    chosen = sys.argv[1:] or list(PARTS)
+    if unknown := set(chosen) - PARTS.keys():
+        raise SystemExit(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    found: list[Figure] = []
+    failed = [part for part in chosen if not run(part, found)]
+    print(f"\n{'':52}{'measured':>14}{'aim':>12}  reached")
+    for each in found:
+        print(each)
     print("\nbroken promises: " + (", ".join(failed) or "none"))
     return int(bool(failed))
+
+
+def run(part: str, found: list[Figure]) -> bool:
+    """Runs one part, shows its output, collects its figures; False where it ended with an error."""
+    print(f"\n== {part} {' '.join(PARTS[part])}", flush=True)
+    if why := missing(part):
+        print(f"skipped: {why}")
+        return True
+    with subprocess.Popen([sys.executable, "-u", "-m", f"benchmarks.{part}", *PARTS[part]], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if (each := parsed(line)) is not None:
+                found.append(each)
+            else:
+                print(line, end="", flush=True)
+    return process.returncode == 0
+
+
+def missing(part: str) -> str:
+    """What a part needs and is not here; '' when it can run."""
+    if part in NEEDS_DATA and not (directory() / "wild-dev.jsonl").exists():
+        return "the drift data is not here (set DRIFT_DIR)"
+    if part == "matching" and importlib.util.find_spec("sklearn") is None:
+        return "it trains by fold and needs requirements-train.txt"
+    return ""
 
 
 if __name__ == "__main__":

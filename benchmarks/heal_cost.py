@@ -15,6 +15,7 @@ from statistics import median
 import httpx
 
 from benchmarks import load
+from benchmarks.figures import figure
 from benchmarks.load import Speed, parcel
 from benchmarks.web_process import approve, web_process
 from tests.gateway_process import Gateway
@@ -78,6 +79,8 @@ def report(clients: int, found: dict[str, list[Speed]]) -> None:
         latency, rate = median(s.p50 / h.p50 for s, h in pairs), median(s.rate / h.rate for s, h in pairs)
         times = "".join(f"{1000 * median(times):>9.2f}" for times in ([s.p50 for s in speeds], [s.p99 for s in speeds]))
         print(f"{name:14}{median(s.rate for s in speeds):>12.0f}{times}{latency:>11.2f}{rate:>14.2f}", flush=True)
+        if name != "healthy":
+            figure(f"heal by {name} beside healthy, {clients} clients, p50", f"{latency:.2f} ×", "≤ 1.1 ×", latency <= 1.1)
 
 
 if __name__ == "__main__":

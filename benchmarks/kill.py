@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.figures import figure
 from benchmarks.web_process import web_process
 from benchmarks.wire import Answer, Connection, request
 from tests.gateway_process import Gateway
@@ -52,6 +53,8 @@ def main() -> int:
     kinds = Counter(mark.partition("-")[0] for mark in clients.answered)
     print(f"{options.kills} kills (seed {options.seed}) in {took:.0f} s; {clients.retries} tries sent again; answered: {dict(kinds)}")
     print(f"lost {lost}, doubled {doubled}, stored but not as answered {strange}")
+    figure(f"writes lost in {options.kills} kill -9", str(lost), "0", lost == 0)
+    figure(f"writes doubled or elsewhere in {options.kills} kill -9", str(doubled + strange), "0", doubled + strange == 0)
     return int(bool(lost or doubled or strange))
 
 

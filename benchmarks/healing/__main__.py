@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 
+from benchmarks.figures import figure
 from benchmarks.healing import applications, chains, histories
 from benchmarks.healing.case import LINEAGE, Case, Outcome
 from benchmarks.healing.run import judge, prepare, send
@@ -61,6 +62,10 @@ def report(outcomes: list[Outcome], show: int) -> int:
     wrong = [o for o in outcomes if o.verdict == "wrong"]
     missed = [o for o in outcomes if o.case.mode == LINEAGE and o.case.intended is not None and o.verdict != "right"]
     touched = [o for o in outcomes if _needs_nothing(o.case) and (o.healed or o.changed or (o.quarantine and o.verdict != "unfit"))]
+    known = [o for o in outcomes if o.case.mode == LINEAGE and o.case.intended is not None]
+    figure("known renames healed right", f"{len(known) - len(missed)} of {len(known)}", "all", not missed)
+    figure("wrong heals", f"{len(wrong)} of {len(outcomes)}", "0", not wrong)
+    figure("fitting writes touched", f"{len(touched)} of {sum(_needs_nothing(o.case) for o in outcomes)}", "0", not touched)
     print(f"\nwrong heals {len(wrong)}, known renames not healed {len(missed)}, false heals of healthy writes {len(touched)}")
     for outcome in [o for o in outcomes if o.verdict in ("wrong", "failed", "refused", "unjudged") or o in touched or o in missed][:show]:
         case = outcome.case
