@@ -29,6 +29,7 @@ class Speed(Struct, frozen=True):
     rate: float
     p50: float
     p99: float
+    requests: int
 
 
 def parcel(column: str, number: int) -> dict[str, object]:
@@ -46,7 +47,7 @@ def insert(url: str, column: str, headers: dict[str, str], clients: int, seconds
     block = uvloop.run(
         measure(url, lambda: request("POST", path, json.dumps(parcel(column, next(numbers))).encode(), headers), clients, seconds)
     )
-    return Speed(block.rate, block.quantile(0.5), block.quantile(0.99))
+    return Speed(block.rate, block.quantile(0.5), block.quantile(0.99), len(block.latencies))
 
 
 def _wrk(wrk: str, url: str, column: str, headers: dict[str, str], clients: int, seconds: float) -> Speed:
@@ -55,4 +56,4 @@ def _wrk(wrk: str, url: str, column: str, headers: dict[str, str], clients: int,
     found = json.loads(done.stdout.splitlines()[-1])
     if found["failed"] or not found["requests"]:
         raise AssertionError(f"{url}: {found}")
-    return Speed(found["requests"] / found["seconds"], found["p50"], found["p99"])
+    return Speed(found["requests"] / found["seconds"], found["p50"], found["p99"], found["requests"])
