@@ -98,6 +98,7 @@ def _stuck() -> Need | None:
 
 def _schema() -> list[Need]:
     changes = SchemaChange.objects.filter(version__taken_at__gte=timezone.now() - DAY, breaks_old_writers=True).select_related("version")
+    changes = changes.exclude(kind__contains="renamed")  # old names are followed: nobody is needed
     changes = changes.defer("version__snapshot", "version__lineage").order_by("-pk")[:5]
     link = reverse("admin:healing_causes")
     return [

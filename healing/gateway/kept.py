@@ -175,11 +175,14 @@ def type_name(value: Json) -> str:
             return "number"
 
 
+def without_value(code: str, message: str) -> str:
+    """The message of an error about a value, without the value."""
+    return _QUOTED.sub(': "(sealed)"', message) if code.startswith("22") else message
+
+
 def redacted(failure: Failure) -> dict[str, str | None]:
     """The error without the values that some details list."""
-    details, message = failure.details, failure.message
-    if failure.code.startswith("22"):
-        message = _QUOTED.sub(': "(sealed)"', message)
+    details, message = failure.details, without_value(failure.code, failure.message)
     if details is not None and (details.startswith("Failing row contains") or details.startswith("Key (")):
         details = details.partition("(")[0].rstrip() + " (values kept sealed)"
     return {"code": failure.code, "message": message, "details": details, "hint": failure.hint}

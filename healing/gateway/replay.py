@@ -19,7 +19,7 @@ from healing.gateway.app import PREFIX
 from healing.gateway.auth import Caller, Key, make_caller
 from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import Claim, make_claim
-from healing.gateway.kept import Envelope
+from healing.gateway.kept import Envelope, without_value
 from healing.gateway.request import parse
 from healing.gateway.seal import unseal
 from healing.gateway.services import Services
@@ -118,7 +118,8 @@ def _of_error(error: DialectError) -> ReplayResult:
         if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57", "PGRST00"))
         else "failed"
     )
-    return ReplayResult(outcome, error.status, error=msgspec.json.decode(error.to_body()))
+    body = msgspec.json.decode(error.to_body())
+    return ReplayResult(outcome, error.status, error={**body, "message": without_value(error.code, error.message)})
 
 
 def _error(code: str, message: str, hint: str | None = None) -> dict[str, Any]:
