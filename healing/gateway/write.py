@@ -63,10 +63,12 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
     )
     failure: Failure | None = None
     if replaying is None and claim is None:
+        tried_under = services.state.snapshot
         found = await lane.try_lane(attempt)
         if isinstance(found, Answer):
             return found
-        failure = found
+        if services.state.snapshot is tried_under:  # else it was said of a catalog that is known better by now: send it again
+            failure = found
     try:
         result = await _heal(attempt, failure)
     except Stored as stored:

@@ -92,7 +92,6 @@ test("insert into and select from the old name of a renamed table", async () => 
 test("the old name of a renamed enum label", async () => {
   await ok(db.from("tickets").insert({ title: "a", state: "closed" }), 201);
   await sql("ALTER TYPE ticket_state RENAME VALUE 'closed' TO 'done'");
-  await new Promise((done) => setTimeout(done, 500)); // a label is known a moment after its DDL; a write in between is kept
   await ok(db.from("tickets").insert({ title: "b", state: "closed" }), 201);
   assert.match(headers.get("mendgate-healed")!, /map_value\(/);
   assert.deepEqual(await sql("SELECT title FROM tickets WHERE state = 'done' ORDER BY id"), [{ title: "a" }, { title: "b" }]);
