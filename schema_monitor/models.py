@@ -32,7 +32,9 @@ class SchemaChange(models.Model):
 
     version = models.ForeignKey(SchemaVersion, on_delete=models.CASCADE, related_name="changes")
     kind = models.CharField(max_length=40)
-    severity = models.CharField(max_length=10)
+    severity = models.CharField(max_length=10, help_text="Weighted by the traffic that it hits.")
+    base_severity = models.CharField(max_length=10, blank=True, default="", help_text="Of its kind alone; empty = not weighed.")
+    hits = models.JSONField(default=dict, blank=True, help_text="requests and callers of the last 7 days that touch it.")
     schema = models.CharField(max_length=63)
     relation = models.CharField(max_length=63)
     object = models.CharField(max_length=200, blank=True, default="")
@@ -62,3 +64,6 @@ class SchemaSighting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.body.get('schema')}.{self.body.get('name')} at {self.at}"
+
+
+from schema_monitor.traffic_models import OldNameUse, PayloadShape, RetiredName, TrafficRecording  # noqa: E402, F401
