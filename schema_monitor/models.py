@@ -7,15 +7,16 @@ from django.db.models.functions import Now
 
 
 class SchemaVersion(models.Model):
-    """The whole catalog at one epoch, and the lineage up to it. ``snapshot`` and ``lineage`` are msgspec JSON of
-    ``schema_monitor.core.snapshot.Snapshot`` and ``schema_monitor.core.lineage.Lineage``. Epochs have no gaps per target."""
+    """The catalog at one epoch, and the lineage up to it: whole now and then, else what changed since the epoch before
+    (``core.delta``). Read them with ``schema_monitor.versions``. Epochs have no gaps per target."""
 
     epoch = models.BigIntegerField(unique=True)
     taken_at = models.DateTimeField(auto_now_add=True)
     scope = models.JSONField(help_text="system_identifier, database_oid")
     fingerprint = models.CharField(max_length=64)
-    snapshot = models.JSONField()
-    lineage = models.JSONField()
+    snapshot = models.JSONField(null=True, help_text="core.snapshot.Snapshot, where it is stored whole.")
+    lineage = models.JSONField(null=True, help_text="core.lineage.Lineage, where it is stored whole.")
+    delta = models.JSONField(null=True, help_text="core.delta.Delta: what is other than in the epoch before.")
     summary = models.TextField(blank=True, default="", help_text="What changed, in a sentence.")
     horizon = models.BigIntegerField(db_default=0, help_text="The target's transactions below this one are in here; 0 = not known.")
     cause = models.CharField(max_length=20, default="start", help_text="start, command, watcher, in_band")
@@ -66,4 +67,5 @@ class SchemaSighting(models.Model):
         return f"{self.body.get('schema')}.{self.body.get('name')} at {self.at}"
 
 
+from schema_monitor.monitor_models import MonitorState, WriterLease  # noqa: E402, F401
 from schema_monitor.traffic_models import OldNameUse, PayloadShape, RetiredName, TrafficRecording  # noqa: E402, F401
