@@ -9,9 +9,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from healing.core import fixes
-from healing.core.mend import Applied, Context, Mended, may_use_rules
-from healing.core.types import Kind, Rule, Statement
-from healing.core.vet import clean
+from healing.core.mend import Context, may_use_rules
+from healing.core.types import Kind, Row, Rule
+from healing.core.vet import Vet, clean
 from schema_monitor.core.lineage import Live, Renamed
 
 
@@ -40,18 +40,14 @@ def shape_of(keys: tuple[str, ...], context: Context) -> Shape | None:
     return Shape(names, tuple(found))
 
 
-def mend_shape(statement: Statement, shape: Shape, context: Context) -> Mended | None:
-    """The statement under live names; None where a value needs a second look. All rows have the keys of the shape."""
-    vet = context.vet
-    if vet is None:
-        return None
-    names = shape.names
-    rows = tuple([{names[key]: value for key, value in row.items()} for row in statement.rows])
-    if not all([clean(row, vet) for row in rows]):
-        return None
-    every = tuple(range(len(rows)))
-    applied = tuple([Applied(fix, source, rule, every) for fix, source, rule in shape.found])
-    return Mended(Statement(statement.operation, statement.schema, statement.table, rows), applied)
+def fitting(rows: tuple[Row, ...], names: dict[str, str] | None, vet: Vet) -> tuple[Row, ...] | None:
+    """Rows whose keys are those of ``names``, under live names (None: they are live); None where a value needs a second look."""
+    if names is not None:
+        rows = tuple([{names[key]: value for key, value in row.items()} for row in rows])
+    for row in rows:
+        if not clean(row, vet):
+            return None
+    return rows
 
 
 def _rename(key: str, context: Context) -> tuple[str, tuple[str, str | None]] | None:

@@ -27,6 +27,7 @@ from healing.core.types import Change, Failure, Healing, Operation, Row, Stateme
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
+from healing.gateway.entropy import new_id
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.identity import identity_sql
@@ -96,7 +97,7 @@ class Attempt:
         self.services, self.request, self.caller = services, request, caller
         self.payload, self.statement, self.claim = payload, statement, claim
         self.level, self.strict, self.may_roll_back = level, strict, may_roll_back
-        self._headers = headers
+        self.headers = headers
         self.names = self._fresh_names()
         self.relation: Relation | None = None
         self.table_fix: Applied | None = None
@@ -194,14 +195,14 @@ class Attempt:
         if relation is None or transaction is None or not (step.back or step.asked or self.names.healed or self.table_fix):
             return
         written = [key for row in step.statement.rows for key in row]
-        record = await transaction.fetchrow(f"SELECT {identity_sql(relation, [*written, *healed])} AS same")
+        record = await transaction.fetchrow(f"SELECT {identity_sql(relation, [*written, *healed], step.asked.values())} AS same")
         if record is None or not record["same"]:
             await self.undo()
             raise DatabaseError(Failure("42703", "A column was renamed while the write was healed."))
 
     async def _begin(self) -> Transaction:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
-        prelude = prelude_of(self.caller, self.request, self._headers)
+        prelude = prelude_of(self.caller, self.request, self.headers)
         if self.claim is None:
             return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}")
         begun = await idempotency.begin_once(self.services.pool, self.claim, prelude)
@@ -364,7 +365,7 @@ class Attempt:
         if not (applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
             return None
         assert self.relation is not None
-        self.receipt = receipts.new_id()
+        self.receipt = new_id()
         return receipts.make(
             self.receipt,
             self._outcome_word,

@@ -3,6 +3,8 @@
 A lane is one SQL text under one prelude (role, claims, schema). An item that finds its lane idle is sent at once; items that
 come while batches are under way wait for the next batch, in order. Nobody ever waits for company.
 
+Receipts of healed rows go first, as ourselves, in the round trip that opens the transaction and takes on the caller's role.
+
 One item's failure is its own: a failed batch is halved until the culprit stands alone. A batch in which the database
 returned another number of rows than were sent (a trigger, a policy) is never guessed apart: its items run one by one.
 """
@@ -40,7 +42,7 @@ class Item(Struct):
     rows: bytes
     count: int
     receipt: str = ""
-    """Its receipt as a row of VALUES, written in the same transaction; '' for none."""
+    """Its receipt as a row of VALUES, written by the same transaction; '' for none."""
     accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
     """Says whether its own records are what was meant; False undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
@@ -116,7 +118,8 @@ class Coalescer:
 
     async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[asyncpg.Record]]:
         body = b"[" + b",".join([item.rows for item in items]) + b"]"
-        transaction = await Transaction.begin(self._pool, lane.prelude)
+        due = receipts.insert_sql([item.receipt for item in items if item.receipt])
+        transaction = await Transaction.begin(self._pool, f"BEGIN;{due}{lane.prelude}")
         try:
             records = await transaction.fetch(lane.sql, body.decode())
             answers = _share_out(records, items, lane.by_row)
@@ -125,8 +128,7 @@ class Coalescer:
         except BaseException:
             await transaction.rollback()
             raise
-        due = [item.receipt for item in items if item.receipt]
-        await transaction.commit(receipts.insert_sql(due), records[0]["xid"] if records else None)
+        await transaction.commit("", records[0]["xid"] if records else None)
         return answers
 
 

@@ -21,6 +21,7 @@ from healing.core import fixes
 from healing.core.types import Failure, Json, Misfit, Proposal, Statement, joined
 from healing.gateway import receipts
 from healing.gateway.auth import Caller
+from healing.gateway.entropy import new_id
 from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import Claim, other_request
 from healing.gateway.seal import seal
@@ -99,7 +100,7 @@ async def keep(
     fingerprint: str,
 ) -> Kept:
     """Stores the write. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
-    item_id, receipt_id = receipts.new_id(), receipts.new_id()
+    item_id, receipt_id = new_id(), new_id()
     signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
     receipt = receipts.make(receipt_id, "quarantined", statement, table, caller, quarantine=item_id)
     item = (
@@ -236,7 +237,7 @@ async def _write_proposal(connection: Any, schema: str, table: str, signature: s
     content = fixes.content_hash_text(fixes.parse(list(proposal.fix)))
     await connection.execute(
         _PROPOSAL,
-        receipts.new_id(),
+        new_id(),
         schema,
         table,
         signature,

@@ -3,10 +3,8 @@
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -31,19 +29,23 @@ class Receipt(Struct, frozen=True):
     sealed: bytes
 
     def values_sql(self) -> str:
-        """One row of VALUES for ``insert_sql``; every value is a quoted or hexadecimal constant."""
-        body = encode(self.body).decode().replace("\\u0000", "\\ufffd")
-        return f"({quote_literal(self.id)}::uuid,{quote_literal(body)}::jsonb,decode('{self.sealed.hex()}','hex'))"
+        """One row of VALUES for ``insert_sql``."""
+        return values_sql(self.id, body_sql(self.body), self.sealed)
+
+
+def body_sql(body: dict[str, Any]) -> str:
+    """A receipt's body as a quoted constant."""
+    return quote_literal(encode(body).decode().replace("\\u0000", "\\ufffd"))
+
+
+def values_sql(receipt_id: str, body: str, sealed: bytes) -> str:
+    """One row of VALUES for ``insert_sql``, of an id of ours, a ``body_sql``, and bytes."""
+    return f"('{receipt_id}',{body},E'\\\\x{sealed.hex()}')"
 
 
 def insert_sql(values: Sequence[str]) -> str:
     """The INSERT of receipts into the target's ``mendgate.receipt``; '' for none."""
     return f"INSERT INTO mendgate.receipt(id,body,sealed) VALUES {','.join(values)};" if values else ""
-
-
-def new_id() -> str:
-    """A fresh receipt or quarantine id."""
-    return str(uuid.uuid4())
 
 
 def make(
@@ -61,7 +63,24 @@ def make(
     verified: bool = True,
 ) -> Receipt:
     """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation."""
-    body = {
+    found = [*_name_fixes(name_fixes), *fixes_of(applied)]
+    body = body_of(outcome, statement, table, caller, found, changes, quarantine, verified)
+    values = {"sent": statement.rows, "stored": stored, "changes": changes}
+    return Receipt(receipt_id, body, seal(encode(values)))
+
+
+def body_of(
+    outcome: str,
+    statement: Statement,
+    table: str,
+    caller: Caller,
+    found: list[dict[str, Any]],
+    changes: Sequence[Change] = (),
+    quarantine: str | None = None,
+    verified: bool = True,
+) -> dict[str, Any]:
+    """What a receipt says in the clear: no values."""
+    return {
         "outcome": outcome,
         "schema": statement.schema,
         "table": table,
@@ -69,18 +88,20 @@ def make(
         "key": caller.key,
         "role": caller.role,
         "subject": caller.subject,
-        "fixes": [*_name_fixes(name_fixes), *_fixes(tuple(applied))],
+        "fixes": found,
         "changes": [{"column": change.column, "why": change.why} for change in changes],
         "quarantine": quarantine,
         "verified": verified,
     }
-    values = {"sent": statement.rows, "stored": stored, "changes": changes}
-    return Receipt(receipt_id, body, seal(encode(values)))
 
 
-@lru_cache(maxsize=2048)
-def _fixes(applied: tuple[Applied, ...]) -> list[dict[str, Any]]:
-    """The same few fixes come again and again; nobody changes what is returned."""
+def seal_texts(sent: bytes, stored: bytes) -> bytes:
+    """The sealed part of a receipt without changes, from rows as JSON text (joined by commas, no brackets)."""
+    return seal(b'{"sent":[%b],"stored":[%b],"changes":[]}' % (sent, stored))
+
+
+def fixes_of(applied: Sequence[Applied]) -> list[dict[str, Any]]:
+    """Fixes as a receipt tells them."""
     return [{**fixes.dump((a.fix,))[0], "source": a.source, "rule": a.rule, "rows": a.rows} for a in applied]
 
 

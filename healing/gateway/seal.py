@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from healing.gateway.entropy import entropy
+
 _VERSION = b"\x01"
 _secrets: tuple[str, ...] = ()
 
@@ -35,7 +37,7 @@ def configure(secret: str, fallbacks: tuple[str, ...] = ()) -> None:
 def seal(data: bytes) -> bytes:
     """Encrypts and authenticates ``data`` under the current secret."""
     key_id, cipher = _cipher(_configured()[0])
-    nonce = os.urandom(12)
+    nonce = entropy(12)
     return _VERSION + key_id + nonce + cipher.encrypt(nonce, data, _VERSION + key_id)
 
 

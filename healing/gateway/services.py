@@ -86,6 +86,10 @@ class Services:
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found
 
+    def forget_our_schema(self) -> None:
+        """Asks again next time whether it is there."""
+        self._ours = (False, 0.0)
+
     def context(
         self, relation: Relation | None, operation: str, level: Healing, strict: bool, caller: Caller, moved: bool = False
     ) -> Context:

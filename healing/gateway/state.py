@@ -17,13 +17,13 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from healing.core.quick import Shape
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway.auth import Key
 from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
+from healing.gateway.settled import Settled
 from schema_monitor import catalog, store
 from schema_monitor.core.lineage import Lineage, Renamed, Seen, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
@@ -64,8 +64,8 @@ class State(Struct, frozen=True):
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     vets: dict[int, Vet] = field(default_factory=dict)
-    shapes: dict[object, Shape | None] = field(default_factory=dict)
-    """what sets of keys mean, filled on first use; as true as this state is."""
+    settled: dict[object, Settled | None] = field(default_factory=dict)
+    """what inserts of known shapes need, filled on first use; as true as this state is."""
 
     def vet(self, relation: Relation) -> Vet:
         """The compiled vet of a relation."""
@@ -104,12 +104,12 @@ class State(Struct, frozen=True):
         """The state after one relation was read again."""
         relations = {**self.snapshot.relations, new.oid: new}
         snapshot = replace(self.snapshot, relations=relations)
-        return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={}, shapes={})
+        return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={}, settled={})
 
     def with_enums(self, enums: tuple[EnumType, ...]) -> State:
         """The state after enums were read again."""
         snapshot = replace(self.snapshot, enums={**self.snapshot.enums, **{enum.oid: enum for enum in enums}})
-        return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={}, shapes={})
+        return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={}, settled={})
 
     def with_found(self, oid: int, found: Relation | None) -> State:
         """The state after a relation was read by its identity: as it is, or gone; the same state where that is no news. One that is
@@ -122,7 +122,7 @@ class State(Struct, frozen=True):
     def without_relation(self, oid: int) -> State:
         """The state after a relation turned out to be gone."""
         relations = {key: value for key, value in self.snapshot.relations.items() if key != oid}
-        return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={}, shapes={})
+        return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={}, settled={})
 
 
 class Parts(Struct):
@@ -194,7 +194,7 @@ class Keeper:
         told = [*seen, *(Sighting.of(old.snapshot.scope, known[oid]) for oid in found if oid in known and known[oid] != found[oid])]
         lineage = state.lineage.recall(told, state.snapshot)
         if lineage != state.lineage:
-            state = replace(state, lineage=lineage, vets={}, shapes={})
+            state = replace(state, lineage=lineage, vets={}, settled={})
         if state is not old:
             self.swap(state, *told)
 
@@ -327,7 +327,7 @@ class Keeper:
         if self._state is None:
             self._state = self._overlaid(State(epoch, snapshot, lineage))
         elif epoch >= self._state.epoch:
-            self._state = self._overlaid(replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, shapes={}))
+            self._state = self._overlaid(replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, settled={}))
 
     def _overlaid(self, state: State) -> State:
         """A stored version with what was learned since; a look from a later horizon than the version's is surely newer, one from
@@ -351,7 +351,7 @@ class Keeper:
             if rule.oid:
                 bound[rule.oid] = (*bound.get(rule.oid, ()), rule)
         policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
-        self._state = replace(self._state, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, shapes={})
+        self._state = replace(self._state, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, settled={})
 
     def _remember(self) -> None:
         """Saves what is known, a moment later and off the event loop; several changes are saved once."""
@@ -380,7 +380,7 @@ class Keeper:
                 self._state = State(0, snapshot, Lineage.start(snapshot))
             else:
                 lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
-                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={}, shapes={})
+                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={}, settled={})
 
 
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)

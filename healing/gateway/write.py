@@ -35,7 +35,6 @@ from healing.gateway.target import DatabaseError
 log = logging.getLogger("mendgate.write")
 
 _LEVELS = list(Healing)
-_MOST_RACES = 3
 
 
 async def write(services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Claim | None = None) -> Answer:

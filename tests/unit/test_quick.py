@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from healing.core.mend import mend
-from healing.core.quick import mend_shape, shape_of
+from healing.core.mend import Applied, Mended, mend
+from healing.core.quick import fitting, shape_of
 from healing.core.types import Healing, Row
 from tests.unit.test_heal import ID, NAME, OWNER, PRICE, context, insert, rule
 
@@ -20,8 +20,11 @@ def test_both_ways_agree(row: Row) -> None:
     known = context((ID, NAME, PRICE), (ID, TITLE, PRICE), NICK)
     statement = insert(row, row)
     shape = shape_of(tuple(row), known)
-    assert shape is not None
-    assert mend_shape(statement, shape, known) == mend(statement, known)
+    assert shape is not None and known.vet is not None
+    rows = fitting(statement.rows, shape.names, known.vet)
+    assert rows is not None
+    applied = tuple(Applied(fix, source, by, (0, 1)) for fix, source, by in shape.found)
+    assert Mended(replace(statement, rows=rows), applied) == mend(statement, known)
 
 
 @pytest.mark.parametrize("keys", [("name", "title"), ("name", "nick"), ("what",), ("title",), ()])
@@ -41,7 +44,8 @@ def test_a_value_with_a_trap_takes_the_careful_way() -> None:
     """A number into text, or digits that would be rounded."""
     known = context((ID, NAME, PRICE), (ID, TITLE, PRICE))
     shape = shape_of(("name",), known)
-    assert shape is not None and mend_shape(insert({"name": 5}), shape, known) is None
+    assert shape is not None and known.vet is not None
+    assert fitting(({"name": 5},), shape.names, known.vet) is None
 
 
 def test_rules_for_missing_values_take_the_careful_way() -> None:

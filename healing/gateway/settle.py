@@ -1,0 +1,152 @@
+"""What an insert of a known shape needs, settled once: its columns, statement, receipt and headers; only the values differ.
+
+A shape is everything of a request but its values: caller, table, query, preferences, keys, and how much may be healed. ``settle`` says
+None where that does not decide the rest: then ``lane`` looks with care.
+"""
+
+# ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from healing.core import fixes
+from healing.core.mend import Applied
+from healing.core.quick import shape_of
+from healing.core.types import Healing, Kind, Operation, Row, Rule
+from healing.gateway import receipts
+from healing.gateway.attempt import Attempt, prelude_of
+from healing.gateway.coalesce import Lane
+from healing.gateway.identity import identity_sql
+from healing.gateway.plan_write import row_select
+from healing.gateway.settled import Plan, Settled
+from healing.gateway.sqltext import ident, qualified
+from schema_monitor.core.snapshot import Relation
+
+_PLAIN_KINDS = ("r", "p")
+_MOST_SHAPES = 5_000
+_OWN_FUNCTION = re.compile(r"(?<![\w\".])(?!auth\.)[\w\"]+\.[\w\"]+\(")
+"""A call of a function outside pg_catalog (names are qualified in the catalog's texts); Supabase's auth.* read claims only."""
+
+
+def settle(attempt: Attempt) -> Settled | None:
+    """What is settled for the shape of this request; None where there is nothing to settle."""
+    request, caller = attempt.request, attempt.caller
+    keys = keys_of(attempt.payload.rows)
+    if keys is None or request.columns is not None:
+        return None
+    headers = attempt.headers
+    shape = (
+        request.schema,
+        request.name,
+        request.method,
+        request.query,
+        headers.get("prefer"),
+        headers.get("accept"),
+        keys,
+        attempt.level,
+        caller.prelude,
+        caller.key,
+    )
+    known = attempt.services.state.settled
+    if shape in known:
+        return known[shape]
+    if len(known) > _MOST_SHAPES:
+        known.clear()
+    found = known[shape] = _settle(attempt, keys)
+    return found
+
+
+def suits(attempt: Attempt) -> bool:
+    """Whether a lane can do what the request asks, whatever its rows are."""
+    request, preferences = attempt.request, attempt.request.preferences
+    return (
+        attempt.statement.operation is Operation.INSERT
+        and attempt.level is not Healing.OFF
+        and preferences.representation in (None, "minimal", "representation")
+        and preferences.count is None
+        and preferences.tx is None
+        and preferences.max_affected is None
+        and preferences.timezone is None
+        and not preferences.missing_default
+        and not request.filters
+        and not request.orders
+        and not request.ranges.get((), None)
+        and not request.accept.strip
+        and request.accept.kind in ("json", "object")
+    )
+
+
+def lane_relation(attempt: Attempt) -> Relation | None:
+    """The relation under its own name, where a lane may write to it: a table without insert triggers whose defaults and policies
+    cannot ask for the request's headers, which a lane leaves out."""
+    relation = attempt.find_relation()
+    if relation is None or relation.name != attempt.request.name or relation.kind not in _PLAIN_KINDS:
+        return None
+    texts = (*relation.policies, *(column.default or "" for column in relation.columns))
+    asks = any("request.headers" in text or _OWN_FUNCTION.search(text) for text in texts)
+    return None if asks or any(" INSERT " in trigger for trigger in relation.triggers) else relation
+
+
+def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied: Sequence[Applied]) -> Plan | None:
+    """The plan for rows with these live columns, healed by these fixes; None where the answer is more than plain columns."""
+    asked = {a.fix.target: a.fix.source for a in applied if isinstance(a.fix, fixes.RenameColumn)}
+    shown = row_select(attempt.request, relation, attempt.names, asked) if attempt.request.preferences.full else ""
+    if shown is None or any(relation.column(key) is None for key in keys):
+        return None
+    touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
+    sql = _compose(relation, keys, shown, touched, tuple(asked.values()))
+    prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
+    return Plan(relation, Lane(prelude, sql, bool(shown or touched)), bool(shown), touched)
+
+
+def keys_of(rows: tuple[Row, ...]) -> tuple[str, ...] | None:
+    """The keys that every row has, in the first one's order; None for a ragged or empty shape."""
+    if len(rows) > 1:
+        shape = rows[0].keys()
+        if any([row.keys() != shape for row in rows]):
+            return None
+    return tuple(rows[0]) or None
+
+
+def adds_values(rules: Sequence[Rule]) -> bool:
+    """Whether one of these rules may add a value to a row that fits."""
+    return any([Kind.MISSING_VALUE in rule.signature for rule in rules])
+
+
+def _settle(attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
+    relation = lane_relation(attempt) if suits(attempt) else None
+    if relation is None:
+        return None
+    context = attempt.context()
+    vet = attempt.services.state.vet(relation)
+    if adds_values(context.rules):
+        return None
+    if all(key in vet.accepts for key in keys):
+        plan = plan_of(attempt, relation, keys, ())
+        return None if plan is None else Settled(plan, vet, None)
+    shape = shape_of(keys, context)
+    if shape is None:
+        return None
+    applied = tuple(Applied(fix, source, rule, (0,)) for fix, source, rule in shape.found)
+    plan = plan_of(attempt, relation, tuple(shape.names.values()), applied)
+    if plan is None:
+        return None
+    body = receipts.body_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
+    header = fixes.header(tuple(a.fix for a in applied))
+    return Settled(plan, vet, shape.names, applied, receipts.body_sql(body), header)
+
+
+def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:
+    columns = [column for key in keys if (column := relation.column(key)) is not None]
+    names = ", ".join(ident(column.name) for column in columns)
+    typed = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
+    target = qualified(relation.schema, relation.name)
+    insert = f"INSERT INTO {target}({names}) SELECT {names} FROM json_to_recordset($1::json) AS _({typed})"
+    if not shown and not touched:
+        return f"WITH w AS ({insert} RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
+    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, " if shown else ""
+    read = ", ".join(ident(name) for name in touched)
+    same = identity_sql(relation, touched, former)
+    back = f"(SELECT row_to_json(b)::text FROM (SELECT {read}) b) AS back, {same} AS same, " if touched else ""
+    return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid"

@@ -1,0 +1,59 @@
+"""What is settled about inserts of one shape: plain values, as true as the ``State`` that remembers them. ``settle`` makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+from msgspec import Struct
+
+from healing.core import quick, verify
+from healing.core.mend import Applied
+from healing.core.types import Change, Row
+from healing.core.vet import Vet
+from healing.gateway import receipts
+from healing.gateway.coalesce import Lane
+from schema_monitor.core.snapshot import Relation
+
+
+class Plan(Struct, frozen=True):
+    """How rows with certain live columns go through a lane. ``touched`` are the live columns that a fix wrote to: these are read
+    back. Without an insert trigger the others cannot differ."""
+
+    relation: Relation
+    lane: Lane
+    shown: bool
+    touched: tuple[str, ...]
+
+    def as_meant(self, rows: Sequence[Row], records: Sequence[asyncpg.Record], changes: Sequence[Change] = ()) -> bool:
+        """Whether the healed columns were stored as meant, in the columns that were meant. Anything that differs otherwise than
+        ``changes`` announce is for the slow path to look at."""
+        if not records[0]["same"]:
+            return False
+        announced = {change.column for change in changes}
+        for row, record in zip(rows, records, strict=True):
+            meant = {key: row[key] for key in self.touched if key in row}
+            stored = receipts.decode(record["back"])
+            if meant == stored:
+                continue
+            found = verify.compare(meant, stored, self.relation, frozenset(self.touched))
+            if any(change.column not in announced for change in found):
+                return False
+        return True
+
+
+class Settled(Struct, frozen=True):
+    """A plan, and what healing does to every row of the shape: ``names`` maps keys to live columns (None: nothing is done),
+    ``applied`` are the fixes as done to one row, ``body`` that row's receipt without its values."""
+
+    plan: Plan
+    vet: Vet
+    names: dict[str, str] | None
+    applied: tuple[Applied, ...] = ()
+    body: str = ""
+    healed: str = ""
+    """the header Mendgate-Healed."""
+
+    def fitting(self, rows: tuple[Row, ...]) -> tuple[Row, ...] | None:
+        """The rows under live names; None where a value needs a second look."""
+        return quick.fitting(rows, self.names, self.vet)
