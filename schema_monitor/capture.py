@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from schema_monitor import catalog, ddl_log, store
+from schema_monitor.alerts import outbox
 from schema_monitor.core.ddl import Author, News, author, sightings
 from schema_monitor.core.diff import Change, diff, summary
 from schema_monitor.core.lineage import Lineage, Seen, Sighting
@@ -108,7 +109,8 @@ def _add(before: store.Version | None, now: Snapshot, cause: str, seen: Sequence
         horizon=news.horizon,
     )
     if before is not None:
-        SchemaChange.objects.bulk_create([_row(version, each, author(each, news.entries, before[1], now)) for each in changes])
+        rows = SchemaChange.objects.bulk_create([_row(version, each, author(each, news.entries, before[1], now)) for each in changes])
+        outbox.put(version, rows)
     _tell(epoch)
     return version
 

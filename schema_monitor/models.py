@@ -20,6 +20,7 @@ class SchemaVersion(models.Model):
     summary = models.TextField(blank=True, default="", help_text="What changed, in a sentence.")
     horizon = models.BigIntegerField(db_default=0, help_text="The target's transactions below this one are in here; 0 = not known.")
     cause = models.CharField(max_length=20, default="start", help_text="start, command, watcher, in_band")
+    alerted = models.BooleanField(db_default=False, help_text="Whether its alerts are in the outbox.")
 
     class Meta:
         ordering = ["-epoch"]
@@ -67,5 +68,6 @@ class SchemaSighting(models.Model):
         return f"{self.body.get('schema')}.{self.body.get('name')} at {self.at}"
 
 
+from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaAlert, SchemaSubscription  # noqa: E402, F401
 from schema_monitor.monitor_models import MonitorState, WriterLease  # noqa: E402, F401
 from schema_monitor.traffic_models import OldNameUse, PayloadShape, RetiredName, TrafficRecording  # noqa: E402, F401
