@@ -25,6 +25,12 @@ class Names:
         self.healed: list[Heal] = []
         self.reused: list[tuple[str, str]] = []
         """(table, column) of live names that formerly meant another living column, as met by ``column(…, careful=True)``."""
+        self.used: dict[tuple[int, str], Relation] = {}
+        """every column name that was asked for, as the caller wrote it (``*`` = all), by relation."""
+        self.called: dict[int, str] = {}
+        """relations that were found by a former name."""
+        self.old_labels: list[tuple[int, str]] = []
+        """(oid of the enum, former label) of those that were followed."""
         self._sent: dict[tuple[int, str], str] = {}
 
     def with_sent(self, relation: Relation, asked: Mapping[str, str]) -> Names:
@@ -32,6 +38,7 @@ class Names:
         caller sent, which then mean those columns in its ``select`` too."""
         names = Names(self.snapshot, self.lineage)
         names.healed, names.reused = self.healed, self.reused
+        names.used, names.called, names.old_labels = self.used, self.called, self.old_labels
         names._sent = {(relation.oid, sent): live for live, sent in asked.items()}
         return names
 
@@ -50,8 +57,17 @@ class Names:
         match self.lineage and self.lineage.resolve_relation(self.snapshot, schema, name):
             case Renamed(Relation() as relation) if relation.schema == schema or self._exposes(relation):
                 self._heal("rename_table", name, relation.name)
+                self.called[relation.oid] = name
                 return relation
         return None
+
+    def use_all(self, relation: Relation) -> None:
+        """All columns were asked for."""
+        self.used[relation.oid, "*"] = relation
+
+    def named(self, relation: Relation) -> tuple[str, ...]:
+        """The names of ``used`` for one relation, in order of use."""
+        return tuple([name for oid, name in self.used if oid == relation.oid])
 
     def column(self, relation: Relation, name: str, *, careful: bool = False) -> Column:
         """The column of that name, or Postgres's 42703. ``careful`` notes reused names."""
@@ -62,6 +78,7 @@ class Names:
 
     def find_column(self, relation: Relation, name: str, *, careful: bool = False) -> Column | None:
         """The column of that name, if there is one."""
+        self.used[relation.oid, name] = relation
         live = relation.column(name)
         if live is not None and not careful:
             return live
@@ -83,6 +100,7 @@ class Names:
         match self.lineage.resolve_label(enum, value):
             case Renamed(label):
                 self._heal("map_value", value, label.name)
+                self.old_labels.append((enum.oid, value))
                 return label.name
         return value
 

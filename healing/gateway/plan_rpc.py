@@ -36,6 +36,8 @@ class Call(Struct, frozen=True):
     query: Query
     function: Function
     void: bool = False
+    given: tuple[str, ...] = ()
+    """the arguments that the caller named."""
 
 
 def plan_rpc(
@@ -59,7 +61,7 @@ def plan_rpc(
     scope = Scope(names, params)
     only_reads = reading or function.volatility in ("i", "s")
     query = _scalar(request, scope, function, source) if is_scalar(function) else _rows(request, scope, function, source)
-    return Call(Query(query, params.values, only_reads), function, function.returns == "void")
+    return Call(Query(query, params.values, only_reads), function, function.returns == "void", given)
 
 
 def _check_affected(request: Request, function: Function) -> None:

@@ -92,6 +92,7 @@ def row_select(request: Request, relation: Relation, names: Names, asked: Asked)
         if not isinstance(item, SelectField) or item.aggregate is not None or item.field.path:
             return None
         if item == STAR:
+            names.use_all(relation)
             items.append(f"{ident(relation.name)}.*")
             items += [f"{extra.sql} AS {ident(extra.name or '')}" for extra in _extras(relation, request, asked)]
             continue

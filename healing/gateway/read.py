@@ -79,7 +79,14 @@ async def _once(
         await transaction.rollback()
         raise
     await _commit(transaction, query, claim, answer)
+    _count(services, caller, names, planned, record["n"])
     return answer
+
+
+def _count(services: Services, caller: Caller, names: Names, planned: Query | Call, rows: int) -> None:
+    if isinstance(planned, Call):
+        services.traffic.called(planned.function, caller, planned.given)
+    services.traffic.read(names, caller, rows)
 
 
 async def _commit(transaction: Transaction, query: Query, claim: Claim | None, answer: Answer) -> None:

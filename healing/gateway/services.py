@@ -17,6 +17,7 @@ from healing.gateway.follow import Follower
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
+from healing.gateway.traffic import Traffic
 from schema_monitor import catalog
 from schema_monitor.core.lineage import Sighting
 from schema_monitor.core.snapshot import EnumType, Relation
@@ -46,6 +47,7 @@ class Services:
         self.auth = Authenticator(settings, self.keeper.find_key)
         self.keeper.on_keys_changed = self.auth.forget
         self.coalescer = Coalescer(self.pool)
+        self.traffic = Traffic(self.control, lambda: self.keeper.state)
         self.statements: dict[object, str] = {}
         self._ours: tuple[bool, float] = (False, 0.0)
         self._telling: set[asyncio.Task[None]] = set()
@@ -61,6 +63,7 @@ class Services:
         await self.keeper.start(listen=background)
         if background:
             self.follower.start()
+            self.traffic.start()
             self._housekeeping = asyncio.create_task(self._keep_house())
 
     async def close(self) -> None:
@@ -71,6 +74,7 @@ class Services:
         if self._telling:
             await asyncio.wait(self._telling, timeout=2)
         await self._flush_used()
+        await self.traffic.stop()
         await self.follower.stop()
         await self.keeper.stop()
         await self.pool.close()

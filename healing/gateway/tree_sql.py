@@ -71,6 +71,7 @@ def _field_outputs(scope: Scope, node: Node) -> list[Output]:
         if field == STAR and grouped:
             outputs += [_field_output(scope, node, SelectField(Field(c.name))) for c in node.relation.columns]
         elif field == STAR:
+            scope.names.use_all(node.relation)
             outputs.append(Output(f"{ident(node.alias)}.*", None))
         else:
             outputs.append(_field_output(scope, node, field))
