@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from healing.models import Receipt
-from healing.receipt_copies import rules_of
+from healing.receipt_copies import rules_of, store
 from healing.receipts_view import landed
 from healing.rules import count_reversal
 
@@ -16,7 +16,7 @@ from healing.rules import count_reversal
 @transaction.atomic
 def give_feedback(receipt: Receipt, right: bool, comment: str) -> dict[str, Any]:
     """Keeps the word, the newest counts; the first "wrong" is a reversal of its rules. Returns what was kept."""
-    Receipt.objects.bulk_create([receipt], ignore_conflicts=True)  # not copied from the target yet
+    store([receipt])  # it may not have been moved here yet
     kept = Receipt.objects.select_for_update().get(pk=receipt.pk)
     said_wrong_before = kept.feedback is not None and kept.feedback.get("ever_wrong", False)
     kept.feedback = {

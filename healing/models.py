@@ -333,6 +333,9 @@ class Receipt(models.Model):
     )
     sealed = models.BinaryField(null=True, blank=True, help_text='Sealed JSON {"sent":[…],"stored":[…],"changes":[…]}')
     quarantine = models.UUIDField(null=True, blank=True)
+    writer = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="The target's transaction that wrote the rows."
+    )
     feedback = models.JSONField(null=True, blank=True)
 
     class Meta:

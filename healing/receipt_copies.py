@@ -1,42 +1,64 @@
-"""Copies receipts from the target to the control database, exactly once each, and counts the rules they name.
+"""Moves receipts from the target to the control database, exactly once each, and counts the rules they name.
 
-1. a batch that is not copied yet is read from the target and its rows are locked there
-2. it is inserted here, what is here already is left alone; only what was new is counted
-3. it is marked as copied there: if we die before that, the next round does 2 again, which changes nothing
+1. a batch of bundles is read from the target and locked there
+2. its receipts are inserted here, what is here already is left alone; only what was new is counted
+3. the bundles are removed there: if we die before that, the next round does 2 again, which changes nothing
+4. what an undo took back in the meantime says so here too
 """
 
 from __future__ import annotations
 
-import json
+import logging
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
+import psycopg
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from healing.gateway.seal import SealError
 from healing.models import Receipt, Rule
+from healing.receipt_bundles import COLUMNS, Bundle, unfold
 from healing.target import target_connection
 
-BATCH = 500
+log = logging.getLogger(__name__)
+BATCH = 200
 KEEP_IDEMPOTENCY = "48 hours"
-_NEXT = "SELECT id, at, body, sealed FROM mendgate.receipt WHERE NOT copied ORDER BY at LIMIT %s FOR UPDATE SKIP LOCKED"
-
-# The transaction that wrote the receipt wrote its rows too; an undo finds them by it, and this UPDATE would overwrite it.
-_MARK = """UPDATE mendgate.receipt SET copied = true, body = jsonb_build_object('xid', xmin::text) || body WHERE id = ANY(%s)"""
+KEEP_UNDONE = "1 hour"
+"""How long an undo may take to be told here. Its mark in the target stays: it keeps an undo from running twice."""
+_NEXT = f"SELECT {COLUMNS} FROM mendgate.receipt_bundle WHERE id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608
+_UNDONE = "SELECT receipt FROM mendgate.undone WHERE at > now() - %s::interval"
 
 
 def copy_all() -> int:
-    """Copies until nothing is left; returns how many were new here."""
-    total = 0
+    """Moves until nothing is left; returns how many receipts were new here. A bundle that cannot be opened stays where it is."""
+    total, last = 0, UUID(int=0)
     with target_connection() as target:
         while True:
             with target.transaction():
-                rows = target.execute(_NEXT, [BATCH]).fetchall()
-                total += _store(rows)
-                target.execute(_MARK, [[row[0] for row in rows]])
-            if len(rows) < BATCH:
-                return total
+                bundles = target.execute(_NEXT, [last, BATCH]).fetchall()
+                total += _move(target, bundles)
+            if len(bundles) < BATCH:
+                break
+            last = bundles[-1][0]
+        undone = [row[0] for row in target.execute(_UNDONE, [KEEP_UNDONE])]
+    Receipt.objects.filter(pk__in=undone).exclude(outcome="undone").update(outcome="undone")
+    return total
+
+
+def _move(target: psycopg.Connection[Any], bundles: list[Bundle]) -> int:
+    receipts, moved = [], []
+    for bundle in bundles:
+        try:
+            receipts += unfold(bundle)
+            moved.append(bundle[0])
+        except SealError as error:
+            log.error("receipts %s stay in the target: %s", bundle[0], error)
+    new = store(receipts)
+    target.execute("DELETE FROM mendgate.receipt_bundle WHERE id = ANY(%s)", [moved])
+    return new
 
 
 def prune_idempotency() -> int:
@@ -45,20 +67,9 @@ def prune_idempotency() -> int:
         return target.execute("DELETE FROM mendgate.idempotency WHERE at < now() - %s::interval", [KEEP_IDEMPOTENCY]).rowcount
 
 
-def from_target(row: tuple[Any, ...]) -> Receipt:
-    """A row of ``mendgate.receipt`` (id, at, body, sealed) as an unsaved ``Receipt``."""
-    body = row[2] if isinstance(row[2], dict) else json.loads(row[2])
-    known = ("outcome", "schema", "table", "operation", "role")
-    return Receipt(
-        id=row[0], at=row[1], sealed=row[3], key=body.get("key") or None, subject=body.get("subject") or "",
-        fixes=body.get("fixes") or [], changes=body.get("changes") or [], quarantine=body.get("quarantine") or None,
-        **{name: body.get(name) or "" for name in known},
-    )  # fmt: skip
-
-
 @transaction.atomic
-def _store(rows: list[tuple[Any, ...]]) -> int:
-    receipts = [from_target(row) for row in rows]
+def store(receipts: list[Receipt]) -> int:
+    """Inserts what is not here yet, and counts it; returns how many those were."""
     here = set(Receipt.objects.filter(pk__in=[r.pk for r in receipts]).values_list("pk", flat=True))
     fresh = [r for r in receipts if r.pk not in here]
     Receipt.objects.bulk_create(fresh, ignore_conflicts=True)

@@ -11,17 +11,18 @@ from uuid import UUID
 
 from healing.api_caller import Caller, sees_all, sees_values
 from healing.models import QuarantineItem, Receipt
-from healing.receipt_copies import from_target, rules_of
+from healing.receipt_bundles import COLUMNS, bundle_of, unfold
+from healing.receipt_copies import rules_of
 from healing.refusals import NotFound
 from healing.sealed_rows import receipt_facts, redacted
 from healing.target import target_connection
 
-_SELECT = "SELECT id, at, body, sealed FROM mendgate.receipt WHERE id = %s"
+_SELECT = f"SELECT {COLUMNS} FROM mendgate.receipt_bundle WHERE id = %s"  # noqa: S608
 
 
 def find_receipt(receipt_id: UUID) -> Receipt:
-    """From the control database, else from the target. ``NotFound`` where neither has it."""
-    receipt = Receipt.objects.filter(pk=receipt_id).first() or _from_target(receipt_id)
+    """From the control database, else from the target (else it was moved just now). ``NotFound`` where neither has it."""
+    receipt = _here(receipt_id) or _from_target(receipt_id) or _here(receipt_id)
     if receipt is None:
         raise NotFound("There is no such receipt, or it is not yours.")
     return receipt
@@ -65,9 +66,14 @@ def _seen(rows: Any, values: bool) -> Any:
     return rows if values or rows is None else redacted(rows)
 
 
+def _here(receipt_id: UUID) -> Receipt | None:
+    return Receipt.objects.filter(pk=receipt_id).first()
+
+
 def _from_target(receipt_id: UUID) -> Receipt | None:
     with target_connection() as target:
-        if target.execute("SELECT to_regclass('mendgate.receipt')").fetchone() == (None,):
+        if target.execute("SELECT to_regclass('mendgate.receipt_bundle')").fetchone() == (None,):
             return None
-        row = target.execute(_SELECT, [receipt_id]).fetchone()
-    return from_target(row) if row else None
+        bundle = target.execute(_SELECT, [bundle_of(receipt_id)]).fetchone()
+    found = unfold(bundle) if bundle else []
+    return next((receipt for receipt in found if receipt.pk == receipt_id), None)

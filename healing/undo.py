@@ -1,10 +1,10 @@
 """Takes a write back: deletes the rows it inserted, or restores the image from before an update, as the caller's own role.
 
-1. the receipt is locked in the target: two undos make one
+1. the undo is marked in the target, in the transaction that does it: two undos make one
 2. the rows must still be exactly what the write stored (found by primary key, or by the transaction that wrote receipt and row);
    a newer write is never lost
 3. delete or restore under the caller's role and claims: RLS and grants hold
-4. the receipt says ``undone`` from the same transaction on
+4. the receipt says ``undone`` here; where we die before that, the mark tells the next look
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from healing.core.types import Row
 from healing.gateway.auth import Caller
 from healing.live_schema import find_relation, latest_snapshot
 from healing.models import Receipt
-from healing.receipt_copies import rules_of
+from healing.receipt_copies import rules_of, store
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, Refused, WrongState
 from healing.rules import count_reversal
@@ -32,7 +32,7 @@ from schema_monitor.core.snapshot import Column, Relation
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 UNDOABLE = ("committed", "replayed")
-_RECEIPT = "SELECT body->>'outcome', coalesce(body->>'xid', xmin::text) FROM mendgate.receipt WHERE id = %s FOR UPDATE"
+_MARK = "INSERT INTO mendgate.undone(receipt) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
 class CannotUndo(WrongState):
@@ -46,14 +46,13 @@ def undo(receipt: Receipt, caller: Caller) -> None:
         return
     if final.outcome not in UNDOABLE:
         raise CannotUndo(f"Nothing was stored: the outcome is {final.outcome!r}.")
+    if not final.writer:
+        raise CannotUndo("The target database had no schema mendgate when this was written, so which rows it stored is not known for sure.")
     plan = _plan(final, _relation(final))
     with target_connection() as target, _database_words(), target.transaction():
-        writer = _lock(target, final)
-        if writer is not None:
+        if target.execute(_MARK, [final.pk]).rowcount:
             target.execute(caller.prelude.encode())
-            _apply(target, plan, writer)
-            target.execute("RESET ROLE")
-            target.execute("UPDATE mendgate.receipt SET body = jsonb_set(body, '{outcome}', '\"undone\"') WHERE id = %s", [final.pk])
+            _apply(target, plan, final.writer)
     _note(receipt, final)
 
 
@@ -62,14 +61,6 @@ class Plan(Struct, frozen=True):
 
     statement: sql.Composed
     rows: list[Row]
-
-
-def _lock(target: psycopg.Connection[Any], receipt: Receipt) -> str | None:
-    """The id of the transaction that wrote it; None where it is undone already."""
-    row = target.execute(_RECEIPT, [receipt.pk]).fetchone()
-    if row is None:
-        raise CannotUndo("The target database no longer holds this receipt, so an undo could not be kept from running twice.")
-    return None if row[0] == "undone" else str(row[1])
 
 
 def _relation(receipt: Receipt) -> Relation:
@@ -163,6 +154,7 @@ class _database_words:
 
 def _note(receipt: Receipt, final: Receipt) -> None:
     with transaction.atomic():
+        store([final])  # it may not have been moved here yet
         changed = Receipt.objects.filter(pk__in=[receipt.pk, final.pk]).exclude(outcome="undone").update(outcome="undone")
         if changed:
             count_reversal(sorted(rules_of(final)))

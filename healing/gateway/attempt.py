@@ -27,7 +27,6 @@ from healing.core.types import Change, Failure, Healing, Operation, Row, Stateme
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
-from healing.gateway.entropy import new_id
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.identity import identity_sql
@@ -103,7 +102,7 @@ class Attempt:
         self.table_fix: Applied | None = None
         self.errors: dict[Failure, DialectError] = {}
         self.answer: Answer | None = None
-        self.receipt: str | None = None
+        self.receipt = ""
         self._transaction: Transaction | None = None
         self._outcome = Outcome()
         self._asked: Mapping[str, str] = {}
@@ -346,9 +345,9 @@ class Attempt:
         before = ""
         if receipt is not None:
             if await self.services.has_our_schema():
-                before += receipts.insert_sql([receipt.values_sql()])
+                before += receipts.bundle_sql(self.receipt, [receipt])
             else:
-                await kept.write_receipt(self.services.control, receipt)
+                await kept.write_receipt(self.services.control, self.receipt, receipt)
         if self.claim is not None:
             assert self.answer is not None
             before += self.claim.record_sql(self.answer)
@@ -365,9 +364,8 @@ class Attempt:
         if not (applied or landed.changes or name_fixes or self._outcome_word == "replayed"):
             return None
         assert self.relation is not None
-        self.receipt = new_id()
+        self.receipt = receipts.bundle_id()
         return receipts.make(
-            self.receipt,
             self._outcome_word,
             self.statement,
             self.relation.name,
@@ -385,7 +383,8 @@ class Attempt:
     def _headers_of(self, landed: Landed, name_fixes: tuple[fixes.Fix, ...], receipt: receipts.Receipt | None) -> list[tuple[str, str]]:
         if receipt is None:
             return []
-        return healing_headers(receipt.id, (*name_fixes, *(a.fix for a in self._applied(landed))), landed.changes)
+        healed = healing_headers((*name_fixes, *(a.fix for a in self._applied(landed))), landed.changes)
+        return [("Mendgate-Receipt", self.receipt), *healed]
 
     # --- small
 
@@ -424,9 +423,9 @@ def _healed_text(applied: tuple[fixes.Fix, ...]) -> str:
     return fixes.header(tuple(dict.fromkeys(applied)))
 
 
-def healing_headers(receipt: str, applied: tuple[fixes.Fix, ...], changes: tuple[Change, ...]) -> list[tuple[str, str]]:
+def healing_headers(applied: tuple[fixes.Fix, ...], changes: tuple[Change, ...]) -> list[tuple[str, str]]:
     """The headers that tell a caller what was done to its write."""
-    headers = [("Mendgate-Receipt", receipt)]
+    headers = []
     if applied:
         headers.append(("Mendgate-Healed", _healed_text(applied)))
     if changes:

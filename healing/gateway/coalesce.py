@@ -41,8 +41,10 @@ class Item(Struct):
 
     rows: bytes
     count: int
-    receipt: str = ""
-    """Its receipt as a row of VALUES, written by the same transaction; '' for none."""
+    receipt: receipts.Receipt | None = None
+    """Written by the same transaction."""
+    receipt_id: str = ""
+    """Set when it is committed."""
     accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
     """Says whether its own records are what was meant; False undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
@@ -118,7 +120,9 @@ class Coalescer:
 
     async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[asyncpg.Record]]:
         body = b"[" + b",".join([item.rows for item in items]) + b"]"
-        due = receipts.insert_sql([item.receipt for item in items if item.receipt])
+        owed = [item for item in items if item.receipt is not None]
+        bundle = receipts.bundle_id() if owed else ""
+        due = receipts.bundle_sql(bundle, [item.receipt for item in owed if item.receipt is not None])
         transaction = await Transaction.begin(self._pool, f"BEGIN;{due}{lane.prelude}")
         try:
             records = await transaction.fetch(lane.sql, body.decode())
@@ -129,6 +133,8 @@ class Coalescer:
             await transaction.rollback()
             raise
         await transaction.commit("", records[0]["xid"] if records else None)
+        for number, item in enumerate(owed):
+            item.receipt_id = receipts.numbered(bundle, number)
         return answers
 
 

@@ -102,7 +102,7 @@ async def keep(
     """Stores the write. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
     item_id, receipt_id = new_id(), new_id()
     signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
-    receipt = receipts.make(receipt_id, "quarantined", statement, table, caller, quarantine=item_id)
+    receipt = receipts.make("quarantined", statement, table, caller, quarantine=item_id)
     item = (
         item_id,
         statement.schema,
@@ -140,17 +140,17 @@ async def _store(
     async with pool.connection() as connection, connection.transaction():
         if await connection.fetchval(_ITEM, *item) is None:
             if await connection.fetchval("SELECT EXISTS (SELECT FROM healing_quarantineitem WHERE id = $1::text::uuid)", item[0]):
-                return Kept(item[0], receipt.id)
+                return Kept(item[0], item[-1])
             return await _earlier(connection, caller, claim, automatic=item[14])
-        await _write_receipt(connection, receipt, item[0])
+        await _write_receipt(connection, item[-1], receipt, item[0])
         await _write_proposals(connection, item[1], item[2], item[4], proposals)
-    return Kept(item[0], receipt.id)
+    return Kept(item[0], item[-1])
 
 
-async def write_receipt(pool: Pool, receipt: receipts.Receipt) -> None:
+async def write_receipt(pool: Pool, receipt_id: str, receipt: receipts.Receipt) -> None:
     """A receipt straight into the control database: the weaker promise where the target has no ``mendgate`` schema."""
     async with pool.connection() as connection:
-        await _write_receipt(connection, receipt, None)
+        await _write_receipt(connection, receipt_id, receipt, None)
 
 
 def shape(statement: Statement) -> dict[str, str]:
@@ -204,11 +204,11 @@ async def _earlier(connection: Any, caller: Caller, claim: Claim | None, automat
     return Kept(record["id"], record["receipt"], again=True)
 
 
-async def _write_receipt(connection: Any, receipt: receipts.Receipt, quarantine: str | None) -> None:
-    body = receipt.body
+async def _write_receipt(connection: Any, receipt_id: str, receipt: receipts.Receipt, quarantine: str | None) -> None:
+    body = msgspec.json.decode(receipt.head)
     await connection.execute(
         _RECEIPT,
-        receipt.id,
+        receipt_id,
         body["outcome"],
         body["schema"],
         body["table"],
@@ -218,7 +218,7 @@ async def _write_receipt(connection: Any, receipt: receipts.Receipt, quarantine:
         body["subject"],
         _text(body["fixes"]),
         _text(body["changes"]),
-        receipt.sealed,
+        seal(receipt.values),
         quarantine,
     )
 

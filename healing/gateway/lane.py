@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from healing.core.mend import Applied, Mended, mend
+from healing.core.mend import Mended, mend
 from healing.core.types import Change, Failure, Row
 from healing.core.vet import clean
 from healing.gateway import receipts
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt, healing_headers
 from healing.gateway.coalesce import MOST_BYTES, MOST_ROWS, Item, NotMeant
-from healing.gateway.entropy import new_id
 from healing.gateway.response import render_write
 from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settle, suits
 from healing.gateway.settled import Plan, Settled
@@ -33,13 +32,13 @@ _OURS_GONE = ("42P01", "3F000", "42501")
 
 
 class _Load(Struct, frozen=True):
-    """One request's rows for a lane, and what is said of them. ``receipt`` is '' where nothing was done to them."""
+    """One request's rows for a lane, and what is said of them. ``receipt`` is None where nothing was done to them."""
 
     plan: Plan
     rows: tuple[Row, ...]
     text: bytes
-    receipt: str = ""
-    headers: tuple[tuple[str, str], ...] = ()
+    receipt: receipts.Receipt | None = None
+    headers: Sequence[tuple[str, str]] = ()
     changes: tuple[Change, ...] = ()
 
 
@@ -65,11 +64,13 @@ def _known(attempt: Attempt, settled: Settled, rows: tuple[Row, ...]) -> _Load:
     if settled.names is None:
         return _Load(settled.plan, rows, sent)
     text = receipts.encode(rows)[1:-1]
-    receipt_id, body = new_id(), settled.body
+    head = settled.head
     if len(rows) > 1:
-        body = _body(attempt, settled.plan.relation, [replace(a, rows=tuple(range(len(rows)))) for a in settled.applied])
-    receipt = receipts.values_sql(receipt_id, body, receipts.seal_texts(sent, text))
-    return _Load(settled.plan, rows, text, receipt, (("Mendgate-Receipt", receipt_id), ("Mendgate-Healed", settled.healed)))
+        applied = [replace(each, rows=tuple(range(len(rows)))) for each in settled.applied]
+        found = receipts.fixes_of(applied)
+        head = receipts.head_of("committed", attempt.statement, settled.plan.relation.name, attempt.caller, found)
+    receipt = receipts.Receipt(head, receipts.values_of(sent, text))
+    return _Load(settled.plan, rows, text, receipt, (("Mendgate-Healed", settled.healed),))
 
 
 def _careful(attempt: Attempt) -> _Load | None:
@@ -90,9 +91,7 @@ def _careful(attempt: Attempt) -> _Load | None:
     text = receipts.encode(rows)[1:-1]
     if not (mended.applied or mended.changes):
         return _Load(plan, rows, text)
-    receipt_id = new_id()
-    made = receipts.make(
-        receipt_id,
+    receipt = receipts.make(
         "committed",
         attempt.statement,
         relation.name,
@@ -101,8 +100,8 @@ def _careful(attempt: Attempt) -> _Load | None:
         changes=mended.changes,
         stored=rows,
     )
-    headers = healing_headers(receipt_id, tuple(a.fix for a in mended.applied), mended.changes)
-    return _Load(plan, rows, text, made.values_sql(), tuple(headers), mended.changes)
+    headers = healing_headers(tuple(a.fix for a in mended.applied), mended.changes)
+    return _Load(plan, rows, text, receipt, headers, mended.changes)
 
 
 def _mended(attempt: Attempt, relation: Relation) -> Mended | None:
@@ -127,11 +126,6 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
     return not adds_values(state.rules_for(relation, "insert"))
 
 
-def _body(attempt: Attempt, relation: Relation, applied: Sequence[Applied]) -> str:
-    body = receipts.body_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
-    return receipts.body_sql(body)
-
-
 async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
     plan = load.plan
     item = Item(load.text, len(load.rows), load.receipt)
@@ -145,7 +139,7 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
         return _refusal(attempt, load, error)
     body = "[" + ",".join([record["row"] for record in records]) + "]" if plan.shown else None
     answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
-    return answer.plus(*load.headers) if load.headers else answer
+    return answer.plus(("Mendgate-Receipt", item.receipt_id), *load.headers) if load.receipt else answer
 
 
 def _refusal(attempt: Attempt, load: _Load, error: DatabaseError) -> Failure | None:

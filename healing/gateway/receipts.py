@@ -1,6 +1,5 @@
 """Receipts: what was sent, what was stored, and why they differ, written by the transaction that writes the row."""
 
-# ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from healing.core import fixes
 from healing.core.mend import Applied
 from healing.core.types import Change, Row, Statement
 from healing.gateway.auth import Caller
+from healing.gateway.entropy import new_id
 from healing.gateway.seal import seal
 from healing.gateway.target import quote_literal
 
@@ -22,34 +22,34 @@ decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Receipt(Struct, frozen=True):
-    """One receipt, ready to be written: ``body`` holds no values, ``sealed`` holds them encrypted."""
+    """What is said of one write. ``head`` is JSON in the clear and holds no values; ``values`` is JSON that is sealed at rest."""
 
-    id: str
-    body: dict[str, Any]
-    sealed: bytes
-
-    def values_sql(self) -> str:
-        """One row of VALUES for ``insert_sql``."""
-        return values_sql(self.id, body_sql(self.body), self.sealed)
+    head: str
+    values: bytes
 
 
-def body_sql(body: dict[str, Any]) -> str:
-    """A receipt's body as a quoted constant."""
-    return quote_literal(encode(body).decode().replace("\\u0000", "\\ufffd"))
+def bundle_id() -> str:
+    """A fresh id for the receipts of one transaction."""
+    return numbered(new_id(), 0)
 
 
-def values_sql(receipt_id: str, body: str, sealed: bytes) -> str:
-    """One row of VALUES for ``insert_sql``, of an id of ours, a ``body_sql``, and bytes."""
-    return f"('{receipt_id}',{body},E'\\\\x{sealed.hex()}')"
+def numbered(bundle: str, number: int) -> str:
+    """The id of a bundle's n-th receipt (of at most 65,536)."""
+    return f"{bundle[:-4]}{number:04x}"
 
 
-def insert_sql(values: Sequence[str]) -> str:
-    """The INSERT of receipts into the target's ``mendgate.receipt``; '' for none."""
-    return f"INSERT INTO mendgate.receipt(id,body,sealed) VALUES {','.join(values)};" if values else ""
+def bundle_sql(bundle: str, receipts: Sequence[Receipt]) -> str:
+    """The INSERT of a bundle into the target; '' where there are no receipts. Every value is a quoted or hexadecimal constant."""
+    if not receipts:
+        return ""
+    heads = {receipt.head: None for receipt in receipts}
+    order = {head: str(number) for number, head in enumerate(heads)}
+    said = quote_literal(f'{{"heads":[{",".join(heads)}],"of":[{",".join([order[receipt.head] for receipt in receipts])}]}}')
+    sealed = seal(b"[" + b",".join([receipt.values for receipt in receipts]) + b"]")
+    return f"INSERT INTO mendgate.receipt_bundle(id,heads,sealed) VALUES('{bundle}',{said},E'\\\\x{sealed.hex()}');"
 
 
 def make(
-    receipt_id: str,
     outcome: str,
     statement: Statement,
     table: str,
@@ -64,12 +64,12 @@ def make(
 ) -> Receipt:
     """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation."""
     found = [*_name_fixes(name_fixes), *fixes_of(applied)]
-    body = body_of(outcome, statement, table, caller, found, changes, quarantine, verified)
+    head = head_of(outcome, statement, table, caller, found, changes, quarantine, verified)
     values = {"sent": statement.rows, "stored": stored, "changes": changes}
-    return Receipt(receipt_id, body, seal(encode(values)))
+    return Receipt(head, encode(values))
 
 
-def body_of(
+def head_of(
     outcome: str,
     statement: Statement,
     table: str,
@@ -78,9 +78,9 @@ def body_of(
     changes: Sequence[Change] = (),
     quarantine: str | None = None,
     verified: bool = True,
-) -> dict[str, Any]:
-    """What a receipt says in the clear: no values."""
-    return {
+) -> str:
+    """What a receipt says in the clear, as JSON: no values."""
+    said = {
         "outcome": outcome,
         "schema": statement.schema,
         "table": table,
@@ -93,11 +93,12 @@ def body_of(
         "quarantine": quarantine,
         "verified": verified,
     }
+    return encode(said).decode().replace("\\u0000", "\\ufffd")
 
 
-def seal_texts(sent: bytes, stored: bytes) -> bytes:
-    """The sealed part of a receipt without changes, from rows as JSON text (joined by commas, no brackets)."""
-    return seal(b'{"sent":[%b],"stored":[%b],"changes":[]}' % (sent, stored))
+def values_of(sent: bytes, stored: bytes) -> bytes:
+    """The values of a receipt without changes, from rows as JSON text (joined by commas, no brackets)."""
+    return b'{"sent":[%b],"stored":[%b],"changes":[]}' % (sent, stored)
 
 
 def fixes_of(applied: Sequence[Applied]) -> list[dict[str, Any]]:

@@ -132,9 +132,9 @@ def _settle(attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
     plan = plan_of(attempt, relation, tuple(shape.names.values()), applied)
     if plan is None:
         return None
-    body = receipts.body_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
+    head = receipts.head_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
     header = fixes.header(tuple(a.fix for a in applied))
-    return Settled(plan, vet, shape.names, applied, receipts.body_sql(body), header)
+    return Settled(plan, vet, shape.names, applied, head, header)
 
 
 def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:

@@ -44,13 +44,13 @@ class Plan(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """A plan, and what healing does to every row of the shape: ``names`` maps keys to live columns (None: nothing is done),
-    ``applied`` are the fixes as done to one row, ``body`` that row's receipt without its values."""
+    ``applied`` are the fixes as done to one row, ``head`` that row's receipt without its values."""
 
     plan: Plan
     vet: Vet
     names: dict[str, str] | None
     applied: tuple[Applied, ...] = ()
-    body: str = ""
+    head: str = ""
     healed: str = ""
     """the header Mendgate-Healed."""
 

@@ -4,15 +4,21 @@ CREATE SCHEMA IF NOT EXISTS mendgate;
 REVOKE ALL ON SCHEMA mendgate FROM PUBLIC;
 COMMENT ON SCHEMA mendgate IS 'Mendgate: receipts and idempotency records of the self-healing gateway. Remove with DROP SCHEMA mendgate CASCADE.';
 
--- What was sent, what was stored, why they differ. Copied to the control database afterwards (copied).
-CREATE TABLE IF NOT EXISTS mendgate.receipt (
+-- The receipts of one transaction: what was sent, what was stored, why they differ. The n-th receipt's id is this id + n.
+-- heads: {"heads": [what a receipt says in the clear, …], "of": [which head the n-th has, …]}; sealed: their values, encrypted.
+-- Moved to the control database afterwards.
+CREATE TABLE IF NOT EXISTS mendgate.receipt_bundle (
     id     uuid PRIMARY KEY,
     at     timestamptz NOT NULL DEFAULT now(),
-    copied boolean NOT NULL DEFAULT false,
-    body   jsonb NOT NULL,
-    sealed bytea
+    heads  json NOT NULL,
+    sealed bytea NOT NULL
 );
-CREATE INDEX IF NOT EXISTS receipt_not_copied ON mendgate.receipt (at) WHERE NOT copied;
+
+-- Receipts whose write was taken back, by the transaction that did it: once.
+CREATE TABLE IF NOT EXISTS mendgate.undone (
+    receipt uuid PRIMARY KEY,
+    at      timestamptz NOT NULL DEFAULT now()
+);
 
 -- The answer that was given to an Idempotency-Key, kept for at least 24 hours.
 CREATE TABLE IF NOT EXISTS mendgate.idempotency (
@@ -34,7 +40,7 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticator') THEN
         GRANT USAGE ON SCHEMA mendgate TO authenticator;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON mendgate.receipt, mendgate.idempotency TO authenticator;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON mendgate.receipt_bundle, mendgate.undone, mendgate.idempotency TO authenticator;
     END IF;
 END
 $$;
