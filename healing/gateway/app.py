@@ -1,6 +1,7 @@
 """The ASGI application of the data API: read the request, find the caller, hand on, render. Free of Django.
 
 /rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
+/api/v1/schema/events           schema versions as they come (they may stay for hours, so they do not count as requests in flight)
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from healing.gateway import answer as answers
 from healing.gateway.answer import Answer
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.events import PATH as EVENTS
+from healing.gateway.events import Events
 from healing.gateway.kept import Envelope
 from healing.gateway.read import read
 from healing.gateway.request import parse
@@ -22,6 +25,7 @@ from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
 from healing.gateway.write import claim_of, write
+from schema_monitor.events import Feed
 
 log = logging.getLogger("mendgate.gateway")
 
@@ -38,6 +42,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.services: Services | None = None
+        self.events = Events(Feed(settings.database_url))
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -46,7 +51,12 @@ class Gateway:
             await self._lifespan(receive, send)
             return
         headers = _joined(scope["headers"])
-        answer = await self._respond(scope, headers, receive)
+        if scope["path"] == EVENTS:
+            answer = await self._stream(scope, headers, receive, send)
+            if answer is None:
+                return
+        else:
+            answer = await self._respond(scope, headers, receive)
         plain = scope["path"].startswith(PREFIX) and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
         await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
@@ -63,6 +73,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Finishes what is under way."""
+        await self.events.close()
         if self.services is not None:
             await self.services.close()
 
@@ -77,6 +88,14 @@ class Gateway:
                     await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    async def _stream(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
+        """Streams until the caller or we end it; an answer where it could not begin."""
+        try:
+            await self.events(scope, headers, receive, send, (await self.open()).auth)
+        except DialectError as error:
+            return answers.of_error(error)
+        return None
 
     async def _respond(self, scope: Message, headers: dict[str, str], receive: Receive) -> Answer:
         path = scope["path"]

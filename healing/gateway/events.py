@@ -1,0 +1,192 @@
+"""``GET /api/v1/schema/events``: schema versions as server-sent events. Free of Django.
+
+    id: 214
+    event: schema
+    data: {"epoch": 214, "taken_at": …, "summary": …, "changes": […]}
+
+``Last-Event-ID`` (or ``?since=``) replays what came after that epoch; without it the stream begins now. The first event is ``ready`` and
+carries an id too, so a caller that saw only that misses nothing either. An epoch that was never given out (the control database was
+restored) answers ``reset``. A caller that takes nothing for ten seconds, or has taken a megabyte, is let go and resumes where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from healing.gateway.auth import Authenticator, Caller
+from healing.gateway.errors import DialectError
+from schema_monitor.events import Away, Feed
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+PATH = "/api/v1/schema/events"
+HEARTBEAT = 15.0
+TAKES_WITHIN = 10.0
+MOST_BYTES = 1_000_000
+MOST_LISTENERS = 2_000
+RETRY_MS = 2_000
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_MOST_EPOCH = 2**63 - 1
+
+
+class Events:
+    """The endpoint of one process."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self._closing = False
+
+    async def __call__(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send, auth: Authenticator) -> None:
+        """Answers one request; returns when it has ended. Raises ``DialectError`` while nothing was sent yet."""
+        _check_method(scope["method"])
+        caller = await verified(auth, headers)
+        since = _since(headers, scope["query_string"])
+        if self._closing or self.feed.listeners >= MOST_LISTENERS:
+            raise _unavailable("There are too many listeners here now.")
+        async with self.feed.open():
+            try:
+                latest = await self.feed.latest()
+            except Away:
+                raise _unavailable("The control database does not answer.") from None
+            stream = _Stream(send, headers, auth, caller)
+            await stream.begin(latest, since)
+            await self._until_gone(receive, self._run(stream))
+
+    async def close(self) -> None:
+        """Ends every stream at the end of an event."""
+        self._closing = True
+        await self.feed.close()
+
+    async def _until_gone(self, receive: Receive, running: Any) -> None:
+        """Runs the stream until it ends or the caller hangs up."""
+        stream, gone = asyncio.ensure_future(running), asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait((stream, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (stream, gone):
+                task.cancel()
+            for task in (stream, gone):
+                with contextlib.suppress(asyncio.CancelledError, OSError, RuntimeError):
+                    await task
+
+    async def _run(self, stream: _Stream) -> None:
+        while not self._closing and stream.open and not self.feed.forgot(stream.epoch):
+            try:
+                page = await self.feed.after(stream.epoch)
+            except Away:
+                page = ()
+            for event in page:
+                if stream.open:
+                    await stream.put(event.wire, event.epoch)
+            if not page:
+                await self._idle(stream)
+        await stream.end()
+
+    async def _idle(self, stream: _Stream) -> None:
+        """Waits for news, at most until the next heartbeat."""
+        waiting = asyncio.ensure_future(self.feed.wait(stream.epoch))
+        try:
+            done, _ = await asyncio.wait((waiting,), timeout=stream.patience)
+        finally:
+            waiting.cancel()
+        if not done:
+            await stream.beat()
+
+
+class _Stream:
+    """One response under way. ``epoch`` is the last that was sent."""
+
+    def __init__(self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller) -> None:
+        self._send, self._headers, self._auth = send, headers, auth
+        self._expires = caller.expires_at
+        self._bytes = 0
+        self.epoch = 0
+        self.open = True
+
+    @property
+    def patience(self) -> float:
+        """Seconds until something is due: the heartbeat, or the end of the caller's credentials."""
+        left = HEARTBEAT if self._expires is None else self._expires - time.time()
+        return max(0.0, min(HEARTBEAT, left))
+
+    async def begin(self, latest: int, since: int | None) -> None:
+        """Headers, the retry hint, and where the stream begins."""
+        await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        name = "reset" if since is not None and since > latest else "ready"
+        self.epoch = latest if since is None or since > latest else since
+        first = f'retry: {RETRY_MS}\nid: {self.epoch}\nevent: {name}\ndata: {{"epoch":{self.epoch},"latest":{latest}}}\n\n'
+        await self.put(first.encode(), self.epoch)
+
+    async def put(self, wire: bytes, epoch: int) -> None:
+        """Sends one event; a caller that does not take it in time is let go."""
+        try:
+            await asyncio.wait_for(self._send({"type": "http.response.body", "body": wire, "more_body": True}), TAKES_WITHIN)
+        except TimeoutError:
+            self.open = False
+            return
+        self.epoch = epoch
+        self._bytes += len(wire)
+        self.open = self.open and self._bytes < MOST_BYTES
+
+    async def beat(self) -> None:
+        """A comment that keeps the connection, while the credentials still hold."""
+        if not await self._still_allowed():
+            self.open = False
+            return
+        await self.put(b":\n\n", self.epoch)
+
+    async def end(self) -> None:
+        """Closes the response."""
+        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._send({"type": "http.response.body", "body": b""}), TAKES_WITHIN)
+
+    async def _still_allowed(self) -> bool:
+        if self._expires is not None and self._expires <= time.time():
+            return False
+        try:
+            await verified(self._auth, self._headers)
+        except DialectError as error:
+            return error.status not in (401, 403)
+        return True
+
+
+async def verified(auth: Authenticator, headers: dict[str, str]) -> Caller:
+    """The caller, with a key that may use the API. Raises ``DialectError``."""
+    caller = await auth.caller(headers)
+    if caller.scopes and "api" not in caller.scopes:
+        raise DialectError("MG403", 403, "This key is not for the control plane's API", None, "Use a key without scopes, or with api.")
+    return caller
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _check_method(method: str) -> None:
+    if method != "GET":
+        raise DialectError("MG405", 405, "Events are read with GET", None, None, (("Allow", "GET"),))
+
+
+def _since(headers: dict[str, str], query: bytes) -> int | None:
+    given = headers.get("last-event-id") or next(iter(parse_qs(query.decode("latin-1")).get("since", [])), "")
+    if not given:
+        return None
+    if not (given.isascii() and given.isdigit()) or len(given) > 19 or int(given) > _MOST_EPOCH:
+        raise DialectError("MG422", 422, "Last-Event-ID is no epoch", None, "Send the id of the last event that you saw.")
+    return int(given)
+
+
+def _unavailable(why: str) -> DialectError:
+    return DialectError("MG503", 503, why, None, "Try again shortly.", (("Retry-After", "2"),))
