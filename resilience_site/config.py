@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,8 @@ from resilience_site.private_files import create_private
 __all__ = ["Config", "ConfigError", "Problem", "config", "load"]
 
 RESERVED_SCHEMAS = {"mendgate", "pg_catalog", "information_schema"}
+EMAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "consolemail")
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 ANY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104  (recognised, not bound)
 
 
@@ -50,6 +53,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ai_api_key: str | None
     ai_model: str | None
     allowed_hosts: tuple[str, ...]
+    public_url: str | None
+    email_url: str | None
+    email_from: str
+    alert_networks: tuple[str, ...]
     web_concurrency: int
     problems: tuple[Problem, ...]
 
@@ -63,6 +70,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         """Where a person on this machine finds us."""
         host = "127.0.0.1" if self.host in ANY_ADDRESS else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def links_url(self) -> str:
+        """What links in alerts begin with: where people find us, wherever they read them."""
+        return self.public_url or self.base_url
 
     def require_sound(self) -> Config:
         """Itself, or ``ConfigError`` that says each fix."""
@@ -107,6 +119,10 @@ def load(environ: Mapping[str, str]) -> Config:
         ai_api_key=read.secret("AI_API_KEY"),
         ai_model=_ai_model(read),
         allowed_hosts=_allowed_hosts(read, host),
+        public_url=read.http_url("BASE_URL"),
+        email_url=read.url("EMAIL_URL", EMAIL_SCHEMES, "E012", "smtp+tls://user:password@mail.example:587", secret=True),
+        email_from=read.text("EMAIL_FROM") or "mendgate@localhost",
+        alert_networks=_alert_networks(read, embedded=not database_url),
         web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
         problems=tuple(read.problems),
     )
@@ -163,6 +179,19 @@ def _ai_model(read: Reader) -> str | None:
     if read.text("AI_BASE_URL") and not model:
         read.problem("W002", "AI_BASE_URL is set but AI_MODEL is not.", "Set AI_MODEL, or healing by AI stays off.")
     return model
+
+
+def _alert_networks(read: Reader, *, embedded: bool) -> tuple[str, ...]:
+    """Networks besides the public one. With our own databases everything is one machine: what is entered in the dashboard gains nothing
+    by reaching it, and trying a webhook out needs it."""
+    given = read.words("ALERT_NETWORKS")
+    try:
+        for each in given:
+            ip_network(each)
+    except ValueError:
+        read.problem("E013", "ALERT_NETWORKS names what is no network.", "Write networks like 10.1.0.0/16,127.0.0.1/32 (or none).")
+        return ()
+    return given or (LOOPBACK if embedded else ())
 
 
 def _allowed_hosts(read: Reader, host: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from resilience_site.config import config
+from resilience_site.mail_server import mail_server
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 MENDGATE = config()
@@ -77,6 +78,11 @@ RQ_QUEUES = {
     }
 }
 REPLAY_RATE = 50  # replays a second, at most: a replay must not crowd out live writes
+
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = MENDGATE.email_from
+if MENDGATE.email_url:
+    vars().update(mail_server(MENDGATE.email_url))
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

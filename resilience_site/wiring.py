@@ -5,6 +5,7 @@ from __future__ import annotations
 from healing.gateway import seal
 from healing.gateway.settings import Settings, configure
 from resilience_site.config import Config
+from schema_monitor.alerts import sealed
 
 
 def connect(config: Config) -> Settings:
@@ -20,4 +21,5 @@ def connect(config: Config) -> Settings:
     )
     configure(settings)
     seal.configure(config.secret_key, config.secret_key_fallbacks)
+    sealed.configure(seal.seal, seal.unseal)
     return settings

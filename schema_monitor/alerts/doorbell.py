@@ -26,7 +26,7 @@ def ring_on_commit() -> None:
 
 def ring() -> bool:
     """Whether a worker was told. Redis being gone is no error here."""
-    url = settings.RQ_QUEUES["default"]["URL"]
+    url = str(settings.RQ_QUEUES["default"]["URL"])
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE) as connection:
             queue = django_rq.get_queue("default", commit_mode="auto", connection=connection)

@@ -1,0 +1,63 @@
+"""The mail of a message: plain text, every change, the worst first."""
+
+from __future__ import annotations
+
+import smtplib
+import time
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from schema_monitor.alerts.letter import Letter, Told
+from schema_monitor.alerts.sent import Sent
+from schema_monitor.core.alert_texts import cut, one_line, title
+
+MOST = 100
+NOT_SET_UP = "E-mail is not set up: set EMAIL_URL, e.g. smtp+tls://user:password@mail.example:587"
+
+
+def compose(letter: Letter, to: Sequence[str]) -> EmailMessage:
+    """A repeat has the same Message-ID, so that a mailbox may tell."""
+    changes = letter.by_severity
+    subject = title(letter.epoch, len(changes), letter.worst, changes[0].sentence if changes else "")
+    domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
+    headers = {"Message-ID": f"<{letter.reference}@{domain}>", "Auto-Submitted": "auto-generated"}
+    return EmailMessage(f"[Mendgate] {cut(subject, 150)}", _text(letter, changes), to=list(to), headers=headers)
+
+
+def send(message: EmailMessage) -> Sent:
+    """Hands it to the mail server once; never raises for what that does."""
+    if settings.MENDGATE.email_url is None:
+        return Sent(False, error=NOT_SET_UP)
+    began = time.monotonic()
+    try:
+        message.send()
+        sent = Sent(True, 250)
+    except smtplib.SMTPRecipientsRefused as error:
+        sent = Sent(False, error="; ".join(f"{to}: {code} {_said(text)}" for to, (code, text) in error.recipients.items())[:500])
+    except smtplib.SMTPResponseException as error:
+        sent = Sent(False, error.smtp_code, f"{error.smtp_code} {_said(error.smtp_error)}")
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        sent = Sent(False, error=f"{type(error).__name__}: {_said(str(error))}")
+    return sent.after(time.monotonic() - began)
+
+
+def _text(letter: Letter, changes: Sequence[Told]) -> str:
+    if letter.epoch is None:
+        return f"This is a test of the subscription “{letter.subscription}”. Alerts of schema changes arrive here.\n\n{letter.url}\n"
+    parts = [_change(change) for change in changes[:MOST]]
+    if len(changes) > MOST:
+        parts.append(f"… and {len(changes) - MOST} more.")
+    head = f"Schema version {letter.epoch}, {letter.at:%Y-%m-%d %H:%M:%S} UTC: {letter.url}"
+    return "\n\n".join([head, *parts, f"You get this by the subscription “{letter.subscription}”."]) + "\n"
+
+
+def _change(change: Told) -> str:
+    by = f"Made by {change.by}" + (f" ({change.application})" if change.application else "") + "." if change.by else ""
+    lines = [f"{change.severity.upper()}  {one_line(change.sentence)}", change.who, by, f"{change.step}", change.url]
+    return "\n    ".join(cut(one_line(line), 600) for line in lines if line)
+
+
+def _said(text: str | bytes) -> str:
+    return cut(one_line(text.decode(errors="replace") if isinstance(text, bytes) else text), 300)
