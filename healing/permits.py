@@ -14,6 +14,10 @@ CHANGE_RULE = "healing.change_rule"
 REPLAY = "healing.change_quarantineitem"
 CHANGE_KEY = "healing.change_apikey"
 CHANGE_POLICY = "healing.change_policy"
+CAPTURE = "schema_monitor.add_schemaversion"
+MARK_CHANGE = "schema_monitor.add_seenchange"
+RETIRE_NAME = "schema_monitor.add_retiredname"
+INSTALL_MONITOR = "schema_monitor.change_monitorstate"
 
 
 def require(user: Any, permission: str) -> Any:

@@ -1,5 +1,17 @@
 """The dashboard's pages. Each is a door: it parses, calls one function of the model layer, and renders."""
 
-from healing.admin import decisions, keys, policies, proposals, quarantine, queues, receipts, replays, rules
+from healing.admin import decisions, keys, policies, proposals, quarantine, queues, receipts, replays, rules, schema_change, schema_versions
 
-__all__ = ["decisions", "keys", "policies", "proposals", "quarantine", "queues", "receipts", "replays", "rules"]
+__all__ = [
+    "decisions",
+    "keys",
+    "policies",
+    "proposals",
+    "quarantine",
+    "queues",
+    "receipts",
+    "replays",
+    "rules",
+    "schema_change",
+    "schema_versions",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Min, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from healing.templatetags.mendgate import distance
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 DAY = timedelta(hours=24)
+MOST_CHANGES = 5
 
 
 class Need(Struct, frozen=True):
@@ -67,7 +68,7 @@ def _counts() -> list[tuple[str, int, str]]:
         ("replayed, last 24 h", QuarantineItem.objects.filter(replayed_at__gte=since).count(), pages["quarantineitem"] + "?state=replayed"),
         ("waiting now", QuarantineItem.objects.filter(state="waiting").count(), pages["quarantineitem"] + "?state=waiting"),
         ("active rules", Rule.objects.filter(state="active").count(), pages["rule"] + "?state=active"),
-        ("schema version", version, ""),
+        ("schema version", version, reverse("admin:schema_timeline")),
     ]
 
 
@@ -97,11 +98,23 @@ def _stuck() -> Need | None:
 
 
 def _schema() -> list[Need]:
-    changes = SchemaChange.objects.filter(version__taken_at__gte=timezone.now() - DAY, breaks_old_writers=True).select_related("version")
-    changes = changes.exclude(kind__contains="renamed")  # old names are followed: nobody is needed
-    changes = changes.defer("version__snapshot", "version__lineage").order_by("-pk")[:5]
-    link = reverse("admin:healing_causes")
-    return [
-        Need("danger", f"Schema change {distance(c.version.taken_at)}: {c.sentence}; callers of before may fail", link, "Look")
-        for c in changes
-    ]
+    """Changes that nobody has put aside: critical ones of a week, and of a day those that break old writers (old names are followed:
+    they need nobody)."""
+    now = timezone.now()
+    breaking = Q(breaks_old_writers=True, version__taken_at__gte=now - DAY) & ~Q(kind__contains="renamed")
+    critical = Q(severity="critical", version__taken_at__gte=now - 7 * DAY)
+    changes = SchemaChange.objects.filter(breaking | critical, seen__isnull=True).select_related("version")
+    found = list(changes.defer("version__snapshot", "version__lineage").order_by("-pk")[: MOST_CHANGES + 1])
+    needs = [_changed(change) for change in found[:MOST_CHANGES]]
+    if len(found) > MOST_CHANGES:
+        text = "More changes of the schema that nobody has looked at"
+        needs.append(Need("warning", text, reverse("admin:schema_timeline") + "?last=7d&severity=critical", "Look"))
+    return needs
+
+
+def _changed(change: SchemaChange) -> Need:
+    may_fail = "; callers of before may fail" if change.breaks_old_writers else ""
+    word = "Critical schema change" if change.severity == "critical" else "Schema change"
+    text = f"{word} {distance(change.version.taken_at)}: {change.sentence.rstrip('.')}{may_fail}"
+    colour = "danger" if change.severity == "critical" else "warning"
+    return Need(colour, text, reverse("admin:schema_monitor_schemachange_change", args=[change.pk]), "Look")

@@ -8,6 +8,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
+VIEW = "schema_monitor.view_schemaversion"
+
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """unfold's SIDEBAR navigation."""
@@ -23,8 +25,16 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Receipts", "receipt_long", "admin:healing_receipt_changelist", "healing.view_receipt"),
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
-            ("Schema", "schema", "admin:schema_monitor_schemaversion_changelist", "schema_monitor.view_schemaversion"),
             ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),
+        ),
+        _group(
+            "Schema",
+            ("Timeline", "timeline", "admin:schema_timeline", VIEW),
+            ("Versions", "difference", "admin:schema_monitor_schemaversion_changelist", VIEW),
+            ("Tables", "table", "admin:schema_tables", VIEW),
+            ("Old names", "history", "admin:schema_names", VIEW),
+            ("Impact check", "crisis_alert", "admin:schema_impact", VIEW),
+            ("Monitor", "radar", "admin:schema_panel", VIEW),
         ),
         _group(
             "Set up",

@@ -11,6 +11,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from healing.row_diff import text
+from healing.schema_facts.compare import column_text as spoken
+from schema_monitor.core.snapshot import Column
 
 register = template.Library()
 
@@ -19,6 +21,8 @@ _COLOURS = {
     "replaying": "info", "running": "info", "undone": "info", "superseded": "info",
     "replayed": "success", "active": "success", "approved": "success", "committed": "success", "done": "success",
     "parked": "danger", "conflict": "danger", "demoted": "danger", "rejected": "danger", "expired": "danger", "revoked": "danger",
+    "critical": "danger", "high": "warning", "medium": "info", "delivered": "success", "failed": "danger", "back to review": "warning",
+    "fits": "success", "heals": "success", "needs a rule": "warning", "breaks": "danger", "in use": "warning", "quiet": "info",
 }  # fmt: skip
 
 
@@ -47,6 +51,37 @@ def distance(moment: datetime) -> str:
         if seconds >= size:
             return f"in {seconds // size} {unit}" if future else f"{seconds // size} {unit} ago"
     return "now" if seconds < 2 else (f"in {seconds} s" if future else f"{seconds} s ago")
+
+
+@register.simple_tag(takes_context=True)
+def with_query(context: Any, **changes: Any) -> str:
+    """The page's own query with these parameters instead; a new filter starts at the first page."""
+    query = context["request"].GET.copy()
+    query.pop("page", None)
+    for name, value in changes.items():
+        query[name] = str(value)
+    return str(query.urlencode())
+
+
+@register.filter
+def moment(value: Any) -> SafeString | str:
+    """``2 min ago`` of a time as JSON says it."""
+    try:
+        return ago(datetime.fromisoformat(value) if isinstance(value, str) else value)
+    except ValueError:
+        return str(value)
+
+
+@register.filter
+def item(held: dict[Any, Any], key: Any) -> Any:
+    """What a mapping holds under a key."""
+    return held.get(key, "")
+
+
+@register.filter
+def column_text(column: Column) -> str:
+    """A column's type and properties as SQL says them."""
+    return spoken(column)
 
 
 @register.filter
