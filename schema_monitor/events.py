@@ -34,8 +34,9 @@ SELECT v.epoch, json_build_object(
     'epoch', v.epoch, 'taken_at', v.taken_at, 'summary', v.summary,
     'changes', coalesce((
         SELECT json_agg(json_build_object(
-            'kind', c.kind, 'severity', c.severity, 'schema', c.schema, 'relation', c.relation, 'object', c.object,
-            'old', c.old, 'new', c.new, 'sentence', c.sentence, 'inferred', c.inferred,
+            'kind', c.kind, 'severity', c.severity, 'base_severity', c.base_severity, 'hits', c.hits,
+            'schema', c.schema, 'relation', c.relation, 'object', c.object, 'old', c.old, 'new', c.new,
+            'sentence', c.sentence, 'inferred', c.inferred, 'tag', c.tag, 'usr', c.usr, 'app', c.app,
             'breaks_old_writers', c.breaks_old_writers, 'breaks_old_readers', c.breaks_old_readers) ORDER BY c.id)
         FROM schema_monitor_schemachange c WHERE c.version_id = v.id), '[]'))::text
 FROM schema_monitor_schemaversion v WHERE v.epoch > $1 ORDER BY v.epoch LIMIT $2"""

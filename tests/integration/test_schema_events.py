@@ -1,0 +1,206 @@
+"""Schema events over real HTTP: resumed without gaps, through kills and lost notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from unittest.mock import ANY
+
+import jwt
+import psycopg
+import pytest
+
+from tests.gateway_process import JWT_SECRET, Gateway
+from tests.integration.event_stream import Reader
+
+_VERSION = """
+INSERT INTO schema_monitor_schemaversion (epoch, taken_at, scope, fingerprint, snapshot, lineage, summary, cause)
+SELECT epoch + 1, now(), scope, fingerprint, snapshot, lineage, 'made', 'command'
+FROM schema_monitor_schemaversion ORDER BY epoch DESC LIMIT 1 RETURNING epoch"""
+_CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mendgate events' AND datname = current_database()"
+
+
+@pytest.fixture(scope="module")
+def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+    """One web process for this module."""
+    gateway = make_gateway().start()
+    gateway.manage("capture_schema")
+    return gateway
+
+
+@pytest.fixture
+def key(gateway: Gateway) -> dict[str, str]:
+    return {"apikey": gateway.make_key()}
+
+
+def publish(gateway: Gateway, count: int = 1, *, silent: bool = False) -> int:
+    """Versions as a capture stores them; ``silent`` loses the notification."""
+    with psycopg.connect(gateway.control_url, autocommit=True) as control:
+        for _ in range(count):
+            with control.transaction():
+                (epoch,) = control.execute(_VERSION).fetchone()
+                if not silent:
+                    control.execute("SELECT pg_notify('mendgate_snapshot', %s)", [f"schema:{epoch}"])
+    return int(epoch)
+
+
+def latest(gateway: Gateway) -> int:
+    return int(gateway.control("SELECT max(epoch) AS n FROM schema_monitor_schemaversion")[0]["n"])
+
+
+def test_a_new_listener_starts_now_and_gets_every_later_version_once(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, **key)
+        start = latest(gateway)
+        await stream.until(start)
+        assert stream.seen == [(start, "ready", {"epoch": start, "latest": start})]
+        begun = time.monotonic()
+        newest = await asyncio.to_thread(publish, gateway, 3)
+        await stream.until(newest)
+        assert stream.ids() == [start + 1, start + 2, start + 3]
+        assert time.monotonic() - begun < 2
+        assert stream.seen[-1][2]["changes"] == []
+        assert (stream.status, stream.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        stream.close()
+
+    asyncio.run(go())
+
+
+def test_a_listener_resumes_after_the_last_id_that_it_saw(gateway: Gateway, key: dict[str, str]) -> None:
+    newest = publish(gateway, 4)
+
+    async def go() -> None:
+        for opening in ({"last": newest - 3}, {"query": f"?since={newest - 3}"}):
+            stream = await Reader.open(gateway, **opening, **key)
+            await stream.until(newest)
+            assert stream.ids() == [newest - 2, newest - 1, newest]
+            stream.close()
+
+    asyncio.run(go())
+
+
+def test_history_longer_than_what_is_kept_in_memory_is_replayed_from_the_database(gateway: Gateway, key: dict[str, str]) -> None:
+    newest = publish(gateway, 330)
+
+    async def go() -> None:
+        stream = await Reader.open(gateway, 0, **key)
+        await stream.until(newest)
+        assert stream.ids() == list(range(1, newest + 1))
+        stream.close()
+
+    asyncio.run(go())
+
+
+def test_a_lost_notification_costs_seconds_not_versions(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, **key)
+        await stream.until(latest(gateway))
+        newest = await asyncio.to_thread(publish, gateway, 2, silent=True)
+        await stream.until(newest, within=7)
+        assert stream.ids() == [newest - 1, newest]
+        stream.close()
+
+    asyncio.run(go())
+
+
+def test_an_epoch_from_the_future_is_told_to_start_over(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, 10**12, **key)
+        newest = latest(gateway)
+        await stream.until(newest)
+        assert stream.seen == [(newest, "reset", {"epoch": newest, "latest": newest})]
+        stream.close()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [({}, 401), ({"apikey": "mg_nonsense"}, 401), ({"last": "soon"}, 422), ({"last": "-1"}, 422), ({"method": "POST"}, 405)],
+)
+def test_what_cannot_be_served_is_said_in_four_keys(gateway: Gateway, key: dict[str, str], asked: dict[str, str], status: int) -> None:
+    credentials = key if "last" in asked or "method" in asked else {}
+
+    async def go() -> None:
+        stream = await Reader.open(gateway, **{**credentials, **asked})
+        assert stream.status == status
+        body = await stream.reader.readexactly(int(stream.headers["content-length"]))
+        assert all(f'"{name}"'.encode() in body for name in ("code", "message", "details", "hint"))
+        stream.close()
+
+    asyncio.run(go())
+
+
+def test_a_stream_ends_when_the_token_does(gateway: Gateway) -> None:
+    token = jwt.encode({"role": "authenticated", "sub": "ann", "exp": int(time.time()) + 2}, JWT_SECRET, "HS256")
+
+    async def go() -> None:
+        stream = await Reader.open(gateway, authorization=f"Bearer {token}")
+        begun = time.monotonic()
+        await stream.to_the_end()
+        assert time.monotonic() - begun < 4
+
+    asyncio.run(go())
+
+
+def test_two_hundred_listeners_share_one_connection_and_all_hear_at_once(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        start = latest(gateway)
+        streams = await asyncio.gather(*(Reader.open(gateway, **key) for _ in range(200)))
+        await asyncio.gather(*(stream.until(start) for stream in streams))
+        assert gateway.control(_CONNECTIONS) == [{"pid": ANY}]
+        begun = time.monotonic()
+        newest = await asyncio.to_thread(publish, gateway, 2)
+        await asyncio.gather(*(stream.until(newest) for stream in streams))
+        assert time.monotonic() - begun < 2
+        assert all(stream.ids() == [newest - 1, newest] for stream in streams)
+        for stream in streams:
+            stream.close()
+
+    asyncio.run(go())
+
+
+def test_the_connection_is_given_back_when_the_last_listener_left(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, **key)
+        await stream.until(latest(gateway))
+        stream.close()
+
+    asyncio.run(go())
+    until = time.monotonic() + 5
+    while gateway.control(_CONNECTIONS):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_no_version_is_missed_over_a_kill_and_a_restart_of_the_web_process(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, **key)
+        first = await asyncio.to_thread(publish, gateway)
+        await stream.until(first)
+        await asyncio.to_thread(gateway.kill9)
+        with pytest.raises(asyncio.IncompleteReadError):
+            await stream.until(10**9)
+        stream.close()
+        newest = await asyncio.to_thread(publish, gateway, 3)
+        await asyncio.to_thread(gateway.start)
+        again = await Reader.open(gateway, stream.seen[-1][0], **key)
+        await again.until(newest)
+        assert stream.ids() + again.ids() == list(range(first, newest + 1))
+        again.close()
+
+    asyncio.run(go())
+
+
+def test_a_stop_ends_streams_cleanly_and_at_once(gateway: Gateway, key: dict[str, str]) -> None:
+    async def go() -> None:
+        stream = await Reader.open(gateway, **key)
+        await stream.until(latest(gateway))
+        begun = time.monotonic()
+        stopping = asyncio.to_thread(gateway.stop)
+        await asyncio.gather(stopping, stream.to_the_end())
+        assert time.monotonic() - begun < 5
+
+    asyncio.run(go())
+    gateway.start()
