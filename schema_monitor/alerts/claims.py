@@ -32,8 +32,8 @@ _RECOVER = """
 WITH lost AS (
     UPDATE schema_monitor_alertmessage
     SET state = CASE WHEN attempts >= %(most)s THEN 'failed' ELSE 'waiting' END,
-        next_try_at = now(), lease_until = NULL, last_error = %(why)s
-    WHERE state = 'sending' AND lease_until < now()
+        next_try_at = clock_timestamp(), lease_until = NULL, last_error = %(why)s
+    WHERE state = 'sending' AND lease_until < clock_timestamp()
     RETURNING id
 )
 INSERT INTO schema_monitor_alertdelivery (message_id, outcome, error) SELECT id, 'unknown', %(why)s FROM lost
@@ -44,14 +44,14 @@ WITH due AS (
     FROM schema_monitor_schemasubscription s
     CROSS JOIN LATERAL (
         SELECT m.id, m.next_try_at FROM schema_monitor_alertmessage m
-        WHERE m.subscription_id = s.id AND m.state = 'waiting' AND m.next_try_at <= now() ORDER BY m.id LIMIT 1
+        WHERE m.subscription_id = s.id AND m.state = 'waiting' AND m.next_try_at <= clock_timestamp() ORDER BY m.id LIMIT 1
     ) first
-    WHERE s.enabled AND (s.paused_until IS NULL OR s.paused_until <= now())
+    WHERE s.enabled AND (s.paused_until IS NULL OR s.paused_until <= clock_timestamp())
       AND NOT EXISTS (SELECT FROM schema_monitor_alertmessage b WHERE b.subscription_id = s.id AND b.state = 'sending')
     ORDER BY first.next_try_at, first.id
     LIMIT %(limit)s
 )
-UPDATE schema_monitor_alertmessage m SET state = 'sending', attempts = attempts + 1, lease_until = now() + make_interval(secs => %(lease)s)
+UPDATE schema_monitor_alertmessage m SET state = 'sending', attempts = attempts + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM due WHERE m.id = due.id
 RETURNING m.id, m.lease_until
 """
