@@ -33,6 +33,12 @@ TARGET_TEMPLATE = "target_template"
 numbers = itertools.count(1)
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Processes to test in (``-n`` says otherwise): the whole suite takes one more than there are cores, as many tests wait."""
+    some = config.option.keyword or config.option.lf or config.option.failedfirst or config.args != config.getini("testpaths")
+    return 0 if some else (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def home() -> Path:
     """MENDGATE_HOME of this run; removed at the end (tests/settings.py)."""

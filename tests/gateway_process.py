@@ -15,8 +15,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from resilience_site.embedded_state import free_port
+from tests import commands
+from tests.commands import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 JWT_SECRET = "a-secret-for-tests-with-at-least-32-characters"
 READY_SECONDS = 20
 
@@ -83,9 +84,7 @@ class Gateway:
 
     def manage(self, *words: str) -> str:
         """Run ``manage.py`` with our environment; its output, or an AssertionError with what it said."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
-        )
+        done = commands.run(words, self.environment)
         assert done.returncode == 0, f"{words} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,9 @@ GIVEN = ("DATABASE_URL", "TARGET_DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_
 for name in GIVEN:
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
+
+sys.dont_write_bytecode = False  # we start dozens of processes; compiling Django anew takes each of them two seconds
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 home = Path(tempfile.mkdtemp(prefix="mendgate-tests-"))
 home.chmod(0o711)  # Postgres, which does not run as root, passes through
