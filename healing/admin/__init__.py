@@ -1,8 +1,23 @@
 """The dashboard's pages. Each is a door: it parses, calls one function of the model layer, and renders."""
 
-from healing.admin import decisions, keys, policies, proposals, quarantine, queues, receipts, replays, rules, schema_change, schema_versions
+from healing.admin import (
+    alert_messages,
+    decisions,
+    keys,
+    policies,
+    proposals,
+    quarantine,
+    queues,
+    receipts,
+    replays,
+    rules,
+    schema_change,
+    schema_versions,
+    subscriptions,
+)
 
 __all__ = [
+    "alert_messages",
     "decisions",
     "keys",
     "policies",
@@ -14,4 +29,5 @@ __all__ = [
     "rules",
     "schema_change",
     "schema_versions",
+    "subscriptions",
 ]
