@@ -54,15 +54,16 @@ def serve() -> None:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             child = os.fork()
             if child == 0:
-                return become(json.loads(line), out, err)
+                become(json.loads(line), out, err)
+                return
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             print(json.dumps([code, _text(out), _text(err)]), flush=True)  # noqa: T201
 
 
 def become(asked: dict[str, Any], out: IO[bytes], err: IO[bytes]) -> None:
     """Be ``manage.py`` from here on."""
-    for file, standard in ((Path(os.devnull).open("rb"), 0), (out, 1), (err, 2)):
-        os.dup2(file.fileno(), standard)
+    for source, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out.fileno(), 1), (err.fileno(), 2)):
+        os.dup2(source, standard)
     os.environ.clear()
     os.environ.update(asked["environment"])
     sys.argv = ["manage.py", *asked["words"]]
