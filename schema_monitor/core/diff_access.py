@@ -28,11 +28,12 @@ def access_changes(old: Relation, new: Relation) -> Iterator[Change]:
 def _row_security(old: Relation, new: Relation) -> Iterator[Change]:
     if old.row_security and not new.row_security:
         yield change("row_security_off", _where(new), f"Row security of {_title(new)} was switched off.")
+    elif new.row_security and not new.policies and (old.policies or not old.row_security):
+        how = "has no policy any more" if old.row_security else "was switched on without any policy"
+        sentence = f"Row security of {_title(new)} {how}: nobody but the owner sees rows."
+        yield change("row_security_on_without_policy", _where(new), sentence)
     elif new.row_security and not old.row_security:
-        kind, how = "row_security_on", ""
-        if not new.policies:
-            kind, how = "row_security_on_without_policy", " without any policy: nobody but the owner sees rows"
-        yield change(kind, _where(new), f"Row security of {_title(new)} was switched on{how}.")
+        yield change("row_security_on", _where(new), f"Row security of {_title(new)} was switched on.")
     if old.force_row_security != new.force_row_security:
         kind, how = "row_security_unforced", "no longer binds"
         if new.force_row_security:
@@ -44,12 +45,11 @@ def _policies(old: Relation, new: Relation) -> Iterator[Change]:
     before, after = ({_policy_name(line): line for line in side.policies} for side in (old, new))
     for name, line in after.items():
         if name not in before:
-            kind = "policy_opened" if _opens(line) else "policy_added"
+            kind = "policy_opened" if _opens(line) else "policy_restricted" if " RESTRICTIVE FOR " in line else "policy_added"
             yield change(kind, _where(new), f"Policy {name} was added to {_title(new)}.", object=name, new=line)
         elif before[name] != line:
-            yield change(
-                "policy_changed", _where(new), f"Policy {name} of {_title(new)} was altered.", object=name, old=before[name], new=line
-            )
+            kind = "policy_opened" if _opens(line) and not _opens(before[name]) else "policy_changed"
+            yield change(kind, _where(new), f"Policy {name} of {_title(new)} was altered.", object=name, old=before[name], new=line)
     for name, line in before.items():
         if name not in after:
             yield change("policy_removed", _where(new), f"Policy {name} was removed from {_title(new)}.", object=name, old=line)

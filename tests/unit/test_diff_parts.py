@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from schema_monitor.core.checks import allowed_values
-from schema_monitor.core.diff_access import grants
+from schema_monitor.core.diff_access import access_changes, grants
 from schema_monitor.core.nodetree import plain_columns
 from schema_monitor.core.severity import LEVELS, WEIGHTS
-from schema_monitor.core.snapshot import Column
+from schema_monitor.core.snapshot import Column, Relation
 from schema_monitor.core.widening import widens
 
 
@@ -91,3 +91,28 @@ def test_target_entries_of_subqueries_constants_and_hidden_columns_are_no_plain_
 
 def test_every_kind_of_change_has_a_known_severity() -> None:
     assert {weight.severity for weight in WEIGHTS.values()} == set(LEVELS)
+
+
+def access(**facts: object) -> Relation:
+    return Relation(7, "public", "notes", "r", (), **facts)  # type: ignore[arg-type]
+
+
+MINE = "mine PERMISSIVE FOR SELECT TO authenticated USING (true)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ({}, {"row_security": True}, "row_security_on_without_policy"),
+        ({}, {"row_security": True, "policies": (MINE,)}, "row_security_on"),
+        ({"row_security": True, "policies": (MINE,)}, {"row_security": True}, "row_security_on_without_policy"),
+        ({"row_security": True}, {}, "row_security_off"),
+        ({"policies": (MINE,)}, {"policies": (MINE.replace("authenticated", "anon"),)}, "policy_opened"),
+        ({"policies": (MINE,)}, {"policies": (MINE.replace("true", "false"),)}, "policy_changed"),
+        ({}, {"policies": (MINE.replace("PERMISSIVE", "RESTRICTIVE"),)}, "policy_restricted"),
+        ({}, {"policies": (MINE.replace("authenticated", "authenticated, public"),)}, "policy_opened"),
+        ({}, {"policies": (MINE,)}, "policy_added"),
+    ],
+)
+def test_row_security_and_policies_are_told_apart(before: dict[str, object], after: dict[str, object], kind: str) -> None:
+    assert kind in [each.kind for each in access_changes(access(**before), access(**after))]
