@@ -35,7 +35,7 @@ numbers = itertools.count(1)
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Processes to test in (``-n`` says otherwise): the whole suite takes one more than there are cores, as many tests wait."""
-    some = config.option.keyword or config.option.lf or config.option.failedfirst or config.args != config.getini("testpaths")
+    some = config.args != config.getini("testpaths") or any(config.getoption(name, False) for name in ("keyword", "lf", "failedfirst"))
     return 0 if some else (os.cpu_count() or 1) + 1
 
 
