@@ -59,6 +59,7 @@ WEIGHTS: dict[str, Weight] = {
     "row_security_unforced": Weight("high"),
     "policy_opened": Weight("critical"),
     "policy_added": Weight("high"),
+    "policy_restricted": Weight("high", writers=True, readers=True),
     "policy_changed": Weight("high", writers=True, readers=True),
     "policy_removed": Weight("high", writers=True, readers=True),
     "grant_opened": Weight("critical"),
