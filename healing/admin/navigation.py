@@ -38,6 +38,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         _group(
             "Set up",
+            ("Alerts", "notifications", "admin:schema_monitor_schemasubscription_changelist", "schema_monitor.view_schemasubscription"),
             ("Policies", "policy", "admin:healing_policy_changelist", "healing.view_policy"),
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),

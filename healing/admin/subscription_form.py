@@ -43,9 +43,9 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
         help_text=_ADDRESS,
     )
-    schemas = LinesField(required=False, help_text="public")
-    tables = LinesField(required=False, help_text="orders, user_*")
-    kinds = LinesField(required=False, help_text=f"*_renamed, column_removed … of: {', '.join(sorted(WEIGHTS))}")
+    schemas = LinesField(required=False, help_text="For instance: public")
+    tables = LinesField(required=False, help_text="For instance: orders, user_*")
+    kinds = LinesField(required=False, help_text=f"For instance: *_renamed. There are: {', '.join(sorted(WEIGHTS))}")
 
     class Meta:
         model = SchemaSubscription
@@ -54,7 +54,7 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.pk and "destination" in self.fields:
-            self.fields["destination"].help_text = f"Now {self.instance.shown_address}. Leave it empty to keep it. {_ADDRESS}"
+            self.fields["destination"].help_text = f"Now {self.instance.shown_address} — leave it empty to keep it. {_ADDRESS}"
 
     def clean(self) -> dict[str, Any]:
         """Seals the address into the row. A channel that changes needs an address of its own."""

@@ -85,7 +85,7 @@ class SubscriptionAdmin(ModelAdmin):  # type: ignore[misc]
             last_at=Subquery(last.values("at")[:1]),
             last_outcome=Subquery(last.values("outcome")[:1]),
             waits=Count("messages", filter=Q(messages__state__in=["waiting", "sending"])),
-            lost=Count("messages", filter=Q(messages__state="failed")),
+            lost=Count("messages", filter=Q(messages__state="failed", messages__version__isnull=False)),
         )
 
     @admin.action(description="Switch on", permissions=["change"])
@@ -203,12 +203,12 @@ class SubscriptionAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 def state_of(row: SchemaSubscription) -> str:
-    """One word: on, off, failing (it will be tried again), paused (left alone for a while)."""
+    """One word: active, off, failing (it will be tried again), paused (left alone for a while)."""
     if not row.enabled:
         return "off"
     if row.paused_until is not None and row.paused_until > timezone.now():
         return "paused"
-    return "failing" if row.failures else "on"
+    return "failing" if row.failures else "active"
 
 
 def _facts(row: SchemaSubscription) -> dict[str, Any]:

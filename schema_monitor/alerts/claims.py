@@ -51,7 +51,8 @@ WITH due AS (
     ORDER BY first.next_try_at, first.id
     LIMIT %(limit)s
 )
-UPDATE schema_monitor_alertmessage m SET state = 'sending', attempts = attempts + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+UPDATE schema_monitor_alertmessage m
+SET state = 'sending', attempts = attempts + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM due WHERE m.id = due.id
 RETURNING m.id, m.lease_until
 """

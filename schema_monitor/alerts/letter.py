@@ -80,6 +80,7 @@ def letter_of(message: AlertMessage) -> Letter:
 def told(change: SchemaChange) -> Told:
     """One change with what there is to say about it."""
     hits = getattr(change, "hits", None)
+    breaks = {"writers": change.breaks_old_writers, "readers": change.breaks_old_readers, "inferred": change.inferred}
     return Told(
         id=change.pk,
         **{name: getattr(change, name) for name in ("kind", "severity", "schema", "relation", "object", "sentence", "old", "new")},
@@ -90,8 +91,8 @@ def told(change: SchemaChange) -> Told:
         application=change.app,
         statement=change.tag,
         hits=hits,
-        who=who_is_hit(hits, writers=change.breaks_old_writers, readers=change.breaks_old_readers),
-        step=next_step(change.kind, writers=change.breaks_old_writers, readers=change.breaks_old_readers, inferred=change.inferred),
+        who=who_is_hit(hits, change.kind, **breaks),
+        step=next_step(change.kind, **breaks),
         url=_link("schemachange", change.pk),
     )
 

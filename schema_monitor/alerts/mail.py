@@ -55,7 +55,7 @@ def _text(letter: Letter, changes: Sequence[Told]) -> str:
 
 def _change(change: Told) -> str:
     by = f"Made by {change.by}" + (f" ({change.application})" if change.application else "") + "." if change.by else ""
-    lines = [f"{change.severity.upper()}  {one_line(change.sentence)}", change.who, by, f"{change.step}", change.url]
+    lines = [f"{change.severity.upper()}: {one_line(change.sentence)}", change.who, by, f"{change.step}", change.url]
     return "\n    ".join(cut(one_line(line), 600) for line in lines if line)
 
 

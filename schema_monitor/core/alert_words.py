@@ -9,14 +9,17 @@ OPENED = frozenset(
     {"row_security_off", "row_security_unforced", "policy_opened", "policy_added", "policy_changed", "grant_opened", "grant_added"}
 )
 """More people may read or write than before, perhaps."""
+FOLLOWED = frozenset({"table_renamed", "column_renamed", "label_renamed"})
 GONE = frozenset({"table_removed", "column_removed", "label_removed", "function_removed"})
 
 
-def who_is_hit(hits: Any, *, writers: bool, readers: bool) -> str:
+def who_is_hit(hits: Any, kind: str, *, writers: bool, readers: bool, inferred: bool) -> str:
     """From the traffic of the last 7 days (``{"requests", "callers": [{"name", "requests"}]}``) where it is known, else from the kind
     of change."""
     if isinstance(hits, dict) and isinstance(hits.get("requests"), int):
         return _counted(hits["requests"], hits.get("callers") or [])
+    if _is_followed(kind, inferred):
+        return "Callers that still use the former name."
     hit = [who for who, so in (("write", writers), ("read", readers)) if so]
     return f"Callers that {' or '.join(hit)} it the old way." if hit else ""
 
@@ -25,7 +28,7 @@ def next_step(kind: str, *, writers: bool, readers: bool, inferred: bool) -> str
     """One sentence. What needs nobody says so."""
     if kind in OPENED:
         return "Check that this was meant: it decides who may read and write."
-    if "renamed" in kind and not inferred:
+    if _is_followed(kind, inferred):
         return "Nothing breaks: former names are followed. Move the callers over, then retire the old name."
     if kind in GONE:
         return "Writes that name it are kept, not lost: decide what becomes of them."
@@ -34,6 +37,11 @@ def next_step(kind: str, *, writers: bool, readers: bool, inferred: bool) -> str
     if readers:
         return "Check the callers that read it: answers look different now."
     return "Nothing needs to be done."
+
+
+def _is_followed(kind: str, inferred: bool) -> bool:
+    """Whether callers may go on using the former name: exact lineage carries them."""
+    return kind in FOLLOWED and not inferred
 
 
 def _counted(requests: int, callers: list[Any]) -> str:

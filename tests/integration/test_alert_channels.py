@@ -63,7 +63,7 @@ def test_a_mail_says_what_happened_who_is_hit_and_what_to_do(mailbox: Mailbox) -
     assert " ".join(mail["Subject"].split()) == "[Mendgate] 2 schema changes, the worst is critical: Column public.t.c was removed."
     assert (mail["To"], mail["Message-ID"]) == ("ann@example.com, bob@example.com", f"<{reference}@localhost>")
     text = mail.get_payload(decode=True).decode().replace("\r\n", "\n")
-    assert "CRITICAL  Column public.t.c was removed.\n    Callers that write it the old way.\n    Made by ann (psql)." in text
+    assert "CRITICAL: Column public.t.c was removed.\n    Callers that write it the old way.\n    Made by ann (psql)." in text
     assert "Writes that name it are kept, not lost" in text
     assert f"https://gate.example/admin/schema_monitor/schemachange/{version.changes.last().pk}/change/" in text
 

@@ -118,7 +118,7 @@ def test_every_kind_has_a_next_step() -> None:
     ],
 )
 def test_who_is_hit_is_counted_where_it_is_known(hits: Any, said: str) -> None:
-    assert who_is_hit(hits, writers=True, readers=False) == said
+    assert who_is_hit(hits, "column_removed", writers=True, readers=False, inferred=False) == said
 
 
 def test_names_from_a_database_do_nothing_where_they_are_shown() -> None:
