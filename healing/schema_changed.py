@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from django.db import transaction
 from django.db.models.signals import post_save
 
@@ -15,6 +14,7 @@ from healing import audit
 from healing.core.types import Rule as CoreRule
 from healing.models import Policy, Proposal, Rule
 from healing.notify import notify
+from schema_monitor import versions
 from schema_monitor.core.lineage import Lineage, Renamed
 from schema_monitor.core.snapshot import Snapshot
 from schema_monitor.models import SchemaVersion
@@ -35,9 +35,9 @@ def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -
     policies = list(Policy.objects.select_for_update().exclude(table=""))
     if not (rules or policies):
         return
-    snapshot = msgspec.convert(instance.snapshot, Snapshot, str_keys=True)
+    snapshot, lineage = versions.of(instance)
     review_unbound(rules, snapshot)
-    follow_renames(policies, snapshot, msgspec.convert(instance.lineage, Lineage, str_keys=True))
+    follow_renames(policies, snapshot, lineage)
 
 
 def review_unbound(rules: list[Rule], snapshot: Snapshot) -> None:

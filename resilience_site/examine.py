@@ -86,7 +86,7 @@ def _redis(config: Config) -> Iterator[Finding]:
 def _watcher(config: Config) -> Iterator[Finding]:
     from schema_monitor.models import SchemaVersion
 
-    newest = SchemaVersion.objects.order_by("-epoch").first()
+    newest = SchemaVersion.objects.only("epoch", "taken_at").order_by("-epoch").first()
     if newest is None:
         yield Finding("schema", False, "the target's schema was never read", "python manage.py capture_schema")
     else:

@@ -40,7 +40,7 @@ async def read_snapshot(conn: Any, schemas: Sequence[str]) -> Snapshot:
         place = await conn.fetchrow(statement("scope"))
         identifier = await conn.fetchval(_SYSTEM_IDENTIFIER) if place["may_identify"] else None
         rows = await conn.fetch(snapshot_statement(), list(schemas))
-    return _snapshot(place["database_oid"], place["server_version"], identifier, rows, schemas)
+    return _snapshot(_place(place, identifier, schemas), rows)
 
 
 async def read_relation(conn: Any, schema: str, name: str) -> Relation | None:
@@ -68,16 +68,22 @@ def read_snapshot_sync(conn: Any, schemas: Sequence[str]) -> Snapshot:
     """``read_snapshot`` for a psycopg connection that is not inside a transaction."""
     from psycopg import RawCursor  # here, so that the gateway need not load it
 
-    with _pinned_sync(conn), RawCursor(conn) as cursor:
-        database_oid, server_version, may_identify = cursor.execute(statement("scope")).fetchone() or (0, 0, False)
-        found = cursor.execute(_SYSTEM_IDENTIFIER).fetchone() if may_identify else None
+    with pinned_sync(conn), RawCursor(conn) as cursor:
+        place = read_place(cursor, schemas)
         rows = cursor.execute(snapshot_statement(), [list(schemas)]).fetchall()
-    return _snapshot(database_oid, server_version, found[0] if found else None, rows, schemas)
+    return _snapshot(place, rows)
+
+
+def read_place(cursor: Any, schemas: Sequence[str]) -> Snapshot:
+    """A snapshot without content: where we are (psycopg ``RawCursor``)."""
+    place = cursor.execute(statement("scope")).fetchone()
+    found = cursor.execute(_SYSTEM_IDENTIFIER).fetchone() if place[2] else None
+    return _place(place, found[0] if found else None, schemas)
 
 
 def read_text_sync(conn: Any, name: str) -> str:
-    """The one value of ``fingerprint.sql`` or ``counters.sql`` (psycopg connection)."""
-    with _pinned_sync(conn):
+    """The one value of ``fingerprint.sql`` (psycopg connection)."""
+    with pinned_sync(conn):
         row = conn.execute(statement(name)).fetchone()
     return "" if row is None else str(row[0])
 
@@ -87,6 +93,12 @@ def snapshot_statement() -> str:
     """One statement for everything; $1 = exposed schemas (text[])."""
     parts = (statement("relations"), statement("enums"), statement("functions"))
     return f"WITH RECURSIVE {statement('wanted_exposed')},\n{statement('types')}\n" + "\nUNION ALL\n".join(parts)
+
+
+@cache
+def changed_statement() -> str:
+    """One statement for what a change concerns; parameters as ``wanted_changed.sql`` says."""
+    return snapshot_statement().replace(statement("wanted_exposed"), statement("wanted_changed"))
 
 
 @cache
@@ -120,25 +132,35 @@ async def _set_path(conn: Any, path: str) -> None:
 
 
 @contextmanager
-def _pinned_sync(conn: Any) -> Iterator[None]:
+def pinned_sync(conn: Any) -> Iterator[None]:
+    """A transaction for reading the catalog: one snapshot for all its statements, the search path fixed (psycopg connection)."""
     with conn.transaction():
-        conn.execute(SETTINGS.format(plan="force_custom_plan"))
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; " + SETTINGS.format(plan="force_custom_plan"))
         yield
 
 
-def _snapshot(database_oid: int, server_version: int, identifier: str | None, rows: Sequence[Row], schemas: Sequence[str]) -> Snapshot:
-    relations = (_relation(row) for row in rows if row[0] == "relation")
-    enums = (_as_enum(row[1]) for row in rows if row[0] == "enum")
-    functions = (_as_function(row[1]) for row in rows if row[0] == "function")
-    snapshot = Snapshot(
-        scope=Scope(identifier or "unknown", database_oid),
-        server_version=server_version,
-        relations={relation.oid: relation for relation in sorted(relations, key=lambda r: r.oid)},
-        enums={enum.oid: enum for enum in sorted(enums, key=lambda e: e.oid)},
-        functions={function.oid: function for function in sorted(functions, key=lambda f: f.oid)},
-        exposed=tuple(schemas),
+def _place(row: Sequence[Any], identifier: str | None, schemas: Sequence[str]) -> Snapshot:
+    database_oid, server_version, _, monitor = row
+    return Snapshot(Scope(identifier or "unknown", database_oid), server_version, {}, {}, {}, exposed=tuple(schemas), monitor=monitor)
+
+
+def _snapshot(place: Snapshot, rows: Sequence[Row]) -> Snapshot:
+    relations, enums, functions = things(rows)
+    snapshot = replace(
+        place,
+        relations=dict(sorted(relations.items())),
+        enums=dict(sorted(enums.items())),
+        functions=dict(sorted(functions.items())),
     )
     return replace(snapshot, fingerprint=snapshot_fingerprint(snapshot))
+
+
+def things(rows: Sequence[Row]) -> tuple[dict[int, Relation], dict[int, EnumType], dict[int, Function]]:
+    """What the rows of a snapshot statement describe, by oid."""
+    relations = [_relation(row) for row in rows if row[0] == "relation"]
+    enums = [_as_enum(row[1]) for row in rows if row[0] == "enum"]
+    functions = [_as_function(row[1]) for row in rows if row[0] == "function"]
+    return {each.oid: each for each in relations}, {each.oid: each for each in enums}, {each.oid: each for each in functions}
 
 
 def _relation(row: Row) -> Relation:

@@ -4,71 +4,166 @@ The tail of the DDL log, where there is one, is sure and costs nothing. Counters
 and also move for temporary tables. The fingerprint of the catalog is sure and costs more with size: it is taken when the counters
 moved, and otherwise so rarely that it takes about 1 % of the time. It is read *before* a capture reads: what commits in between is
 seen by the next look.
+
+In a large catalog a change that the log tells is read by itself. The fingerprint moves then too; that this change is all there was
+is verified by reading everything, but so rarely that this takes 1 % of the time as well.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from enum import Enum
+from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import errors
 
 from schema_monitor import catalog
+from schema_monitor.patience import within
 
 EVERY = 1.0
 """The least number of seconds between two fingerprints while nothing moves."""
 SHARE, SHARE_MOVED = 0.01, 0.1
-"""The part of the time that fingerprints may take: in quiet, and while the counters move."""
+"""The part of the time that fingerprints may take: in quiet, and while the counters move. ``SHARE`` is that of verifying, too."""
 CHEAP = 0.02
 """Seconds that a fingerprint may cost when a capture is due anyway; a dearer one is taken afterwards."""
+SMALL = 0.25
+"""Seconds: where reading everything costs no more, everything is read each time."""
+PATIENCE = 3.0
+"""Seconds that a look may take before the connection is given up."""
+_UNREADABLE = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.InvalidSchemaName,
+    errors.InsufficientPrivilege,
+    errors.LockNotAvailable,
+)
+
+
+class Found(Enum):
+    """What a look found: nothing; a change that the log tells; a change of which nothing is known."""
+
+    NOTHING = 0
+    LOGGED = 1
+    CHANGED = 2
+
+
+class Sight(NamedTuple):
+    """The row of ``look.sql``."""
+
+    tail: str | None
+    writes: str | None
+    standby: bool
+    counts: bool
+    triggers: str | None
 
 
 class Detector:
     """Decides whether one target's schema may have changed. ``clock`` is monotonic seconds."""
 
-    def __init__(self, target: psycopg.Connection[Any], clock: Callable[[], float] = time.monotonic) -> None:
-        self._target, self._clock = target, clock
-        self._writes: str | None = None
-        self._tail: str | None = None
+    def __init__(self, target: psycopg.Connection[Any], clock: Callable[[], float] = time.monotonic, patience: float = PATIENCE) -> None:
+        self._target, self._clock, self._patience = target, clock, patience
+        self.sight: Sight | None = None
         self._fingerprint: str | None = None
         self._taken, self._cost, self._moved = 0.0, 0.0, True
+        self._told = False
+        """the log told of something since the last fingerprint."""
+        self._verified, self._whole_cost, self._owing = 0.0, 0.0, False
 
-    def changed(self, *, logged: bool = False) -> bool:
-        """Whether the log's tail moved (``logged``: there is one that we may read) or the fingerprint differs from the one seen
-        last; the first look says yes."""
-        if logged and self._tail_moved():
-            self.settle(logged=False)
-            return True
-        writes = catalog.read_text_sync(self._target, "counters")
-        self._moved = self._moved or writes != self._writes
-        self._writes = writes
-        return self._due() and self._take()
+    @property
+    def small(self) -> bool:
+        """Whether reading everything costs so little that nothing else is worth while."""
+        return self._whole_cost < SMALL
 
-    def settle(self, *, logged: bool) -> None:
-        """A capture is due anyway: what it will read need not be detected again, where that is cheap to tell."""
-        if logged:
-            self._tail_moved()
-        if self._cost < CHEAP:
-            self._take()
+    @property
+    def interval(self) -> float:
+        """Seconds between two fingerprints in quiet."""
+        return max(EVERY, self._cost / SHARE)
+
+    @property
+    def interval_moved(self) -> float:
+        """The same while the counters move."""
+        return self._cost / SHARE_MOVED
+
+    def look(self, *, logged: bool) -> Found:
+        """Whether something changed since the last look (``logged``: there is a log that we may read). The first look says yes."""
+        before, now = self.sight, self._see(logged)
+        self.sight = now
+        if before is not None and (now.triggers != before.triggers or (logged and now.tail != before.tail)):
+            self._settle()
+            return Found.LOGGED
+        self._moved = self._moved or before is None or now.writes != before.writes
+        if self._due() and self._take():
+            if not self._told or self.small:
+                self._told = False
+                return Found.CHANGED
+            self._told, self._owing = False, True
+        return Found.CHANGED if self._may_verify() else Found.NOTHING
+
+    def rang(self, *, logged: bool, by_log: bool) -> Found:
+        """A capture is asked for, by the log or by somebody who saw a change: what it will read need not be detected again, where
+        that is cheap to tell."""
+        before = self.sight
+        self.sight = self._see(logged)
+        if before is None:
+            return Found.CHANGED
+        if by_log or (logged and self.sight.tail != before.tail):
+            self._settle()
+            return Found.LOGGED
+        told, self._told = self._told, False
+        changed = self._take()
+        self._owing = self._owing or (changed and told)
+        return Found.CHANGED if changed and not told else Found.LOGGED
+
+    def captured(self, seconds: float, *, whole: bool) -> None:
+        """A capture was done after the last look; how long it took, and whether it read everything."""
+        if whole:
+            self._verified, self._whole_cost, self._owing = self._clock(), seconds, False
+        else:
+            self._owing = True
 
     def forget(self) -> None:
         """The last change was not captured after all: the next look says yes again."""
-        self._fingerprint, self._tail, self._moved = None, None, True
+        self.sight, self._fingerprint, self._moved, self._told = None, None, True, False
 
-    def _tail_moved(self) -> bool:
-        tail = catalog.read_text_sync(self._target, "ddl_log_tail")
-        moved, self._tail = tail != self._tail, tail
-        return moved
+    def _settle(self) -> None:
+        self._told = True
+        if self._cost < CHEAP:
+            self._take()
+            self._told = False
+
+    def _see(self, logged: bool) -> Sight:
+        try:
+            return self._read(catalog.statement("ddl_log_tail") if logged else "NULL")
+        except _UNREADABLE:
+            self._target.rollback()
+            return self._read("NULL")
+
+    def _read(self, tail: str) -> Sight:
+        """One round trip."""
+        query = catalog.statement("look").replace("{tail}", tail)
+        begin = f"BEGIN READ ONLY; {catalog.SETTINGS.format(plan='auto')}; SET LOCAL lock_timeout = '1s'"
+        with within(self._patience, self._target):
+            cursor = self._target.execute(f"{begin}; {query}; COMMIT")
+        while cursor.description is None:
+            if not cursor.nextset():
+                raise psycopg.OperationalError("The target gave no answer.")
+        return Sight(*(cursor.fetchone() or ()))
 
     def _take(self) -> bool:
         began = self._clock()
-        fingerprint = catalog.read_text_sync(self._target, "fingerprint")
+        with within(10 * self._patience + 10 * self._cost, self._target):
+            fingerprint = catalog.read_text_sync(self._target, "fingerprint")
         self._taken, self._moved = self._clock(), False
         self._cost = self._taken - began
         changed, self._fingerprint = fingerprint != self._fingerprint, fingerprint
         return changed
 
     def _due(self) -> bool:
-        share = SHARE_MOVED if self._moved else SHARE
-        return self._fingerprint is None or self._clock() - self._taken >= max(0.0 if self._moved else EVERY, self._cost / share)
+        if self._fingerprint is None:
+            return True
+        return self._clock() - self._taken >= (self.interval_moved if self._moved else self.interval)
+
+    def _may_verify(self) -> bool:
+        return self._owing and self._clock() - self._verified >= self._whole_cost / SHARE

@@ -1,7 +1,7 @@
 """Listens to the target: the DDL log rings the moment a change commits.
 
-Whether we can hear is proven, not assumed: a probe of our own must come back. Behind a pooler that breaks LISTEN, on a standby, or
-without event triggers we are deaf and say so; then polling is all there is.
+Whether we can hear is proven, not assumed: a heartbeat, a notification to ourselves, must come back. Behind a pooler that breaks
+LISTEN, on a standby, or without event triggers we are deaf and say so; then polling is all there is.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -34,13 +35,25 @@ class Ear:
         self._asked: float | None = None
         self._heard = False
         self._next_probe = self._next_prune = 0.0
+        self.heard_at: datetime | None = None
         self.monitor = Monitor(readable=False, filled=False, notifies=False)
-        self._can_listen = self._try(f"LISTEN {ddl_log.CHANNEL}")
+        self.pooled = is_pooled(listening)
+        self._can_listen = not self.pooled and self._try(f"LISTEN {ddl_log.CHANNEL}")
+
+    @property
+    def heard(self) -> bool:
+        """Whether the last heartbeat came back."""
+        return self._heard
 
     @property
     def hears(self) -> bool:
         """Whether a change rings here within milliseconds."""
         return self._heard and self.monitor.works and self.monitor.notifies
+
+    @property
+    def waits(self) -> bool:
+        """Whether a heartbeat is under way."""
+        return self._asked is not None
 
     def fileno(self) -> int:
         """For ``select``."""
@@ -51,23 +64,27 @@ class Ear:
         rang = False
         for each in self._listening.notifies(timeout=0):
             if each.payload.startswith(PROBE):
-                self._heard, self._asked = True, None
+                self._heard, self._asked, self.heard_at = True, None, datetime.now(UTC)
             else:
                 rang = True
         return rang
 
+    def look(self) -> None:
+        """Asks what there is of the log now."""
+        self.monitor = install.look(self._target)
+
     def check(self) -> None:
-        """Looks after itself, when that is due: is the log there, do probes come back, is there something old to delete. Raises
+        """Looks after itself, when that is due: is the log there, do heartbeats come back, is there something old to delete. Raises
         ``OperationalError`` where the connection heard and is deaf now."""
         now = self._clock()
         if self._asked is not None and now - self._asked > PROBE_WITHIN:
             self._asked = None
             if self._heard:
                 raise psycopg.OperationalError("The listening connection to the target went silent.")
-            log.warning("schema watcher: notifications do not arrive (a transaction pooler?). Looking every quarter of a second.")
+            log.warning("schema watcher: notifications do not arrive (a transaction pooler?). Looking twice a second.")
         if now >= self._next_probe:
             self._next_probe = now + PROBE_EVERY
-            self.monitor = install.look(self._target)
+            self.look()
             if self._can_listen and self._asked is None and self._try(f"NOTIFY {ddl_log.CHANNEL}, '{PROBE}'"):
                 self._asked = now
         if self.monitor.readable and now >= self._next_prune:
@@ -77,12 +94,18 @@ class Ear:
     def _try(self, command: str) -> bool:
         try:
             (self._listening if command.startswith("LISTEN") else self._target).execute(command)
-        except errors.ReadOnlySqlTransaction:  # a standby
+        except (errors.ReadOnlySqlTransaction, errors.FeatureNotSupported):  # a standby; some poolers
             return False
         return True
 
     def _prune(self) -> None:
         try:
             ddl_log.prune_sync(self._target)
-        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction, errors.LockNotAvailable) as error:
             log.warning("schema watcher: old rows of the DDL log stay: %s", str(error).strip())
+
+
+def is_pooled(connection: psycopg.Connection[Any]) -> bool:
+    """Whether statements of this one connection reach several sessions of the server: a transaction pooler."""
+    sessions = {connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() for _ in range(4)}
+    return len(sessions) > 1

@@ -3,6 +3,9 @@
 Best first: the DDL log's notification wakes us when a change commits (``ear``). Below it, polled (``detect``): the log's tail,
 counters of catalog writes, and the fingerprint of the catalog. What commits during a capture rings again or is seen by the next
 look: nothing is dropped. Notifications that pile up meanwhile are one capture.
+
+One watcher is in charge (``lease``); another one waits to take over. A connection that does not answer is given up within seconds
+(``patience``): everything is connected again, and the first look sees what was missed.
 """
 
 from __future__ import annotations
@@ -16,17 +19,24 @@ import psycopg
 from django.conf import settings
 from django.db import connection, transaction
 
+from schema_monitor import lease
 from schema_monitor.capture import capture
-from schema_monitor.detect import Detector
+from schema_monitor.core.detectors import Facts, judge
+from schema_monitor.detect import PATIENCE, Detector, Found
 from schema_monitor.ear import Ear
+from schema_monitor.patience import within
+from schema_monitor.versions import Memory
 from schema_monitor.watch_name import WATCHING
+from schema_monitor.watch_state import Journal, say_away
 
 log = logging.getLogger(__name__)
 CHANNEL = "mendgate_capture"
-EVERY, EVERY_DEAF = 1.0, 0.25
+EVERY, EVERY_DEAF = 1.0, 0.5
 """Seconds between two looks: while notifications wake us, and while they cannot."""
 PAUSES = (0.5, 1, 2, 5, 10)
 """Seconds to wait after the first, second, … failure in a row."""
+PATIENCE_READING = 120.0
+"""Seconds that a capture may take before the connections are given up."""
 
 
 class Watcher:
@@ -35,6 +45,8 @@ class Watcher:
     def __init__(self) -> None:
         self.stopping = False
         self._failures = 0
+        self._memory = Memory()
+        self._former: list[lease.Session] = []
 
     def stop(self, *_signal: object) -> None:
         """Ends the loop within a second."""
@@ -45,6 +57,8 @@ class Watcher:
         while not self.stopping:
             try:
                 self._watch()
+            except lease.Superseded:
+                log.warning("schema watcher: another watcher is in charge; waiting to take over.")
             except (psycopg.Error, OSError) as error:
                 self._recover(error)
             except Exception as error:  # whatever it is, tomorrow's changes must still be seen
@@ -53,61 +67,132 @@ class Watcher:
 
     def _watch(self) -> None:
         """LISTEN first, then look: nothing between the two is missed."""
-        urls = (settings.MENDGATE.database_url, settings.MENDGATE.target_database_url, settings.MENDGATE.target_database_url)
-        with self._connect(urls[0]) as control, self._connect(urls[1]) as target, self._connect(urls[2]) as listening:
+        with self._connect(settings.MENDGATE.database_url) as control:
             control.execute(f"LISTEN {CHANNEL}")
-            ear, detector, due = Ear(listening, target), Detector(target), True
-            while not self.stopping:
-                logged = ear.monitor.readable
-                if due:
-                    detector.settle(logged=logged)
-                if due or detector.changed(logged=logged):
-                    self._capture(detector, target)
-                self._say_watching(control)
-                due = self._wait(control, ear)
+            token = self._charge(control)
+            if token is None:
+                return
+            self._former = lease.sessions(control)
+            url, patience = settings.MENDGATE.target_database_url, PATIENCE * (1 + self._failures)
+            with self._connect(url) as target, self._connect(url) as listening:
+                with within(patience, target, listening):
+                    ear = Ear(listening, target)
+                self._loop(Round(self._memory, control, target, ear, token, patience))
 
-    def _capture(self, detector: Detector, target: psycopg.Connection[Any]) -> None:
-        try:
-            version = capture("watcher", target)
-        except BaseException:
-            detector.forget()
-            raise
-        if version is not None:
-            log.info("schema %s", version)
+    def _charge(self, control: psycopg.Connection[Any]) -> int | None:
+        """The right to write; None when stopped before it came."""
+        former, self._former = self._former, []
+        lease.end(control, former)
+        while not self.stopping:
+            if (token := lease.take(control)) is not None:
+                return token
+            time.sleep(EVERY)
+        return None
 
-    def _say_watching(self, control: psycopg.Connection[Any]) -> None:
-        self._failures = 0
-        if control.info.parameter_status("application_name") != WATCHING:
-            control.execute(f"SET application_name = '{WATCHING}'")
-
-    def _wait(self, control: psycopg.Connection[Any], ear: Ear) -> bool:
-        """Until something rings or the next look is due; whether a capture is wanted now."""
-        ear.check()
-        select.select([control.fileno(), ear.fileno()], [], [], EVERY if ear.hears else EVERY_DEAF)
-        rang = ear.drain()
-        return bool(list(control.notifies(timeout=0))) or rang
+    def _loop(self, watch: Round) -> None:
+        while not self.stopping:
+            watch.look()
+            self._failures = 0
+            watch.wait()
 
     def _connect(self, url: str) -> psycopg.Connection[Any]:
         return psycopg.connect(
-            url, autocommit=True, connect_timeout=10, application_name="mendgate watcher", keepalives_idle=30, tcp_user_timeout=30_000
+            url,
+            autocommit=True,
+            connect_timeout=5,
+            application_name="mendgate watcher",
+            keepalives_idle=30,
+            tcp_user_timeout=30_000,
+            prepare_threshold=None,  # poolers lose prepared statements
         )
 
     def _recover(self, error: Exception) -> None:
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._failures += 1
         log.warning("schema watcher: %s Trying again in %s s.", str(error).strip(), pause)
-        _drop_control_connection()
+        connection.close()  # Django's own connection to the control database may be the broken one
+        if self._failures > 1:
+            say_away(f"The target or the control database does not answer: {str(error).strip()}")
         until = time.monotonic() + pause
         while not self.stopping and time.monotonic() < until:
             time.sleep(0.1)
+
+
+class Round:
+    """One life of the watcher's connections: what it does in charge, again and again."""
+
+    def __init__(
+        self, memory: Memory, control: psycopg.Connection[Any], target: psycopg.Connection[Any], ear: Ear, token: int, patience: float
+    ) -> None:
+        self._memory, self._control, self._target, self._ear, self._token = memory, control, target, ear, token
+        self._detector, self._journal = Detector(target, patience=patience), Journal(control)
+        self._patience, self._every = patience, EVERY_DEAF
+        self._rang = self._asked = False
+
+    def look(self) -> None:
+        """Looks, captures where something changed, and tells how it watches."""
+        logged, before = self._ear.monitor.readable, self._detector.sight
+        wanted = self._rang or self._asked
+        found = self._detector.rang(logged=logged, by_log=self._rang) if wanted else self._detector.look(logged=logged)
+        sight = self._detector.sight
+        if before is not None and sight is not None and sight.triggers != before.triggers:
+            with within(self._patience, self._target):
+                self._ear.look()
+        changed = found is not Found.NOTHING and self._capture(whole=found is Found.CHANGED or self._detector.small)
+        with within(self._patience, self._control):
+            self._say(changed)
+
+    def wait(self) -> None:
+        """Until something rings or the next look is due."""
+        with within(self._patience, self._target):
+            self._ear.check()
+        select.select([self._control.fileno(), self._ear.fileno()], [], [], self._every)
+        self._rang = self._ear.drain()
+        self._asked = bool(list(self._control.notifies(timeout=0)))
+
+    def _capture(self, *, whole: bool) -> bool:
+        began = time.monotonic()
+        try:
+            with within(PATIENCE_READING, self._target, *_of_django()):
+                version = capture("watcher", self._target, memory=self._memory, token=self._token, whole=whole)
+        except BaseException:
+            self._detector.forget()
+            raise
+        self._detector.captured(time.monotonic() - began, whole=whole)
+        if version is not None:
+            log.info("schema %s", version)
+        return version is not None
+
+    def _say(self, changed: bool) -> None:
+        if self._control.info.parameter_status("application_name") != WATCHING:
+            self._control.execute(f"SET application_name = '{WATCHING}'")
+        ear, detector, sight = self._ear, self._detector, self._detector.sight
+        known = self._memory.last
+        hears = ear.hears
+        self._every = EVERY if hears else EVERY_DEAF
+        facts = Facts(
+            monitor=known[1].monitor if known else "",
+            readable=ear.monitor.readable,
+            notifies=ear.monitor.notifies,
+            hears=hears,
+            pooled=ear.pooled,
+            standby=sight is not None and sight.standby,
+            counts=sight is None or sight.counts,
+            removed=not ear.monitor.readable and self._journal.removed(),
+            every=self._every,
+            interval=detector.interval,
+            moved=detector.interval_moved,
+        )
+        horizon = known[1].horizon if known else 0
+        self._journal.say(judge(facts), monitor=facts.monitor, heard_at=ear.heard_at, horizon=horizon, changed=changed)
+
+
+def _of_django() -> list[psycopg.Connection[Any]]:
+    connection.ensure_connection()
+    return [connection.connection]
 
 
 def ask() -> None:
     """Asks the watcher, wherever it runs, to capture now."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
-
-
-def _drop_control_connection() -> None:
-    """Django's own connection to the control database may be the broken one."""
-    connection.close()

@@ -15,7 +15,7 @@ from schema_monitor.core.diff_access import access_changes
 from schema_monitor.core.diff_columns import column_changes
 from schema_monitor.core.diff_constraints import constraint_changes
 from schema_monitor.core.severity import INFERRED_RENAME, LEVELS
-from schema_monitor.core.snapshot import EnumType, Function, Relation, Snapshot
+from schema_monitor.core.snapshot import Column, EnumType, Function, Relation, Snapshot
 
 __all__ = ["Change", "diff", "summary"]
 
@@ -32,6 +32,7 @@ def diff(old: Snapshot, new: Snapshot) -> tuple[Change, ...]:
         sentence = "The target is another database now (restored, branched or switched): things were matched by name."
         systems = {"old": old.scope.system_identifier, "new": new.scope.system_identifier}
         found.append(change("scope_changed", ("", ""), sentence, **systems))
+    found += _monitor(old.monitor, new.monitor)
     return tuple(sorted(found, key=lambda each: -LEVELS.index(each.severity)))
 
 
@@ -41,6 +42,18 @@ def summary(changes: tuple[Change, ...]) -> str:
         return ""
     rest = len(changes) - 1
     return changes[0].sentence + (f" And {rest} more change{'s' if rest > 1 else ''}." if rest else "")
+
+
+def _monitor(old: str, new: str) -> Iterator[Change]:
+    """Our own event triggers: without them nobody knows who changes what."""
+    if new == old:
+        return
+    if new == "on":
+        yield change("monitor_on", ("mendgate", "ddl_log"), "The DDL log's event triggers are on.", old=old, new=new)
+    elif new == "disabled":
+        yield change("monitor_disabled", ("mendgate", "ddl_log"), "The DDL log's event triggers were disabled.", old=old, new=new)
+    elif old in ("on", "disabled"):
+        yield change("monitor_removed", ("mendgate", "ddl_log"), "The DDL log's event triggers were removed.", old=old, new=new)
 
 
 def _inferred(found: Change) -> Change:
@@ -96,10 +109,16 @@ def _renumbered(old: Relation, new: Relation) -> Relation:
 
     return replace(
         old,
-        columns=tuple(replace(c, attnum=numbers[c.attnum]) for c in old.columns),
+        columns=tuple(replace(c, attnum=numbers[c.attnum], enum=_namesake(c, new)) for c in old.columns),
         constraints=tuple(replace(k, columns=moved(k.columns)) for k in old.constraints),
         unique_indexes=tuple(replace(i, columns=moved(i.columns)) for i in old.unique_indexes),
     )
+
+
+def _namesake(column: Column, new: Relation) -> int | None:
+    """The enum of the column of that name, where it is called the same; oids of another database say nothing."""
+    there = new.column(column.name)
+    return there.enum if there is not None and there.base == column.base and column.enum is not None else column.enum
 
 
 def _enums(old: Snapshot, new: Snapshot) -> Iterator[Change]:

@@ -39,7 +39,7 @@ def snapshot_fingerprint(snapshot: Snapshot) -> str:
     enums = sorted(snapshot.enums.items())
     functions = sorted(snapshot.functions.items())
     major = snapshot.server_version // 10_000
-    return sha256(_encode((snapshot.scope, major, snapshot.exposed, relations, enums, functions))).hexdigest()
+    return sha256(_encode((snapshot.scope, major, snapshot.exposed, relations, enums, functions, snapshot.monitor))).hexdigest()
 
 
 def _without_comment(column: Column) -> Column:

@@ -21,6 +21,9 @@ class Weight(NamedTuple):
 
 WEIGHTS: dict[str, Weight] = {
     "scope_changed": Weight("high"),
+    "monitor_disabled": Weight("critical"),  # who changes what is not known any more
+    "monitor_removed": Weight("critical"),
+    "monitor_on": Weight("low"),
     "table_removed": Weight("critical", writers=True, readers=True),
     "table_renamed": Weight("high", writers=True, readers=True),
     "table_replaced": Weight("high", writers=True, readers=True),

@@ -188,6 +188,8 @@ class Snapshot(Struct, frozen=True, dict=True):
     """the schemas that were asked for; () = any schema counts as exposed."""
     horizon: int = 0
     """an xid8: what transactions below it did is in here; 0 = not known. No part of the fingerprint."""
+    monitor: str = ""
+    """our own event triggers: on, disabled, dropped; '' = not installed, or not known."""
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], tuple[Relation, ...]]:

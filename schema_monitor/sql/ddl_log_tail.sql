@@ -1,2 +1,1 @@
--- Moves whenever a row of the DDL log appears, in whatever order transactions commit.
-SELECT coalesce(sum(id), 0)::text FROM (SELECT id FROM mendgate.ddl_log ORDER BY id DESC LIMIT 200) newest
+(SELECT coalesce(sum(id), 0)::text FROM (SELECT id FROM mendgate.ddl_log ORDER BY id DESC LIMIT 200) newest)

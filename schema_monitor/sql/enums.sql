@@ -1,4 +1,4 @@
--- Enums of the exposed schemas ($1), and those that wanted relations or exposed functions use, as JSON in the shape of snapshot.EnumType.
+-- The enums that are asked for, and those that wanted relations or asked functions use, as JSON in the shape of snapshot.EnumType.
 SELECT 'enum', json_build_object(
            'oid', t.oid::int8,
            'schema', n.nspname,
@@ -8,12 +8,12 @@ SELECT 'enum', json_build_object(
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype = 'e'
-  AND (n.nspname = ANY ($1::text[]) OR t.oid IN (
+  AND (t.oid IN (SELECT oid FROM asked_enums) OR t.oid IN (
       SELECT coalesce(ed.base, el.oid, b.oid)
       FROM (
           SELECT a.atttypid FROM wanted JOIN pg_attribute a ON a.attrelid = wanted.oid AND a.attnum > 0 AND NOT a.attisdropped
           UNION
-          SELECT unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) FROM pg_proc p JOIN pg_namespace pn ON pn.oid = p.pronamespace WHERE pn.nspname = ANY ($1::text[])
+          SELECT unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) FROM asked_functions JOIN pg_proc p ON p.oid = asked_functions.oid
       ) used (oid)
       LEFT JOIN bottom d ON d.oid = used.oid
       JOIN pg_type b ON b.oid = coalesce(d.base, used.oid)

@@ -1,4 +1,4 @@
--- Functions of the exposed schemas ($1) that a caller could name, as JSON in the shape of snapshot.Function.
+-- Of the functions that are asked for those that a caller could name, as JSON in the shape of snapshot.Function.
 SELECT 'function', json_build_object(
            'oid', p.oid::int8,
            'schema', n.nspname,
@@ -10,7 +10,8 @@ SELECT 'function', json_build_object(
            'returns_composite', rt.typtype = 'c',
            'volatility', p.provolatile
        )::text, NULL
-FROM pg_proc p
+FROM asked_functions
+JOIN pg_proc p ON p.oid = asked_functions.oid
 JOIN pg_namespace n ON n.oid = p.pronamespace
 JOIN pg_type rt ON rt.oid = p.prorettype
 LEFT JOIN LATERAL (
@@ -32,8 +33,7 @@ LEFT JOIN LATERAL (
     LEFT JOIN bottom ed ON ed.oid = el.oid
     JOIN pg_type s ON s.oid = coalesce(ed.base, el.oid, b.oid)
 ) args ON true
-WHERE n.nspname = ANY ($1::text[])
-  AND n.nspname NOT IN ('mendgate', 'pg_catalog', 'information_schema')
+WHERE n.nspname NOT IN ('mendgate', 'pg_catalog', 'information_schema')
   AND p.prokind = 'f'
   AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
   AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_proc'::regclass AND x.objid = p.oid AND x.deptype = 'e')

@@ -1,5 +1,6 @@
 -- Which relations a snapshot holds ($1 = exposed schemas): those of the exposed schemas; the tables under their views, through
--- views of views; and what any of these refers to by foreign key. Never extension members, never our own schema.
+-- views of views; and what any of these refers to by foreign key; all functions and enums of the exposed schemas. Never extension
+-- members, never our own schema.
 member AS MATERIALIZED (
     SELECT objid AS oid FROM pg_depend WHERE classid = 'pg_class'::regclass AND deptype = 'e'
 ),
@@ -28,5 +29,11 @@ wanted AS MATERIALIZED (
     FROM under_views u
     JOIN pg_constraint f ON f.conrelid = u.oid AND f.contype = 'f'
     JOIN eligible e ON e.oid = f.confrelid
+),
+asked_functions AS MATERIALIZED (
+    SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY ($1::text[])
+),
+asked_enums AS MATERIALIZED (
+    SELECT t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typtype = 'e' AND n.nspname = ANY ($1::text[])
 ),
 seed AS (SELECT oid FROM pg_type WHERE typtype = 'd')

@@ -12,8 +12,10 @@ from django.contrib.auth.models import Permission, User
 from healing.checked_fix import content_hash, parsed
 from healing.gateway.seal import seal
 from healing.models import Proposal, QuarantineItem, Receipt
+from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, Constraint, Relation, Scope, Snapshot
 from schema_monitor.models import SchemaVersion
+from schema_monitor.versions import as_json
 
 USERS = Relation(
     oid=100,
@@ -37,8 +39,8 @@ def capture(*relations: Relation, epoch: int = 1, cause: str = "start") -> Schem
     """A schema version with these relations (default: ``users``)."""
     live = relations or (USERS,)
     snapshot = Snapshot(Scope("1", 1), 180000, {r.oid: r for r in live}, {}, {})
-    body = msgspec.json.decode(msgspec.json.encode(snapshot))
-    return SchemaVersion.objects.create(epoch=epoch, scope={}, fingerprint="x", snapshot=body, lineage={}, cause=cause)
+    body, lineage = as_json(snapshot), as_json(Lineage.start(snapshot))
+    return SchemaVersion.objects.create(epoch=epoch, scope={}, fingerprint="x", snapshot=body, lineage=lineage, cause=cause)
 
 
 def reviewer(name: str = "rita") -> User:

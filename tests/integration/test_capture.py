@@ -21,7 +21,7 @@ from django.core.management import call_command
 from django.db import connection, connections
 
 from resilience_site.watching import is_watching
-from schema_monitor import install, store
+from schema_monitor import install, store, versions
 from schema_monitor.capture import capture
 from schema_monitor.core.lineage import Renamed
 from schema_monitor.models import SchemaChange, SchemaVersion
@@ -59,9 +59,7 @@ def test_a_change_makes_the_next_epoch_with_its_rows_and_lineage(target: psycopg
     assert version is not None
     (change,) = SchemaChange.objects.filter(version=version)
     assert (version.epoch, change.kind, change.object, change.old) == (2, "column_renamed", "title", "name")
-    with connection.cursor() as cursor:
-        cursor.execute(store.LATEST)
-        stored = store.version(cursor.fetchone())
+    stored = versions.latest()
     assert stored is not None
     (relation,) = stored[1].named("public", "projects")
     assert isinstance(stored[2].resolve_column(relation, "name"), Renamed)
@@ -221,12 +219,14 @@ def test_a_burst_is_captured_whole_without_gaps(
     with psycopg.connect(control_url, autocommit=True) as control:
         until = time.monotonic() + 10
         while True:
-            versions = control.execute("SELECT epoch, snapshot FROM schema_monitor_schemaversion ORDER BY epoch").fetchall()
-            if len(versions[-1][1]["relations"]) == 60:
+            epochs = [epoch for (epoch,) in control.execute("SELECT epoch FROM schema_monitor_schemaversion ORDER BY epoch").fetchall()]
+            newest = store.version(control.execute(store.UNTIL.format(until=epochs[-1])).fetchall())
+            assert newest is not None
+            if len(newest[1].relations) == 60:
                 break
             assert time.monotonic() < until
             time.sleep(0.05)
-    assert [epoch for epoch, _ in versions] == list(range(1, len(versions) + 1))
+    assert epochs == list(range(1, len(epochs) + 1))
 
 
 @pytest.mark.parametrize("without", ["the log", "notifications"])
