@@ -1,0 +1,223 @@
+"""A scratch database: made empty, used once, dropped; and the login that may do nothing anywhere else.
+
+Where: on the server of ``SCRATCH_DATABASE_URL``, else on the control database's. Who: with the former, that login, which must be able
+to make databases and nothing else; with the latter, a role ``mendgate_scratch`` that the control login makes and that has no rights and
+no memberships. One check runs at a time per control database.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import conninfo, errors, sql
+
+from schema_monitor.impact.limits import LIMITS, Limits
+
+ROLE = "mendgate_scratch"
+_PREFIX = "mendgate_scratch_"
+_NAME = re.compile(rf"{_PREFIX}(\d+)_[0-9a-f]+")
+_LOCK = 0x6D6773637261746368 >> 8
+_STALE = 600
+_ABOUT = """
+SELECT r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls,
+       EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid)
+FROM pg_catalog.pg_roles r WHERE r.rolname = {who}"""
+
+
+class Unusable(Exception):
+    """There can be no scratch database; the message is why, ``fix`` what to do."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class Busy(Exception):
+    """Another check is running."""
+
+
+class Stopped(Exception):
+    """What ran took too long or too much; the message says which."""
+
+
+class About(tuple[Any, ...]):
+    """A role and what it may do."""
+
+    name, superuser, makes_databases, makes_roles, replicates, bypasses, is_member = (
+        property(lambda self, n=n: self[n])  # type: ignore[misc]
+        for n in range(7)
+    )
+
+
+@contextmanager
+def scratch(control_url: str, scratch_url: str | None = None, limits: Limits = LIMITS) -> Iterator[psycopg.Connection[Any]]:
+    """A connection to an empty database, as a login that may do nothing elsewhere; it is dropped afterwards, whatever happened.
+
+    1. One at a time: wait for the lock, else ``Busy``. 2. Sweep what a killed process left. 3. Make sure of the login, else ``Unusable``.
+    4. Make the database. 5. Hand it out under watch: past ``limits`` the connection is ended from outside, which is ``Stopped``.
+    """
+    with _locked(control_url, limits), _admin(scratch_url or control_url) as admin:
+        user, password = _login(admin, separate=scratch_url is not None)
+        _sweep(admin)
+        name = f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+        _make(admin, name, user)
+        try:
+            with _watched(_at(scratch_url or control_url, name, user, password), limits) as connection:
+                yield connection
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _locked(control_url: str, limits: Limits) -> Iterator[None]:
+    with psycopg.connect(control_url, autocommit=True, connect_timeout=5, application_name="mendgate scratch") as control:
+        until = time.monotonic() + limits.wait
+        while not _has(control.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", [_LOCK])):
+            if time.monotonic() > until:
+                raise Busy
+            time.sleep(0.1)
+        yield
+
+
+def _has(cursor: psycopg.Cursor[Any]) -> bool:
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _admin(url: str) -> psycopg.Connection[Any]:
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="mendgate scratch")
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().split("\n", 1)[0]
+        raise Unusable(f"The server for scratch databases does not answer: {reason}", "Check SCRATCH_DATABASE_URL.") from None
+
+
+def _about(admin: psycopg.Connection[Any], who: sql.Composable) -> About | None:
+    row = admin.execute(sql.SQL(_ABOUT).format(who=who)).fetchone()
+    return None if row is None else About(row)
+
+
+def _login(admin: psycopg.Connection[Any], *, separate: bool) -> tuple[str, str | None]:
+    """Who runs what people paste: name, and a new password where the role is ours."""
+    me = _about(admin, sql.SQL("current_user"))
+    assert me is not None
+    if separate:
+        _check_harmless(me)
+        if not me.makes_databases:
+            raise Unusable(
+                f"{me.name} of SCRATCH_DATABASE_URL may not make databases.", f"As a superuser run ALTER ROLE {me.name} CREATEDB;"
+            )
+        return me.name, None
+    if not (me.superuser or (me.makes_databases and me.makes_roles)):
+        raise Unusable(
+            f"The control login {me.name} may not make databases and roles, so there is nowhere to try DDL out.",
+            f"As a superuser run CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '…'; and set SCRATCH_DATABASE_URL to it. "
+            f"(Or: ALTER ROLE {me.name} CREATEDB CREATEROLE;)",
+        )
+    return ROLE, _own_role(admin, me)
+
+
+def _check_harmless(role: About) -> None:
+    rights = ("SUPERUSER", "CREATEROLE", "REPLICATION", "BYPASSRLS")
+    held = [right for right, has in zip(rights, (role.superuser, role.makes_roles, role.replicates, role.bypasses), strict=True) if has]
+    if held or role.is_member:
+        what = ", ".join(held) or "memberships in other roles"
+        fix = f"Use a login that has CREATEDB and nothing else: CREATE ROLE {ROLE} LOGIN CREATEDB PASSWORD '…';"
+        raise Unusable(f"{role.name} has {what}: what people paste would run with that.", fix)
+
+
+def _own_role(admin: psycopg.Connection[Any], me: About) -> str:
+    password = secrets.token_urlsafe(24)
+    role = sql.Identifier(ROLE)
+    try:
+        with admin.transaction():
+            if _about(admin, sql.Literal(ROLE)) is None:
+                admin.execute(sql.SQL("CREATE ROLE {} LOGIN NOINHERIT CONNECTION LIMIT 4").format(role))
+            admin.execute(sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(role, sql.Literal(password)))
+            if not me.superuser and not _has(admin.execute("SELECT pg_catalog.pg_has_role(%s, 'MEMBER')", [ROLE])):
+                admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
+    except errors.InsufficientPrivilege as error:
+        fix = f"As a superuser run DROP ROLE {ROLE}; it is made again with the rights that it needs."
+        raise Unusable(f"Role {ROLE} is there and not ours to use: {_first(error)}", fix) from None
+    found = _about(admin, sql.Literal(ROLE))
+    assert found is not None
+    _check_harmless(found)
+    return password
+
+
+def _sweep(admin: psycopg.Connection[Any]) -> None:
+    for (name,) in admin.execute("SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE %s", [_PREFIX + "%"]).fetchall():
+        found = _NAME.fullmatch(name)
+        if found and int(found[1]) < time.time() - _STALE:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _make(admin: psycopg.Connection[Any], name: str, owner: str) -> None:
+    database = sql.Identifier(name)
+    try:
+        admin.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(database, sql.Identifier(owner)))
+        admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    except errors.InsufficientPrivilege as error:
+        fix = "Set SCRATCH_DATABASE_URL to a login with CREATEDB."
+        raise Unusable(f"No scratch database can be made: {_first(error)}", fix) from None
+
+
+def _at(url: str, database: str, user: str, password: str | None) -> str:
+    own = {} if password is None else {"user": user, "password": password}
+    return conninfo.make_conninfo(url, dbname=database, connect_timeout=5, application_name="mendgate scratch", **own)
+
+
+@contextmanager
+def _watched(dsn: str, limits: Limits) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that a second one ends when it has run too long or grown too large; statements cannot stop it, whatever they set."""
+    with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
+        watch = _Watch(dsn, connection.info.backend_pid, limits)
+        thread = threading.Thread(target=watch.run, name="mendgate-scratch-watch", daemon=True)
+        thread.start()
+        try:
+            yield connection
+        except psycopg.Error as error:
+            if watch.why is not None and (connection.closed or isinstance(error, psycopg.OperationalError)):
+                raise Stopped(watch.why) from None
+            raise
+        finally:
+            watch.done.set()
+            thread.join(timeout=10)
+
+
+class _Watch:
+    """The second connection, of the same role: it may end the first one, and nothing that the first one set binds it."""
+
+    def __init__(self, dsn: str, pid: int, limits: Limits) -> None:
+        self._connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
+        self._pid, self._limits = pid, limits
+        self._until = time.monotonic() + limits.seconds
+        self.done = threading.Event()
+        self.why: str | None = None
+
+    def run(self) -> None:
+        """Looks every quarter of a second until told that it is over, or ends it."""
+        with self._connection as connection:
+            while self.why is None and not self.done.wait(0.25):
+                self.why = self._why(connection)
+            if self.why is not None:
+                connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [self._pid])
+
+    def _why(self, connection: psycopg.Connection[Any]) -> str | None:
+        if time.monotonic() > self._until:
+            return f"It ran longer than {self._limits.seconds:g} s."
+        row = connection.execute("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())").fetchone()
+        if row is not None and row[0] > self._limits.most_bytes:
+            return f"It filled more than {self._limits.most_bytes // 1_000_000} MB."
+        return None
+
+
+def _first(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0]
