@@ -85,6 +85,19 @@ def test_a_stale_catalog_never_puts_a_healed_value_into_another_column(served: G
     assert len(served.sql("SELECT 1 AS x FROM bound WHERE mail = '1'")) == (0 if gone.status_code == 200 and gone.json() else 1)
 
 
+def test_a_former_name_that_is_a_column_again_gets_its_own_values(served: Gateway) -> None:
+    """Whether the gateway knows of it yet or not: the value never lands under the name that the old column has now."""
+    served.sql("CREATE TABLE bound(id serial PRIMARY KEY, email text)")
+    served.manage("capture_schema")
+    served.sql("ALTER TABLE bound RENAME email TO email_address")
+    with served.client() as client:
+        assert client.post("/rest/v1/bound", json={"email": "1"}).status_code == 201
+        served.sql("ALTER TABLE bound ADD COLUMN email text")
+        for _ in range(20):
+            client.post("/rest/v1/bound", json={"email": "2"})
+    assert [row["email_address"] for row in served.sql("SELECT email_address FROM bound WHERE email_address IS NOT NULL")] == ["1"]
+
+
 def test_a_function_call_under_a_key_has_one_effect(served: Gateway) -> None:
     """Calls that write are as good as inserts."""
     served.sql(
