@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from healing.refusals import DoesNotFit
+from schema_monitor import versions
 from schema_monitor.core.snapshot import Relation, Snapshot
-from schema_monitor.models import SchemaVersion
 
 
 def latest_snapshot() -> tuple[int, Snapshot]:
     """Epoch and catalog of the newest version; ``DoesNotFit`` where none was captured yet."""
-    version = SchemaVersion.objects.order_by("-epoch").only("epoch", "snapshot").first()
-    if version is None:
+    found = versions.latest()
+    if found is None:
         raise DoesNotFit("No schema version has been captured yet.", "Run: python manage.py capture_schema")
-    return version.epoch, msgspec.convert(version.snapshot, Snapshot, str_keys=True)
+    return found[0], found[1]
 
 
 def find_relation(snapshot: Snapshot, schema: str, table: str) -> Relation | None:

@@ -104,7 +104,7 @@ def _schema() -> list[Need]:
     breaking = Q(breaks_old_writers=True, version__taken_at__gte=now - DAY) & ~Q(kind__contains="renamed")
     critical = Q(severity="critical", version__taken_at__gte=now - 7 * DAY)
     changes = SchemaChange.objects.filter(breaking | critical, seen__isnull=True).select_related("version")
-    found = list(changes.defer("version__snapshot", "version__lineage").order_by("-pk")[: MOST_CHANGES + 1])
+    found = list(changes.defer("version__snapshot", "version__lineage", "version__delta").order_by("-pk")[: MOST_CHANGES + 1])
     needs = [_changed(change) for change in found[:MOST_CHANGES]]
     if len(found) > MOST_CHANGES:
         text = "More changes of the schema that nobody has looked at"

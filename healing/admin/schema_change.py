@@ -35,7 +35,7 @@ class ChangeAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         """Without the snapshots: they may be large."""
-        return super().get_queryset(request).select_related("version").defer("version__snapshot", "version__lineage")
+        return super().get_queryset(request).select_related("version").defer("version__snapshot", "version__lineage", "version__delta")
 
     @display(description="Severity", ordering="severity")
     def shown_severity(self, change: SchemaChange) -> str:

@@ -36,7 +36,7 @@ class VersionAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[SchemaVersion]:
         """Without the snapshots: they may be large."""
         found: QuerySet[SchemaVersion] = super().get_queryset(request)
-        return found.defer("snapshot", "lineage").annotate(change_count=Count("changes", distinct=True))
+        return found.defer("snapshot", "lineage", "delta").annotate(change_count=Count("changes", distinct=True))
 
     @display(description="Changes")
     def shown_changes(self, version: SchemaVersion) -> str:

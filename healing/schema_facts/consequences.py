@@ -70,7 +70,7 @@ def _kept(change: SchemaChange) -> list[Kept]:
 def _rivals(change: SchemaChange) -> Any:
     """This change and later ones that could be the cause instead."""
     rows = SchemaChange.objects.filter(pk__gte=change.pk, breaks_old_writers=True).select_related("version")
-    return rows.defer("version__snapshot", "version__lineage").order_by("pk")[:_MOST]
+    return rows.defer("version__snapshot", "version__lineage", "version__delta").order_by("pk")[:_MOST]
 
 
 def _event(group: dict[str, Any]) -> Event:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import msgspec
 from django.db.models import QuerySet
 
 from healing.refusals import NotFound
-from schema_monitor.core.lineage import Lineage
+from schema_monitor import versions
 from schema_monitor.core.snapshot import Snapshot
 from schema_monitor.models import SchemaVersion
+from schema_monitor.store import Version
+
+_LARGE = ("snapshot", "lineage", "delta")
 
 
 def light() -> QuerySet[SchemaVersion]:
     """Versions without what may be large."""
-    return SchemaVersion.objects.defer("snapshot", "lineage")
+    return SchemaVersion.objects.defer(*_LARGE)
 
 
 def snapshot_at(epoch: int) -> Snapshot:
     """The catalog of that version; ``NotFound`` where there is none."""
-    row = SchemaVersion.objects.filter(epoch=epoch).values_list("snapshot", flat=True).first()
-    if row is None:
+    found = versions.at(epoch)
+    if found is None or found[0] != epoch:
         raise NotFound(f"There is no schema version {epoch}.")
-    return msgspec.convert(row, Snapshot, str_keys=True)
+    return found[1]
 
 
-def newest() -> tuple[int, Snapshot, Lineage] | None:
+def newest() -> Version | None:
     """Epoch, catalog and lineage of the newest version; None before the first capture."""
-    row = SchemaVersion.objects.order_by("-epoch").values_list("epoch", "snapshot", "lineage").first()
-    if row is None:
-        return None
-    return row[0], msgspec.convert(row[1], Snapshot, str_keys=True), msgspec.convert(row[2], Lineage, str_keys=True)
+    return versions.latest()

@@ -61,7 +61,7 @@ def kinds(span: Span) -> list[str]:
 
 def _changes(span: Span, asked: Asked, family: dict[Place, Place]) -> list[Event]:
     rows = SchemaChange.objects.filter(version__taken_at__gte=span.start, version__taken_at__lt=span.end)
-    rows = rows.select_related("version").defer("version__snapshot", "version__lineage").order_by("-pk")
+    rows = rows.select_related("version").defer("version__snapshot", "version__lineage", "version__delta").order_by("-pk")
     rows = rows.filter(place_filter(asked.table, family, "schema", "relation"))
     if asked.severity:
         rows = rows.filter(severity=asked.severity)
