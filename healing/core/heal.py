@@ -20,7 +20,7 @@ from collections.abc import Generator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from healing.core import classify, fixes, verify
+from healing.core import classify, fixes, phrases, verify
 from healing.core.mend import Applied, Context, Mended, mend, untouched
 from healing.core.types import Change, Failure, Healing, Kind, Misfit, Operation, Row, Statement
 
@@ -256,12 +256,17 @@ def _compare(mended: Mended, back: tuple[Row, ...], touched: frozenset[str], sta
 def _name_error(misfit: Misfit, statement: Statement) -> Failure:
     if misfit.kind is Kind.UNKNOWN_TABLE:
         text = f"Could not find the table '{statement.schema}.{statement.table}' in the schema cache"
-        return Failure("PGRST205", text)
+        return Failure("PGRST205", text, hint=_retired_hint(misfit))
     if misfit.kind is Kind.REUSED_NAME:
         text = f"The name '{misfit.column}' of '{statement.table}' meant another column before; it could mean: {misfit.expected}"
         return Failure("MG001", text, hint="Use today's names, or let a person decide which column is meant.")
     text = f"Could not find the '{misfit.column}' column of '{statement.table}' in the schema cache"
-    return Failure("PGRST204", text)
+    return Failure("PGRST204", text, hint=_retired_hint(misfit))
+
+
+def _retired_hint(misfit: Misfit) -> str | None:
+    """What the thing is called now, where the name that was sent is retired."""
+    return phrases.retired(misfit.column, misfit.expected) if misfit.expected else None
 
 
 def _strict_error(changes: tuple[Change, ...]) -> Failure:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from healing.core import coerce, fixes, guard
 from healing.core.types import Change, Healing, Json, Kind, Misfit, Operation, Row, Rule, Statement
 from healing.core.vet import Vet, enum_labels, labels_of
-from schema_monitor.core.lineage import Lineage, Live, Renamed, Reused
+from schema_monitor.core.lineage import Lineage, Live, Renamed, Retired, Reused
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
 _RULE_LEVELS = frozenset({Healing.APPROVED, Healing.CERTIFIED, Healing.ASSISTED})
@@ -81,7 +81,7 @@ def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ())
     (rules may answer them); those stay in ``misfits`` unless a rule settled them."""
     relation, vet = context.relation, context.vet
     if relation is None or vet is None:
-        return Mended(statement, misfits=(Misfit(Kind.UNKNOWN_TABLE, statement.table),))
+        return Mended(statement, misfits=(_unknown_table(statement, context),))
     names = {key: _name(key, statement, relation, context.lineage) for key in _keys(statement)}
     notes = [_mend_row(i, row, names, statement, context, known) for i, row in enumerate(statement.rows)]
     mended = replace(statement, rows=tuple(note.row for note in notes), columns=_columns(statement, notes))
@@ -123,8 +123,17 @@ def _name(key: str, statement: Statement, relation: Relation, lineage: Lineage) 
                 return live
             expected = ", ".join([live.name, *(column.name for column in former)])
             return Misfit(Kind.REUSED_NAME, key, None, expected)
+        case Retired(column):
+            return Misfit(Kind.UNKNOWN_COLUMN, key, None, column.name)
         case _:
             return Misfit(Kind.UNKNOWN_COLUMN, key)
+
+
+def _unknown_table(statement: Statement, context: Context) -> Misfit:
+    match context.lineage.resolve_relation(context.snapshot, statement.schema, statement.table):
+        case Retired(relation):
+            return Misfit(Kind.UNKNOWN_TABLE, statement.table, None, relation.name)
+    return Misfit(Kind.UNKNOWN_TABLE, statement.table)
 
 
 def _knows_the_new_names(statement: Statement, former: tuple[Column, ...], relation: Relation, lineage: Lineage) -> bool:

@@ -29,6 +29,11 @@ _LONGEST_PART: Final = 120
 _UNSAFE: Final = frozenset("%,()")
 
 
+def retired(old: str, new: str) -> str:
+    """For a caller that uses a former name which a person retired."""
+    return f"'{old}' is called '{new}' now, and the old name was retired: send '{new}'."
+
+
 def say(fix: Fix) -> str:
     """One sentence for a person."""
     match fix:

@@ -222,14 +222,14 @@ def unknown_column(relation: str, column: str) -> DialectError:
     return DialectError("PGRST204", 400, f"Could not find the '{column}' column of '{relation}' in the schema cache")
 
 
-def unknown_table(schema: str, name: str) -> DialectError:
+def unknown_table(schema: str, name: str, hint: str | None = None) -> DialectError:
     """No such table, view or foreign table."""
-    return DialectError("PGRST205", 404, f"Could not find the table '{schema}.{name}' in the schema cache")
+    return DialectError("PGRST205", 404, f"Could not find the table '{schema}.{name}' in the schema cache", None, hint)
 
 
-def undefined_column(relation: str, column: str) -> DialectError:
+def undefined_column(relation: str, column: str, hint: str | None = None) -> DialectError:
     """What Postgres says of an unknown column in ``select``, a filter or an order."""
-    return DialectError("42703", 400, f"column {relation}.{column} does not exist")
+    return DialectError("42703", 400, f"column {relation}.{column} does not exist", None, hint)
 
 
 # --- PGRST0xx and 3xx: the connection and the token ----------------------------------------------------------------

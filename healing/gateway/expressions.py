@@ -56,7 +56,7 @@ def expression(scope: Scope, node: Node, field: Field) -> Expression:
 def _computed(scope: Scope, node: Node, name: str) -> Expression:
     function = computed_field(scope.snapshot, node.relation, name)
     if function is None and not node.open:
-        raise undefined_column(node.relation.name, name)
+        raise undefined_column(node.relation.name, name, scope.names.hint(node.relation, name))
     if node.derived or function is None:
         sql = f"{ident(node.alias)}.{ident(name)}"
     else:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from healing.core.phrases import retired
 from healing.gateway.errors import undefined_column, unknown_table
-from schema_monitor.core.lineage import Lineage, Renamed, Reused
+from schema_monitor.core.lineage import Lineage, Renamed, Retired, Reused
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
 Heal = tuple[str, str, str]
@@ -46,7 +47,7 @@ class Names:
         """The relation of that name, or PGRST205."""
         found = self.find_relation(schema, name)
         if found is None:
-            raise unknown_table(schema, name)
+            raise unknown_table(schema, name, self.hint_of_table(schema, name))
         return found
 
     def find_relation(self, schema: str, name: str) -> Relation | None:
@@ -73,8 +74,22 @@ class Names:
         """The column of that name, or Postgres's 42703. ``careful`` notes reused names."""
         found = self.find_column(relation, name, careful=careful)
         if found is None:
-            raise undefined_column(relation.name, name)
+            raise undefined_column(relation.name, name, self.hint(relation, name))
         return found
+
+    def hint(self, relation: Relation, name: str) -> str | None:
+        """What a column is called now, where the name that was sent is retired."""
+        match self.lineage and self.lineage.resolve_column(relation, name):
+            case Retired(Column() as column):
+                return retired(name, column.name)
+        return None
+
+    def hint_of_table(self, schema: str, name: str) -> str | None:
+        """The same of a table."""
+        match self.lineage and self.lineage.resolve_relation(self.snapshot, schema, name):
+            case Retired(Relation() as relation):
+                return retired(name, relation.name)
+        return None
 
     def find_column(self, relation: Relation, name: str, *, careful: bool = False) -> Column | None:
         """The column of that name, if there is one."""

@@ -25,7 +25,7 @@ from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from healing.gateway.settled import Settled
 from schema_monitor import catalog, store
-from schema_monitor.core.lineage import Lineage, Renamed, Seen, Sighting
+from schema_monitor.core.lineage import Former, Lineage, Renamed, Seen, Sighting, former
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
 log = logging.getLogger("mendgate.state")
@@ -38,6 +38,7 @@ _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine,
 _KEYS = """
 SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash FROM healing_apikey
 WHERE revoked_at IS NULL"""
+_RETIRED = "SELECT relation_oid, attnum, enum_oid, label_oid, schema, name FROM schema_monitor_retiredname"
 
 
 _MOST_SIGHTINGS = 500
@@ -132,6 +133,7 @@ class Parts(Struct):
     policies: list[tuple[str, str, str | None, Policy]] = []
     keys: dict[str, Key] = {}
     schema: tuple[int, Snapshot, Lineage] | None = None
+    retired: list[Former] = []
 
 
 def _nothing() -> None:
@@ -278,7 +280,7 @@ class Keeper:
             )
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
-            for part in ("schema", "rules", "policies", "keys"):
+            for part in ("schema", "rules", "policies", "keys", "retired"):
                 await self._reload(part)
             self._known = True
         except _GONE as error:
@@ -314,6 +316,8 @@ class Keeper:
                 case "keys":
                     self._parts.keys = _keys(await control.fetch(_KEYS))
                     self._missed.clear()
+                case "retired":
+                    self._parts.retired = [former(*record) for record in await control.fetch(_RETIRED)]
             self._adopt_parts()
             if part == "keys":
                 self.on_keys_changed()
@@ -340,7 +344,7 @@ class Keeper:
         return replace(state, lineage=state.lineage.recall(self._sightings, state.snapshot))
 
     def _adopt_parts(self) -> None:
-        """Puts rules, policies and keys in force, once there is a schema to use them with."""
+        """Puts rules, policies, keys and retired names in force, once there is a schema to use them with."""
         if self._state is None:
             return
         rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
@@ -351,7 +355,11 @@ class Keeper:
             if rule.oid:
                 bound[rule.oid] = (*bound.get(rule.oid, ()), rule)
         policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
-        self._state = replace(self._state, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, settled={})
+        lineage = self._state.lineage.without(self._parts.retired)
+        vets = self._state.vets if lineage == self._state.lineage else {}
+        self._state = replace(
+            self._state, lineage=lineage, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, vets=vets, settled={}
+        )
 
     def _remember(self) -> None:
         """Saves what is known, a moment later and off the event loop; several changes are saved once."""

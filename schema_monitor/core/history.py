@@ -45,11 +45,17 @@ class Gone(Struct, frozen=True):
     attnum: int
 
 
+class Retired(Struct, Generic[T], frozen=True):
+    """A former name of exactly this living thing, which a person retired: it is followed no more."""
+
+    value: T
+
+
 class Unknown(Struct, frozen=True):
     """Never seen."""
 
 
-Resolution = Live[T] | Renamed[T] | Reused[T] | Ambiguous[T] | Gone | Unknown
+Resolution = Live[T] | Renamed[T] | Reused[T] | Ambiguous[T] | Retired[T] | Gone | Unknown
 
 
 class History(Struct, Generic[N], frozen=True, omit_defaults=True, dict=True):

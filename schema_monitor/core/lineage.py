@@ -1,12 +1,13 @@
 """Every name that each living thing of the catalog ever had, and what a name means today.
 
 Identity is what Postgres keeps across RENAME: the oid of a relation, ``(oid, attnum)`` of a column, the oid of an enum label.
-A name is exact evidence only where all its known owners are one living thing. So there are six answers:
+A name is exact evidence only where all its known owners are one living thing. So there are seven answers:
 
 ``Live``       the name is in use, and no other living thing ever had it
 ``Renamed``    not in use; it belonged to exactly one thing, which lives under another name
 ``Reused``     in use, but another thing that had it still lives: what an old caller means is open
 ``Ambiguous``  not in use; several things had it, or one had it and the others are gone, or it is known by inference only
+``Retired``    like Renamed, but a person decided that the name is followed no more
 ``Gone``       it belonged to dropped things only
 ``Unknown``    never seen
 
@@ -22,10 +23,11 @@ and never resolve as exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schema_monitor.core.history import (
     FORGOTTEN,
@@ -36,17 +38,41 @@ from schema_monitor.core.history import (
     Live,
     Renamed,
     Resolution,
+    Retired,
     Reused,
     Unknown,
 )
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
 
-__all__ = ["Ambiguous", "Gone", "History", "LabelSighting", "Lineage", "Live", "Renamed", "Resolution", "Reused", "Sighting", "Unknown"]
+__all__ = [
+    "Ambiguous",
+    "Gone",
+    "History",
+    "LabelSighting",
+    "Lineage",
+    "Live",
+    "Renamed",
+    "Resolution",
+    "Retired",
+    "Reused",
+    "Sighting",
+    "Unknown",
+]
 
 T = TypeVar("T")
 Qualified = tuple[str, str]
+Former = tuple[str, int, int, str]
+"""A former name that was retired: ``column``, relation oid, attnum, name; ``table``, oid, 0, schema.name; ``label``, enum oid, label
+oid, name."""
 REMEMBERED = 500
 """How many dropped relations (and enums) keep their own entry."""
+
+
+def former(relation_oid: int, attnum: int, enum_oid: int, label_oid: int, schema: str, name: str) -> Former:
+    """The ``Former`` of a stored retirement (``traffic_models.RetiredName``)."""
+    if enum_oid:
+        return ("label", enum_oid, label_oid, name)
+    return ("column", relation_oid, attnum, name) if attnum else ("table", relation_oid, 0, f"{schema}.{name}")
 
 
 class Sighting(Struct, frozen=True):
@@ -84,6 +110,8 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
     relations: History[Qualified] = History()
     columns: dict[int, History[str]] = {}
     labels: dict[int, History[str]] = {}
+    retired: frozenset[Former] = frozenset()
+    """no part of what is stored with a version: people decide it (``without``)."""
 
     @classmethod
     def start(cls, snapshot: Snapshot) -> Lineage:
@@ -103,7 +131,7 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
                 _put(columns, oid, _columns(before), _columns(after))
         for oid in old.enums.keys() | new.enums.keys():
             _put(labels, oid, _labels(old.enums.get(oid)), _labels(new.enums.get(oid)))
-        return Lineage(self.scope, known.advance(_relations(old), _relations(new)), columns, labels)._trimmed(new)
+        return Lineage(self.scope, known.advance(_relations(old), _relations(new)), columns, labels, self.retired)._trimmed(new)
 
     def advance_relation(self, old: Relation | None, new: Relation) -> Lineage:
         """The lineage after one relation was read again (``old`` is what was known of it: same oid, or None)."""
@@ -115,7 +143,7 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
         _put(columns, new.oid, _columns(old), _columns(new))
         before = {} if old is None else {old.oid: (old.schema, old.name)}
         relations = known.advance(before, {new.oid: (new.schema, new.name)})
-        return Lineage(self.scope, relations, columns, self.labels)
+        return Lineage(self.scope, relations, columns, self.labels, self.retired)
 
     def recall(self, seen: Iterable[Seen], now: Snapshot) -> Lineage:
         """The lineage with what was seen between captures: that a relation or an enum, at some moment in this scope, had this name,
@@ -135,7 +163,11 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
             if live is None or (live.schema, live.name) != (each.schema, each.name):
                 there = {} if live is None else {live.oid: (live.schema, live.name)}
                 relations = relations.advance({each.oid: (each.schema, each.name)}, there)
-        return Lineage(self.scope, relations, columns, labels)._trimmed(now)
+        return Lineage(self.scope, relations, columns, labels, self.retired)._trimmed(now)
+
+    def without(self, retired: Iterable[Former]) -> Lineage:
+        """The same with exactly these former names retired: they are followed no more."""
+        return replace(self, retired=frozenset(retired))
 
     def _trimmed(self, now: Snapshot) -> Lineage:
         """Without entries of things dropped long ago; the names of relations stay known."""
@@ -143,12 +175,14 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
         dead = _oldest(self.labels.keys() - now.enums.keys())
         if not stale and not dead:
             return self
-        return Lineage(self.scope, self.relations.forget(stale), _without(self.columns, stale), _without(self.labels, dead))
+        columns, labels = _without(self.columns, stale), _without(self.labels, dead)
+        return Lineage(self.scope, self.relations.forget(stale), columns, labels, self.retired)
 
     def resolve_column(self, relation: Relation, name: str) -> Resolution[Column]:
         """What ``name`` means as a column of that relation."""
         history = self.columns.get(relation.oid, NO_NAMES)
-        return history.resolve(name, _one(relation.column(name)), relation.by_attnum)
+        found = history.resolve(name, _one(relation.column(name)), relation.by_attnum)
+        return found if not self.retired else self._unless_retired(found, lambda c: ("column", relation.oid, c.attnum, name))
 
     def resolve_relation(self, snapshot: Snapshot, schema: str, name: str) -> Resolution[Relation]:
         """What ``schema.name`` means as a relation. Only relations of exposed schemas count as living: a rename never leads out
@@ -160,13 +194,25 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
             return relation if relation is not None and snapshot.serves(relation) else None
 
         found: Resolution[Relation] = self.relations.resolve((schema, name), live, alive)
-        return _unless_compatible(found) if isinstance(found, Reused) else found
+        found = _unless_compatible(found) if isinstance(found, Reused) else found
+        return found if not self.retired else self._unless_retired(found, lambda r: ("table", r.oid, 0, f"{schema}.{name}"))
 
     def resolve_label(self, enum: EnumType, name: str) -> Resolution[EnumLabel]:
         """What ``name`` means as a label of that enum."""
         labels = {label.oid: label for label in enum.labels}
         live = tuple(label for label in enum.labels if label.name == name)
-        return self.labels.get(enum.oid, NO_NAMES).resolve(name, live, labels.get)
+        found = self.labels.get(enum.oid, NO_NAMES).resolve(name, live, labels.get)
+        return found if not self.retired else self._unless_retired(found, lambda label: ("label", enum.oid, label.oid, name))
+
+    def _unless_retired(self, found: Resolution[T], former: Callable[[T], Former]) -> Resolution[T]:
+        """What is left when retired names mean nothing any more: a live name that others had before is plainly live then."""
+        match found:
+            case Renamed(thing) if former(thing) in self.retired:
+                return Retired(thing)
+            case Reused(live, others):
+                left = tuple(thing for thing in others if former(thing) not in self.retired)
+                return Reused(live, left) if left else Live(live)
+        return found
 
     def column_names(self, relation: Relation) -> dict[str, Resolution[Column]]:
         """Every name that is or was a column of it, resolved: for planners that want one look-up a key. True for as long as
