@@ -13,8 +13,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the system checks, and give the gateway's code its settings: workers replay with it."""
-        from resilience_site import checks, wiring
+        from resilience_site import checks, monitor_setup, wiring
         from resilience_site.config import config
 
         checks.register_all()
         wiring.connect(config())
+        monitor_setup.configure(config())

@@ -25,7 +25,7 @@ def prepare(config: Config) -> Iterator[str]:
     call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
     owner = monitor_setup.owner_url(config)
     target_setup.prepare(config.target_database_url, config.exposed_schemas, owner)
-    if (why_not := monitor_setup.prepare(owner, config.target_database_url)) is not None:
+    if (why_not := monitor_setup.prepare_unless_removed(owner, config.target_database_url)) is not None:
         yield why_not
     call_command("collectstatic", verbosity=0, interactive=False, skip_checks=True)
     if (password := _first_administrator()) is not None:

@@ -132,8 +132,8 @@ BEGIN
 END
 $$;
 
--- What something dropped was called: a relation, a column, an enum; or the living relation that a constraint, policy, trigger or
--- rule was dropped from.
+-- What something dropped was called: a relation, a column, an enum; or the living relation that a constraint, policy, trigger, rule or
+-- default was dropped from.
 CREATE OR REPLACE FUNCTION mendgate.names_before(class oid, object oid, sub integer, kind text, address text[]) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -142,7 +142,7 @@ BEGIN
             'schema', address[1],
             'name', address[2],
             'columns', CASE WHEN sub = 0 THEN '{}'::jsonb ELSE jsonb_build_object(sub::text, address[3]) END)));
-    ELSIF kind IN ('table constraint', 'policy', 'trigger', 'rule') THEN
+    ELSIF kind IN ('table constraint', 'policy', 'trigger', 'rule', 'default value') THEN
         RETURN mendgate.relation_names(ARRAY[to_regclass(quote_ident(address[1]) || '.' || quote_ident(address[2]))::oid]);
     ELSE
         RETURN NULL;
@@ -150,7 +150,7 @@ BEGIN
 END
 $$;
 
--- Appends one row to the log.
+-- Appends one row to the log, and rings.
 CREATE OR REPLACE FUNCTION mendgate.note(tag text, class oid, object oid, sub integer, kind text, ident text, dropped boolean, names jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -162,10 +162,11 @@ BEGIN
     INSERT INTO mendgate.ddl_log (system, database, tag, classid, objid, objsubid, otype, ident, dropped, usr, app, names)
     VALUES (place, (SELECT oid FROM pg_database WHERE datname = current_database()), tag, class, object, sub, kind, ident, dropped,
             coalesce(nullif(current_setting('role'), 'none'), session_user), nullif(current_setting('application_name'), ''), names);
+    PERFORM mendgate.ring();
 END
 $$;
 
--- Tells listeners, once a transaction. Not where the user might PREPARE it, unless `ALTER DATABASE … SET mendgate.notify = 'on'`;
+-- Tells listeners; Postgres sends equal notifications of a transaction once. Not where the user might PREPARE it, unless `ALTER DATABASE … SET mendgate.notify = 'on'`;
 -- never with 'off', nor while some stuck listener lets the queue fill up (a full queue would fail the user's commit).
 CREATE OR REPLACE FUNCTION mendgate.ring() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -183,23 +184,18 @@ $$;
 CREATE OR REPLACE FUNCTION mendgate.on_ddl() RETURNS event_trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '100ms' AS $$
 DECLARE
-    seen  record;
-    noted boolean := false;
+    seen record;
 BEGIN
     FOR seen IN
         SELECT * FROM pg_event_trigger_ddl_commands()
         WHERE NOT in_extension
-          AND coalesce(schema_name, '') NOT IN ('pg_temp', 'mendgate')
+          AND (coalesce(schema_name, '') NOT IN ('pg_temp', 'mendgate') OR object_identity = 'mendgate.canary')
           AND NOT (object_type = 'schema' AND object_identity = 'mendgate')
           AND command_tag NOT IN ('REFRESH MATERIALIZED VIEW', 'REINDEX')
     LOOP
         PERFORM mendgate.note(seen.command_tag, seen.classid, seen.objid, seen.objsubid, seen.object_type, seen.object_identity,
                               false, mendgate.names_after(seen.classid, seen.objid));
-        noted := true;
     END LOOP;
-    IF noted THEN
-        PERFORM mendgate.ring();
-    END IF;
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'mendgate did not note this change of the schema: % (%)', SQLERRM, SQLSTATE;
 END
@@ -211,7 +207,6 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock
 DECLARE
     gone  record;
     names jsonb;
-    noted boolean := false;
 BEGIN
     FOR gone IN
         SELECT * FROM pg_event_trigger_dropped_objects()
@@ -220,23 +215,29 @@ BEGIN
           AND coalesce(address_names[1], '') <> 'mendgate'
           AND (original OR object_type IN ('table', 'view', 'materialized view', 'foreign table', 'table column', 'view column',
                                            'materialized view column', 'foreign table column', 'table constraint', 'policy',
-                                           'trigger', 'rule', 'function', 'index', 'schema'))
+                                           'trigger', 'rule', 'default value', 'function', 'index', 'schema'))
     LOOP
         names := mendgate.names_before(gone.classid, gone.objid, gone.objsubid, gone.object_type, gone.address_names);
         -- Parts of a table that is dropped itself say nothing new.
         CONTINUE WHEN names IS NULL AND NOT gone.original AND gone.object_type <> 'function';
         PERFORM mendgate.note(TG_TAG, gone.classid, gone.objid, gone.objsubid, gone.object_type, gone.object_identity, true, names);
-        noted := true;
     END LOOP;
-    IF noted THEN
-        PERFORM mendgate.ring();
-    END IF;
 EXCEPTION WHEN OTHERS THEN
     RAISE WARNING 'mendgate did not note this change of the schema: % (%)', SQLERRM, SQLSTATE;
 END
 $$;
 
-REVOKE ALL ON FUNCTION mendgate.relation_names(oid[]), mendgate.names_after(oid, oid), mendgate.names_before(oid, oid, integer, text, text[]),
+-- A change of the schema that changes nothing, to see whether it is seen: a table that comes and goes. Its transaction.
+CREATE OR REPLACE FUNCTION mendgate.canary() RETURNS xid8
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS $$
+BEGIN
+    CREATE TABLE mendgate.canary ();
+    DROP TABLE mendgate.canary;
+    RETURN pg_current_xact_id();
+END
+$$;
+
+REVOKE ALL ON FUNCTION mendgate.canary(), mendgate.relation_names(oid[]), mendgate.names_after(oid, oid), mendgate.names_before(oid, oid, integer, text, text[]),
     mendgate.note(text, oid, oid, integer, text, text, boolean, jsonb), mendgate.ring(), mendgate.on_ddl(), mendgate.on_drop() FROM PUBLIC;
 
 -- The login that captures: mendgate.reader, set for this transaction by the installer.
@@ -247,6 +248,7 @@ BEGIN
     IF reader IS NOT NULL THEN
         EXECUTE pg_catalog.format('GRANT USAGE ON SCHEMA mendgate TO %I', reader);
         EXECUTE pg_catalog.format('GRANT SELECT, DELETE ON mendgate.ddl_log TO %I', reader);
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION mendgate.canary() TO %I', reader);
     END IF;
 END
 $$;

@@ -45,5 +45,5 @@ class Command(BaseCommand):
     def _fix(self, settings: Config) -> None:
         owner = monitor_setup.owner_url(settings)
         target_setup.prepare(settings.target_database_url, settings.exposed_schemas, owner)
-        if (why_not := monitor_setup.prepare(owner, settings.target_database_url)) is not None:
+        if (why_not := monitor_setup.prepare_unless_removed(owner, settings.target_database_url)) is not None:
             self.stdout.write(why_not)

@@ -10,8 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from resilience_site import monitor_setup
 from resilience_site.config import config
 from resilience_site.target_setup import TargetError, connected
-from schema_monitor import install
-from schema_monitor.catalog import statement
+from schema_monitor import consent, install
 
 
 class Command(BaseCommand):
@@ -27,12 +26,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, show: bool, url: str | None, **options: Any) -> None:
         """Ends with 1 where this login may not."""
         if show:
-            self.stdout.write(statement("monitor"))
+            self.stdout.write(install.sql_to_install())
             return
-        settings = config()
         try:
-            with connected(url or monitor_setup.owner_url(settings)) as owner:
-                install.install(owner, monitor_setup.login(settings.target_database_url))
+            if url is None:
+                install.install()
+            else:
+                with connected(url) as owner:
+                    install.install(owner, install.role_of(config().target_database_url))
+                consent.give()
         except install.Refused as error:
             raise CommandError(f"This login may not install the DDL log: {error}. Run as a superuser: {monitor_setup.BY_HAND}") from None
         except TargetError as error:

@@ -7,11 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from resilience_site import monitor_setup
-from resilience_site.config import config
 from resilience_site.target_setup import TargetError, connected
-from schema_monitor import install
-from schema_monitor.catalog import statement
+from schema_monitor import consent, install
 
 
 class Command(BaseCommand):
@@ -27,11 +24,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, show: bool, url: str | None, **options: Any) -> None:
         """Ends with 1 where this login may not."""
         if show:
-            self.stdout.write(statement("remove_monitor"))
+            self.stdout.write(install.sql_to_remove())
             return
         try:
-            with connected(url or monitor_setup.owner_url(config())) as owner:
-                install.remove(owner)
+            if url is None:
+                install.remove()
+            else:
+                consent.withdraw()
+                with connected(url) as owner:
+                    install.remove(owner)
         except (install.Refused, TargetError) as error:
             raise CommandError(str(error)) from None
-        self.stdout.write("The DDL log is removed. `up` and `doctor --fix` install it again where they may.")
+        self.stdout.write("The DDL log is removed, and stays away until: python manage.py install_monitor")
