@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -159,6 +159,18 @@ class Attempt:
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
             await transaction.rollback()
+
+    def count_traffic(self, applied: Sequence[Applied] = (), *, misfit: bool = False) -> None:
+        """Counts the request by its shape, once its outcome is known; a replay was counted when it came."""
+        if self.relation is None or self._outcome_word == "replayed":
+            return
+        rows, operation = self.payload.rows, str(self.statement.operation)
+        keys = tuple(rows[0]) if len(rows) == 1 else tuple(dict.fromkeys([key for row in rows for key in row]))
+        named = self.names.named(self.relation)
+        traffic = self.services.traffic
+        traffic.wrote(
+            self.relation, self.request.name, operation, self.caller, keys, len(rows), named=named, applied=applied, misfit=misfit
+        )
 
     # --- Run
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from healing.core.mend import Mended, mend
+from healing.core.mend import Applied, Mended, mend
 from healing.core.types import Change, Failure, Row
 from healing.core.vet import clean
 from healing.gateway import receipts
@@ -37,6 +37,7 @@ class _Load(Struct, frozen=True):
     plan: Plan
     rows: tuple[Row, ...]
     text: bytes
+    applied: tuple[Applied, ...] = ()
     receipt: receipts.Receipt | None = None
     headers: Sequence[tuple[str, str]] = ()
     changes: tuple[Change, ...] = ()
@@ -70,7 +71,7 @@ def _known(attempt: Attempt, settled: Settled, rows: tuple[Row, ...]) -> _Load:
         found = receipts.fixes_of(applied)
         head = receipts.head_of("committed", attempt.statement, settled.plan.relation.name, attempt.caller, found)
     receipt = receipts.Receipt(head, receipts.values_of(sent, text))
-    return _Load(settled.plan, rows, text, receipt, (("Mendgate-Healed", settled.healed),))
+    return _Load(settled.plan, rows, text, settled.applied, receipt, (("Mendgate-Healed", settled.healed),))
 
 
 def _careful(attempt: Attempt) -> _Load | None:
@@ -101,7 +102,7 @@ def _careful(attempt: Attempt) -> _Load | None:
         stored=rows,
     )
     headers = healing_headers(tuple(a.fix for a in mended.applied), mended.changes)
-    return _Load(plan, rows, text, receipt, headers, mended.changes)
+    return _Load(plan, rows, text, mended.applied, receipt, headers, mended.changes)
 
 
 def _mended(attempt: Attempt, relation: Relation) -> Mended | None:
@@ -137,6 +138,8 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
         return None
     except DatabaseError as error:
         return _refusal(attempt, load, error)
+    attempt.relation = plan.relation
+    attempt.count_traffic(load.applied)
     body = "[" + ",".join([record["row"] for record in records]) + "]" if plan.shown else None
     answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
     return answer.plus(("Mendgate-Receipt", item.receipt_id), *load.headers) if load.receipt else answer

@@ -74,6 +74,7 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
         return stored.answer
     if claim is not None and not isinstance(result, Landed) and (before := await attempt.answered_before()) is not None:
         return before
+    attempt.count_traffic(result.applied if isinstance(result, Landed) else (), misfit=isinstance(result, Kept))
     return await _answer(attempt, result, envelope, policy, replaying)
 
 
