@@ -39,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     database_url: str
     target_database_url: str
+    scratch_database_url: str | None
     redis_url: str
     embedded_control: bool
     embedded_target: bool
@@ -97,6 +98,7 @@ def load(environ: Mapping[str, str]) -> Config:
     state = embedded_state.load(home) if home.is_dir() else None
     database_url = read.postgres_url("DATABASE_URL")
     target_url = read.postgres_url("TARGET_DATABASE_URL")
+    scratch_url = read.postgres_url("SCRATCH_DATABASE_URL")
     redis_url = read.url("REDIS_URL", ("redis", "rediss", "unix"), "E006", "redis://127.0.0.1:6379/0", secret=True)
     host = read.text("HOST") or "127.0.0.1"
     return Config(
@@ -105,6 +107,7 @@ def load(environ: Mapping[str, str]) -> Config:
         home=home,
         database_url=database_url or (state.control_url if state else ""),
         target_database_url=target_url or (state.target_url if state else ""),
+        scratch_database_url=scratch_url or (state.scratch_url if state and not database_url else None),
         redis_url=redis_url or (state.redis_url if state else ""),
         embedded_control=not database_url,
         embedded_target=not target_url,

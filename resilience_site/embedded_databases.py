@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER, TARGET, State
+from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER, SCRATCH, TARGET, State
 
 SQL = Path(__file__).parent / "sql"
 
@@ -17,8 +17,11 @@ def prepare(state: State) -> None:
     with psycopg.connect(state.postgres_url(OWNER, "postgres"), autocommit=True) as owner:
         owner.execute(script("embedded_roles.sql"))
         _make_login(owner, CONTROL)
+        _make_login(owner, SCRATCH)
+        owner.execute(sql.SQL("ALTER ROLE {} NOINHERIT CREATEDB CONNECTION LIMIT 8").format(sql.Identifier(SCRATCH)))
         _set_password(owner, CONTROL, state.control_password)
         _set_password(owner, GATEWAY, state.gateway_password)
+        _set_password(owner, SCRATCH, state.scratch_password)
         make_database(owner, CONTROL, owned_by=CONTROL)
     make_target(state, TARGET)
 

@@ -18,6 +18,7 @@ CONTROL = "mendgate"
 TARGET = "app"
 OWNER = "postgres"
 GATEWAY = "authenticator"
+SCRATCH = "mendgate_scratch"
 LOOPBACK = "127.0.0.1"
 
 
@@ -30,10 +31,16 @@ class State(msgspec.Struct, frozen=True):
     gateway_password: str
     control_password: str
     valkey_password: str
+    scratch_password: str = ""
 
     def postgres_url(self, user: str, database: str) -> str:
-        """The URL for one of the three logins: ``postgres`` (owner), ``authenticator`` (gateway), ``mendgate`` (control)."""
-        passwords = {OWNER: self.owner_password, GATEWAY: self.gateway_password, CONTROL: self.control_password}
+        """The URL for one of the logins: ``postgres`` (owner), ``authenticator`` (gateway), ``mendgate`` (control), or the scratch one."""
+        passwords = {
+            OWNER: self.owner_password,
+            GATEWAY: self.gateway_password,
+            CONTROL: self.control_password,
+            SCRATCH: self.scratch_password,
+        }
         return f"postgresql://{user}:{passwords[user]}@{LOOPBACK}:{self.postgres_port}/{quote(database)}"
 
     @property
@@ -52,6 +59,11 @@ class State(msgspec.Struct, frozen=True):
         return self.postgres_url(OWNER, TARGET)
 
     @property
+    def scratch_url(self) -> str:
+        """The server, as a login that may make databases and nothing else."""
+        return self.postgres_url(SCRATCH, "postgres")
+
+    @property
     def redis_url(self) -> str:
         """Valkey, database 0."""
         return f"redis://:{self.valkey_password}@{LOOPBACK}:{self.valkey_port}/0"
@@ -62,7 +74,10 @@ def load(home: Path) -> State:
     path = home / "embedded.json"
     if not path.exists():
         return msgspec.json.decode(create_private(path, _text(_fresh())), type=State)
-    return msgspec.json.decode(path.read_bytes(), type=State)
+    state = msgspec.json.decode(path.read_bytes(), type=State)
+    if state.scratch_password:
+        return state
+    return save(home, msgspec.structs.replace(state, scratch_password=secrets.token_urlsafe(24)))  # a home from before this login
 
 
 def save(home: Path, state: State) -> State:
@@ -91,7 +106,7 @@ def port_is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def _fresh() -> State:
-    return State(free_port(), free_port(), *(secrets.token_urlsafe(24) for _ in range(4)))
+    return State(free_port(), free_port(), *(secrets.token_urlsafe(24) for _ in range(5)))
 
 
 def _text(state: State) -> str:

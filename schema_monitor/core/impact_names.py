@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from schema_monitor.core.lineage import Ambiguous, Gone, Lineage, Live, Renamed, Reused
+from schema_monitor.core.lineage import Ambiguous, Gone, Lineage, Live, Renamed, Retired, Reused
 from schema_monitor.core.meaning import UNSAID
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 from schema_monitor.core.traffic import EVERYTHING, RecentShape
@@ -74,6 +74,8 @@ def _key(key: str, shape: RecentShape, relation: Relation, lineage: Lineage, for
         case Ambiguous(candidates):
             remedies = tuple(_rename(key, column) for column in candidates)
             yield _unknown(key, relation, f"{key} is a former name whose owner is not certain.", (*remedies, _drop(key)))
+        case Retired(column):
+            yield _unknown(key, relation, f"{key} was retired; it is {column.name}.", (_rename(key, column), _drop(key)))
         case Gone():
             yield _unknown(key, relation, f"{key} is gone.", _homes(key, shape, relation, former))
         case _:

@@ -7,18 +7,24 @@ no memberships. One check runs at a time per control database.
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from msgspec import Struct
 from psycopg import conninfo, errors, sql
 
 from schema_monitor.impact.limits import LIMITS, Limits
+
+log = logging.getLogger("mendgate.impact")
 
 ROLE = "mendgate_scratch"
 _PREFIX = "mendgate_scratch_"
@@ -47,13 +53,16 @@ class Stopped(Exception):
     """What ran took too long or too much; the message says which."""
 
 
-class About(tuple[Any, ...]):
+class About(Struct, frozen=True):
     """A role and what it may do."""
 
-    name, superuser, makes_databases, makes_roles, replicates, bypasses, is_member = (
-        property(lambda self, n=n: self[n])  # type: ignore[misc]
-        for n in range(7)
-    )
+    name: str
+    superuser: bool
+    makes_databases: bool
+    makes_roles: bool
+    replicates: bool
+    bypasses: bool
+    is_member: bool
 
 
 @contextmanager
@@ -63,16 +72,17 @@ def scratch(control_url: str, scratch_url: str | None = None, limits: Limits = L
     1. One at a time: wait for the lock, else ``Busy``. 2. Sweep what a killed process left. 3. Make sure of the login, else ``Unusable``.
     4. Make the database. 5. Hand it out under watch: past ``limits`` the connection is ended from outside, which is ``Stopped``.
     """
-    with _locked(control_url, limits), _admin(scratch_url or control_url) as admin:
+    url = scratch_url or control_url
+    with _locked(control_url, limits), _admin(url) as admin:
         user, password = _login(admin, separate=scratch_url is not None)
         _sweep(admin)
         name = f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
         _make(admin, name, user)
         try:
-            with _watched(_at(scratch_url or control_url, name, user, password), limits) as connection:
+            with _watched(url, _at(url, name, user, password), name, limits) as connection:
                 yield connection
         finally:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            _drop(url, name)
 
 
 @contextmanager
@@ -101,7 +111,7 @@ def _admin(url: str) -> psycopg.Connection[Any]:
 
 def _about(admin: psycopg.Connection[Any], who: sql.Composable) -> About | None:
     row = admin.execute(sql.SQL(_ABOUT).format(who=who)).fetchone()
-    return None if row is None else About(row)
+    return None if row is None else About(*row)
 
 
 def _login(admin: psycopg.Connection[Any], *, separate: bool) -> tuple[str, str | None]:
@@ -175,10 +185,11 @@ def _at(url: str, database: str, user: str, password: str | None) -> str:
 
 
 @contextmanager
-def _watched(dsn: str, limits: Limits) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that a second one ends when it has run too long or grown too large; statements cannot stop it, whatever they set."""
+def _watched(url: str, dsn: str, name: str, limits: Limits) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that is ended from outside when it has run too long or grown too large; statements cannot stop that, whatever they
+    set or catch."""
     with psycopg.connect(dsn, autocommit=True, prepare_threshold=None) as connection:
-        watch = _Watch(dsn, connection.info.backend_pid, limits)
+        watch = _Watch(url, name, connection, limits)
         thread = threading.Thread(target=watch.run, name="mendgate-scratch-watch", daemon=True)
         thread.start()
         try:
@@ -193,30 +204,50 @@ def _watched(dsn: str, limits: Limits) -> Iterator[psycopg.Connection[Any]]:
 
 
 class _Watch:
-    """The second connection, of the same role: it may end the first one, and nothing that the first one set binds it."""
+    """Looks every quarter of a second from a connection of its own, and in the end closes our side, so that nobody waits for a server
+    that does not listen."""
 
-    def __init__(self, dsn: str, pid: int, limits: Limits) -> None:
-        self._connection = psycopg.connect(dsn, autocommit=True, prepare_threshold=None)
-        self._pid, self._limits = pid, limits
+    def __init__(self, url: str, name: str, watched: psycopg.Connection[Any], limits: Limits) -> None:
+        self._url, self._name, self._limits = url, name, limits
+        self._socket = socket.socket(fileno=os.dup(watched.fileno()))
         self._until = time.monotonic() + limits.seconds
         self.done = threading.Event()
         self.why: str | None = None
 
     def run(self) -> None:
-        """Looks every quarter of a second until told that it is over, or ends it."""
-        with self._connection as connection:
-            while self.why is None and not self.done.wait(0.25):
-                self.why = self._why(connection)
-            if self.why is not None:
-                connection.execute("SELECT pg_catalog.pg_terminate_backend(%s)", [self._pid])
+        """Until told that it is over, or it ends it."""
+        with self._socket:
+            with suppress(psycopg.Error), _admin(self._url) as admin:
+                while self.why is None and not self.done.wait(0.25):
+                    self.why = self._why(admin)
+            if self.done.is_set():
+                return
+            self.why = self.why or "The watch over it was ended."
+            with suppress(psycopg.Error, Unusable), _admin(self._url) as admin:
+                admin.execute(
+                    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [self._name]
+                )
+            self.done.wait(1.0)
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
-    def _why(self, connection: psycopg.Connection[Any]) -> str | None:
+    def _why(self, admin: psycopg.Connection[Any]) -> str | None:
         if time.monotonic() > self._until:
             return f"It ran longer than {self._limits.seconds:g} s."
-        row = connection.execute("SELECT pg_catalog.pg_database_size(pg_catalog.current_database())").fetchone()
+        row = admin.execute("SELECT pg_catalog.pg_database_size(%s)", [self._name]).fetchone()
         if row is not None and row[0] > self._limits.most_bytes:
             return f"It filled more than {self._limits.most_bytes // 1_000_000} MB."
         return None
+
+
+def _drop(url: str, name: str) -> None:
+    """Again where somebody in there ends our connections; what is left is swept by a later check."""
+    for _ in range(20):
+        with suppress(psycopg.Error, Unusable), _admin(url) as admin:
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            return
+        time.sleep(0.05)
+    log.error("scratch database %s could not be dropped; the next checks try again", name)
 
 
 def _first(error: BaseException) -> str:

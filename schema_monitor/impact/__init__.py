@@ -1,0 +1,1 @@
+"""What proposed DDL would do to callers, tried on a copy."""
