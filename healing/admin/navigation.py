@@ -9,6 +9,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 VIEW = "schema_monitor.view_schemaversion"
+VERSIONS = "admin:schema_monitor_schemaversion_changelist"
+OF_VERSIONS = ("compare/",)
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
@@ -30,7 +32,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "Schema",
             ("Timeline", "timeline", "admin:schema_timeline", VIEW),
-            ("Versions", "difference", "admin:schema_monitor_schemaversion_changelist", VIEW),
+            ("Versions", "difference", VERSIONS, VIEW),
             ("Tables", "table", "admin:schema_tables", VIEW),
             ("Old names", "history", "admin:schema_names", VIEW),
             ("Impact check", "crisis_alert", "admin:schema_impact", VIEW),
@@ -48,8 +50,25 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 
 def _group(title: str, *links: tuple[str, str, str, str]) -> dict[str, Any]:
-    items = [{"title": name, "icon": icon, "link": reverse(page), "permission": _may(right)} for name, icon, page, right in links]
+    items = [
+        {"title": name, "icon": icon, "link": (link := reverse(page)), "permission": _may(right), "active": _is_at(link)}
+        for name, icon, page, right in links
+    ]
     return {"title": title, "separator": bool(title), "items": items}
+
+
+def _is_at(link: str) -> Callable[[HttpRequest], bool]:
+    """Whether the page is that link's or below it; a list whose pages have links of their own stands for itself and its rows only."""
+
+    def at(request: HttpRequest) -> bool:
+        rest = request.path.removeprefix(link)
+        if rest == request.path:
+            return False
+        return not rest or (
+            link != reverse("admin:index") and not (link == reverse(VERSIONS) and not rest[0].isdecimal() and rest not in OF_VERSIONS)
+        )
+
+    return at
 
 
 def _may(right: str) -> Callable[[HttpRequest], bool]:

@@ -7,11 +7,11 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.decorators import display
 
 from healing.admin.doors import ReadOnlyAdmin, door
+from healing.admin.schema_pages import page
 from healing.permits import MARK_CHANGE
 from healing.schema_facts.consequences import consequences
 from healing.schema_facts.next_step import next_step
@@ -76,8 +76,7 @@ class ChangeAdmin(ReadOnlyAdmin):
         self.require_view(request)
         rows = self.get_queryset(request).select_related("seen")
         change = get_object_or_404(rows, pk=object_id if object_id.isdecimal() else 0)
-        context = {**self.admin_site.each_context(request), "title": change.sentence, "opts": self.opts, **_facts(request, change)}
-        return TemplateResponse(request, "admin/schema/change.html", context)
+        return page(request, "change", "Schema change", **_facts(request, change))
 
 
 def author(change: SchemaChange) -> str:
@@ -91,11 +90,11 @@ def _facts(request: HttpRequest, change: SchemaChange) -> dict[str, Any]:
     may_see = request.user.has_perm("healing.view_quarantineitem")
     led_to, done = consequences(change), reactions(change)
     seen = getattr(change, "seen", None)
-    hits = getattr(change, "hits", None) or {}
+    hits = change.hits or {}
     return {
         "change": change, "author": author(change), "reason": reason(change.kind), "may_see": may_see,
         "breaks": breaks(change.breaks_old_writers, change.breaks_old_readers), "led_to": led_to, "done": done, "hits": hits,
-        "base": getattr(change, "base_severity", "") or change.severity, "seen": seen,
+        "base": change.base_severity or change.severity, "seen": seen,
         "may_mark": request.user.has_perm(MARK_CHANGE) and seen is None,
         "step": next_step(change, led_to, old_name_in_use=done.in_use, seen=seen is not None) if may_see else None,
         "siblings": SchemaChange.objects.filter(version=change.version_id).exclude(pk=change.pk)[:50],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import slugify
 
@@ -11,6 +12,7 @@ from healing.refusals import NotFound
 from healing.schema_facts.compare import compare as side_by_side
 from healing.schema_facts.compare import only
 from healing.schema_facts.versions import light, snapshot_at
+from schema_monitor.core.export import export as rebuilt
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 _MOST_TABLES = 100
@@ -49,10 +51,10 @@ def export(request: HttpRequest, epoch: int, form: str) -> HttpResponse:
 def _written(epoch: int, form: str) -> tuple[str | bytes, str]:
     if form not in ("sql", "json"):
         raise NotFound("A version can be had as sql or json.")
-    from schema_monitor import export as files  # type: ignore[attr-defined]
-
     snapshot = snapshot_at(epoch)
-    return (files.as_sql(snapshot), "application/sql; charset=utf-8") if form == "sql" else (files.as_json(snapshot), "application/json")
+    if form == "json":
+        return msgspec.json.format(msgspec.json.encode(snapshot)), "application/json"
+    return rebuilt(snapshot).sql(f"Schema version {epoch}"), "application/sql; charset=utf-8"
 
 
 def _epoch(text: str | None, default: int) -> int:

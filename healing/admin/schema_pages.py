@@ -12,7 +12,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from healing.refusals import NotFound
-from schema_monitor.models import SchemaVersion
 
 VIEW = "schema_monitor.view_schemaversion"
 View = Callable[..., HttpResponse]
@@ -35,5 +34,5 @@ def viewing(view: View) -> View:
 
 def page(request: HttpRequest, template: str, title: str, **context: Any) -> HttpResponse:
     """A page inside the dashboard."""
-    shared = {**admin.site.each_context(request), "title": title, "opts": SchemaVersion._meta}
+    shared = {**admin.site.each_context(request), "title": title, "content_title": title}
     return TemplateResponse(request, f"admin/schema/{template}.html", {**shared, **context})

@@ -10,15 +10,12 @@ from django.utils.http import urlencode
 from healing.admin.schema_pages import page, viewing
 from healing.refusals import NotFound
 from healing.schema_facts import tables as facts
-from healing.schema_facts.compare import KINDS
+from healing.schema_facts.compare import KINDS, rights_of
 from healing.schema_facts.versions import newest
 from healing.timeline.collect import renames
 from healing.timeline.links import families
-from schema_monitor.core.diff_access import grants
-from schema_monitor.core.snapshot import Relation
 
 ROWS = 100
-_RIGHTS = {"r": "read", "a": "insert", "w": "update", "d": "delete", "D": "truncate", "x": "reference", "t": "trigger", "m": "maintain"}
 
 
 @viewing
@@ -41,7 +38,7 @@ def table(request: HttpRequest, oid: int) -> HttpResponse:
     epoch, snapshot, lineage = found
     return page(
         request, "table", f"{relation.schema}.{relation.name}", relation=relation, kind=KINDS.get(relation.kind, "relation"), epoch=epoch,
-        facts=facts.facts(relation, snapshot, lineage), grants=_grants(relation),
+        facts=facts.facts(relation, snapshot, lineage), grants=rights_of(relation),
         may_see_writes=request.user.has_perm("healing.view_quarantineitem"),
     )  # fmt: skip
 
@@ -56,12 +53,3 @@ def named(request: HttpRequest) -> HttpResponse:
         for relation in found[1].named(*place) if found else ():
             return HttpResponseRedirect(reverse("admin:schema_table", args=[relation.oid]))
     return HttpResponseRedirect(reverse("admin:schema_timeline") + "?" + urlencode({"last": "90d", "table": name}))
-
-
-def _grants(relation: Relation) -> list[tuple[str, str]]:
-    """(role, what it may do), the whole table only."""
-    held: dict[str, list[str]] = {}
-    for column, grantee, letter in sorted(grants(relation.acl)):
-        word = _RIGHTS.get(letter, letter) + (f" {column}" if column else "")
-        held.setdefault(grantee or "public (everybody)", []).append(word)
-    return [(role, ", ".join(words)) for role, words in held.items()]

@@ -13,9 +13,11 @@ from msgspec import Struct
 from healing.row_diff import Line
 from schema_monitor.core.changes import Change
 from schema_monitor.core.diff import diff
+from schema_monitor.core.diff_access import grants
 from schema_monitor.core.severity import LEVELS
 from schema_monitor.core.snapshot import Column, EnumType, Function, Relation, Snapshot
 
+_RIGHTS = {"r": "read", "a": "insert", "w": "update", "d": "delete", "D": "truncate", "x": "reference", "t": "trigger", "m": "maintain"}
 KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
 
 
@@ -111,6 +113,20 @@ def column_text(column: Column | None) -> str:
     return " ".join(words)
 
 
+def rights_of(relation: Relation) -> list[tuple[str, str]]:
+    """(role, what it may do), without the owner's."""
+    held: dict[str, set[tuple[str, str]]] = {}
+    for column, grantee, letter in grants(relation.acl):
+        held.setdefault(grantee or "public (everybody)", set()).add((letter, column))
+    order = list(_RIGHTS)
+
+    def spoken(letters: set[tuple[str, str]]) -> str:
+        ranked = sorted(letters, key=lambda pair: (pair[1], order.index(pair[0]) if pair[0] in order else len(order)))
+        return ", ".join(_RIGHTS.get(letter, letter) + (f" of {column}" if column else "") for letter, column in ranked)
+
+    return [(role, spoken(letters)) for role, letters in sorted(held.items())]
+
+
 def _facts(relation: Relation | None) -> dict[str, str]:
     """Everything that is no column, by a name that says what it is."""
     if relation is None:
@@ -121,7 +137,7 @@ def _facts(relation: Relation | None) -> dict[str, str]:
     facts["row security"] = "on" + (", owner too" if relation.force_row_security else "") if relation.row_security else "off"
     facts |= {f"policy {policy.split(' ', 1)[0]}": policy.partition(" ")[2] for policy in relation.policies}
     facts |= {f"trigger {n + 1}": trigger for n, trigger in enumerate(relation.triggers)}
-    facts["grants"] = relation.acl or "owner only"
+    facts |= {f"rights of {role}": rights for role, rights in rights_of(relation)}
     takes = [word for word, may in (("insert", relation.insertable), ("update", relation.updatable), ("delete", relation.deletable)) if may]
     facts["takes"] = ", ".join(takes) or "no writes"
     return facts | ({"comment": relation.comment} if relation.comment else {})

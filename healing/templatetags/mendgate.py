@@ -35,6 +35,12 @@ def state(value: Any) -> SafeString:
 
 
 @register.simple_tag
+def badge(words: str, state: str) -> SafeString:
+    """A label with other words than the state that colours it."""
+    return format_html('<span class="mg-state mg-{}">{}</span>', _COLOURS.get(state, "plain"), words)
+
+
+@register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
     """``2 min ago``, with the exact time on hover."""
     if moment is None:

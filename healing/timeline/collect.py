@@ -96,13 +96,13 @@ def _kept(span: Span, asked: Asked, family: dict[Place, Place]) -> list[Event]:
 
 
 def _kept_event(number: int, group: dict[str, Any]) -> Event:
-    word = f"{group['open']} of {group['writes']} wait" if group["open"] else "all settled"
-    sentence = f"{group['writes']} × {group['signature']} in {group['schema']}.{group['table']} ({word})"
+    left = f"{group['open']} of {group['writes']} wait" if group["open"] else "all settled"
+    sentence = f"{group['writes']} × {group['signature']} in {group['schema']}.{group['table']} ({left})"
     link = reverse("admin:healing_quarantineitem_changelist") + "?" + urlencode({"q": group["signature"]})
+    word, colour = ("kept, waiting", "waiting") if group["open"] else ("kept, settled", "replayed")
     return Event(
         f"k{number}", "kept", "kept", group["first"], (group["schema"], group["table"]), sentence, link,
-        word=word, state="waiting" if group["open"] else "replayed", count=group["writes"], cause=group["signature"],
-        names=named(group["signature"]),
+        word=word, state=colour, count=group["writes"], cause=group["signature"], names=named(group["signature"]),
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _rule(rule: Rule, what: str, at: Any, number: str) -> Event:
     name = f"r{rule.pk}{number}"
     sentence = f"Rule {what}: {rule.sentence} ({rule.schema}.{rule.table or '*'})"
     state = {"approved": "active", "back to review": "review"}.get(what, what)
-    return Event(name, "rule", what, at, (rule.schema, rule.table), sentence, link, word=what, state=state, cause=rule.signature)
+    return Event(name, "rule", what, at, (rule.schema, rule.table), sentence, link, word=f"rule {what}", state=state, cause=rule.signature)
 
 
 def _replays(span: Span, asked: Asked, family: dict[Place, Place]) -> list[Event]:
@@ -150,7 +150,7 @@ def _replay(order: Any) -> Event:
     parent = f"r{order.rule_id}" if order.rule_id else ""
     return Event(
         f"p{order.pk}", "replay", "replay", order.created_at, (order.schema or "", order.table or ""), sentence, link,
-        word=order.state, state=order.state, until=order.finished_at, count=max(order.total, 1), parent=parent,
+        word=f"replay {order.state}", state=order.state, until=order.finished_at, count=max(order.total, 1), parent=parent,
     )  # fmt: skip
 
 

@@ -121,8 +121,11 @@ def _curves(marks: Sequence[Mark], links: Sequence[Link]) -> list[Curve]:
 
 
 def _path(a: Mark, b: Mark) -> str:
-    """Down from the earlier lane to the later one."""
+    """Down from the earlier lane to the later one; what lies right below is reached past the marks between."""
     middle = round((a.y + b.y) / 2, 1)
+    if abs(a.x - b.x) < CELL:
+        side = min(a.x, b.x) - 2.5 * CELL
+        return f"M{a.x} {a.y} C{side} {a.y + CELL} {side} {b.y - CELL} {b.x} {b.y}"
     return f"M{a.x} {a.y} C{a.x} {middle} {b.x} {middle} {b.x} {b.y}"
 
 

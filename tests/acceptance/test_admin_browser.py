@@ -152,7 +152,8 @@ def schema_pages(gateway: Gateway) -> dict[str, str]:
     dropped = gateway.control("SELECT id FROM schema_monitor_schemachange WHERE kind = 'column_removed'")[0]["id"]
     table = gateway.sql("SELECT 'users'::regclass::oid AS oid")[0]["oid"]
     found = {
-        "timeline": "timeline/?last=1h", "compare": "compare/?from=1&to=2", "versions": "", "tables": "tables/", "table": f"tables/{table}/",
+        "timeline": "timeline/?last=1h", "compare": "compare/?from=1&to=2", "versions": "", "tables": "tables/",
+        "table": f"tables/{table}/",
         "names": "names/", "impact": "impact/", "panel": "monitor/", "quiet": "timeline/?from=2020-01-01T00:00:00&to=2020-01-02T00:00:00",
     }  # fmt: skip
     versions = {name: f"/admin/schema_monitor/schemaversion/{path}" for name, path in found.items()}
