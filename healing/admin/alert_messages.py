@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils import timezone
 from unfold.decorators import display
 
 from healing.admin.doors import ReadOnlyAdmin, door
@@ -60,7 +61,7 @@ class MessageAdmin(ReadOnlyAdmin):
     @display(description="Next try")
     def next_try(self, message: AlertMessage) -> str:
         """When, where it still waits."""
-        return ago(message.next_try_at) if message.state == AlertMessage.State.WAITING else "–"
+        return "–" if message.due_at is None else ago(max(message.due_at, timezone.now()))
 
     def has_manage_permission(self, request: HttpRequest) -> bool:
         """Who may change subscriptions may have their messages sent again."""
@@ -100,7 +101,8 @@ def _facts(request: HttpRequest, message: AlertMessage) -> dict[str, Any]:
     return {
         "message": message,
         "state_word": message.get_state_display().lower(),
-        "waits": message.state == AlertMessage.State.WAITING,
+        "next_try": message.due_at and max(message.due_at, timezone.now()),
+        "is_off": message.state == AlertMessage.State.WAITING and not message.subscription.enabled,
         "changes": changes[:SHOWN],
         "more": max(0, changes.count() - SHOWN),
         "deliveries": message.deliveries.all()[:SHOWN],

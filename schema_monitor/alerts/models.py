@@ -6,6 +6,8 @@ change to the message that carries it, once per subscription.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -101,6 +103,13 @@ class AlertMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference} to {self.subscription}"
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When it is tried next; None: no more, or not while its subscription is off."""
+        if self.state != self.State.WAITING or not self.subscription.enabled:
+            return None
+        return max(self.next_try_at, self.subscription.paused_until or self.next_try_at)
 
 
 class SchemaAlert(models.Model):

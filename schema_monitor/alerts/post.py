@@ -47,7 +47,7 @@ def post(url: str, body: bytes, headers: dict[str, str], networks: Sequence[str]
 async def _in_time(url: httpx.URL, body: bytes, headers: dict[str, str], networks: Sequence[str]) -> Sent:
     async with asyncio.timeout(SECONDS):
         addresses = await _addresses(url, networks)
-        async with httpx.AsyncClient(timeout=_TIMEOUT, verify=_trust(), trust_env=False, follow_redirects=False) as client:
+        async with httpx.AsyncClient(timeout=_TIMEOUT, verify=_trust(url.scheme), trust_env=False, follow_redirects=False) as client:
             return await _first_that_connects(client, url, addresses, body, headers)
 
 
@@ -108,5 +108,8 @@ def _said(error: Exception) -> str:
 
 
 @cache
-def _trust() -> ssl.SSLContext:
+def _trust(scheme: str) -> ssl.SSLContext:
+    """The authorities to believe; without TLS there are none to load."""
+    if scheme != "https":
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.create_ssl_context()  # SSL_CERT_FILE names authorities of one's own

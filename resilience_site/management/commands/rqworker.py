@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.urls import get_resolver
 from django_rq.management.commands import rqworker
 
 
@@ -14,3 +15,8 @@ class Command(rqworker.Command):
         """As in django-rq; only the default differs."""
         super().add_arguments(parser)  # type: ignore[no-untyped-call]
         parser.set_defaults(serializer="rq.serializers.JSONSerializer")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Works until stopped. The pages' addresses, which alerts link to, are imported once and not by each job's process."""
+        _ = get_resolver().url_patterns
+        super().handle(*args, **options)  # type: ignore[no-untyped-call]
