@@ -1,25 +1,28 @@
-"""``manage.py`` as a process of its own for each command, without each paying for the imports.
+"""``manage.py`` as a process of its own for each command, without each paying for the imports and for Django's start.
 
     commands.run(["capture_schema"], environment)
 
-A program is started once and imports the libraries; for each command it forks a child that becomes ``manage.py`` with the words and
-the environment it is given: settings, checks, output and exit code are those of the real thing. Run as a program this file is the
-other end: a JSON object {words, environment} a line in, a JSON array [code, stdout, stderr] a line out. It ends with its input.
+A program is started once and imports the libraries. For each environment it forks a server that loads the settings and the apps, and
+that forks a child for each command, which becomes ``manage.py``: checks, output and exit code are those of the real thing. Run as a
+program this file is the other end: a JSON object {words, environment} a line in, a JSON array [code, stdout, stderr] a line out. All
+ends with its input.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SLOW = """
@@ -28,11 +31,20 @@ django.core.serializers.json django.db.backends.postgresql.base django.db.migrat
 django.template django.test.client django.urls django.views.generic httpx msgspec psycopg pydantic.json_schema pydantic.types
 pydantic._internal._generate_schema rapidfuzz redis.asyncio rq
 """  # libraries that need no settings; none of our own, which read the environment
+SERVERS = 6  # kept; the one that was asked longest ago goes
+
+
+class Server(NamedTuple):
+    """A process that answers lines."""
+
+    pid: int
+    asks: IO[str]
+    answers: IO[str]
 
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
-    server = _server()
+    server = _started()
     assert server.stdin and server.stdout
     server.stdin.write(json.dumps({"words": list(words), "environment": dict(environment)}) + "\n")
     server.stdin.flush()
@@ -40,34 +52,84 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Comp
 
 
 @functools.cache
-def _server() -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.commands"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+def _started() -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tests.commands"]
+    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
-def serve() -> None:
-    """Answer until the input ends. In a child this returns as well, when its command has ended."""
+def main() -> Callable[[], None]:
+    """Hand each line to the server of its environment. What is returned in this process or in a child is to be done last."""
     for module in SLOW.split():
         importlib.import_module(module)
+    gc.freeze()  # so that the children share these pages
+    servers: dict[str, Server] = {}
     for line in sys.stdin:
+        environment = json.loads(line)["environment"]
+        key = json.dumps(environment, sort_keys=True)
+        server = servers.pop(key, None)
+        if server is None:
+            (theirs, asks), (answers, ours) = os.pipe(), os.pipe()
+            if (pid := os.fork()) == 0:
+                return functools.partial(_serve_one, environment, os.fdopen(theirs), os.fdopen(ours, "w"))
+            os.close(theirs)
+            os.close(ours)
+            server = Server(pid, os.fdopen(asks, "w"), os.fdopen(answers))
+        servers[key] = server
+        print(_asked(server, line), end="", flush=True)  # noqa: T201
+        if len(servers) > SERVERS:
+            _stop(servers.pop(next(iter(servers))))
+    for server in servers.values():
+        _stop(server)
+    return lambda: None
+
+
+def _asked(server: Server, line: str) -> str:
+    server.asks.write(line)
+    server.asks.flush()
+    return server.answers.readline()
+
+
+def _stop(server: Server) -> None:
+    os.kill(server.pid, signal.SIGTERM)
+    os.waitpid(server.pid, 0)
+    server.asks.close()
+    server.answers.close()
+
+
+def _serve_one(environment: dict[str, str], lines: Iterable[str], answers: IO[str]) -> None:
+    os.dup2(2, 1)  # nothing printed by the way may look like an answer
+    os.environ.clear()
+    os.environ.update(environment)
+    start = _become if _is_prepared() else _become_anew
+    gc.freeze()
+    for line in lines:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            child = os.fork()
-            if child == 0:
-                become(json.loads(line), out, err)
+            if (child := os.fork()) == 0:
+                for source, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out.fileno(), 1), (err.fileno(), 2)):
+                    os.dup2(source, standard)
+                start(["manage.py", *json.loads(line)["words"]])
                 return
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            print(json.dumps([code, _text(out), _text(err)]), flush=True)  # noqa: T201
+            print(json.dumps([code, _text(out), _text(err)]), file=answers, flush=True)
 
 
-def become(asked: dict[str, Any], out: IO[bytes], err: IO[bytes]) -> None:
-    """Be ``manage.py`` from here on."""
-    for source, standard in ((os.open(os.devnull, os.O_RDONLY), 0), (out.fileno(), 1), (err.fileno(), 2)):
-        os.dup2(source, standard)
-    os.environ.clear()
-    os.environ.update(asked["environment"])
-    sys.argv = ["manage.py", *asked["words"]]
-    runpy.run_path("manage.py", run_name="__main__")
+def _is_prepared() -> bool:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resilience_site.settings")
+    try:
+        importlib.import_module("django").setup()
+        importlib.import_module("resilience_site.urls")
+    except (Exception, SystemExit):
+        return False  # a wrong environment: the command shall say it
+    return True
+
+
+def _become(words: list[str]) -> None:
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+
+
+def _become_anew(words: list[str]) -> None:
+    os.execv(sys.executable, [sys.executable, *words])  # noqa: S606
 
 
 def _text(file: IO[bytes]) -> str:
@@ -76,4 +138,4 @@ def _text(file: IO[bytes]) -> str:
 
 
 if __name__ == "__main__":
-    serve()
+    main()()

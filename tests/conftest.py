@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,17 +18,25 @@ import psycopg
 import pytest
 import redis
 from django.core.management import call_command
+from django.db import connection
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 
 from resilience_site import embedded_databases, monitor_setup, target_setup
 from resilience_site.config import config
 from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER
-from tests.gateway_process import ROOT, Gateway
+from tests import commands
+from tests.gateway_process import Gateway
 
 CONTROL_TEMPLATE = "control_template"
 TARGET_TEMPLATE = "target_template"
 numbers = itertools.count(1)
+
+# How long one example takes says how busy the machine is, no more.
+hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -71,8 +77,9 @@ def valkey_url(valkey: EmbeddedValkey) -> str:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(postgres: EmbeddedPostgres) -> None:
-    """Django's own test database lives on the same Postgres."""
+def django_db_modify_db_settings(templates: EmbeddedPostgres) -> None:
+    """Django's own test database lives on the same Postgres and is a copy, too."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = CONTROL_TEMPLATE
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +92,8 @@ def templates(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
         "DATABASE_URL": postgres.url(CONTROL_TEMPLATE, CONTROL),
         "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
     }
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity=0", "--skip-checks"]
-    subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+    migrated = commands.run(["migrate", "--verbosity=0", "--skip-checks"], environment)
+    assert migrated.returncode == 0, migrated.stderr
     embedded_databases.make_target(postgres.state, TARGET_TEMPLATE)
     gateway, owner_url = postgres.url(TARGET_TEMPLATE, GATEWAY), postgres.url(TARGET_TEMPLATE, OWNER)
     target_setup.prepare(gateway, ["public"], owner_url)
