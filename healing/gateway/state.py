@@ -356,7 +356,7 @@ class Keeper:
                 bound[rule.oid] = (*bound.get(rule.oid, ()), rule)
         policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
         lineage = self._state.lineage.without(self._parts.retired)
-        vets = self._state.vets if lineage == self._state.lineage else {}
+        vets = self._state.vets if lineage.retired == self._state.lineage.retired else {}
         self._state = replace(
             self._state, lineage=lineage, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, vets=vets, settled={}
         )
