@@ -151,10 +151,9 @@ def _note_uses(rows: Rows, place: Place, count: Count, state: State, row: ShapeR
     relation = count.thing
     if not isinstance(relation, Relation):
         return
-    if place[2] != relation.name:
-        match state.lineage.resolve_relation(state.snapshot, relation.schema, place[2]):
-            case Renamed(found) if found.oid == relation.oid:
-                _use(rows, UseRow(relation.schema, relation.oid, 0, 0, 0, plain(place[2]), row.key, row.caller, row.role, count.requests))
+    for schema, name in state.lineage.relations.names.get(relation.oid, ()):
+        if name == place[2] != relation.name:
+            _use(rows, UseRow(schema, relation.oid, 0, 0, 0, name, row.key, row.caller, row.role, count.requests))
     for name in {*place[6], *place[7]}:
         if name == "*" or relation.column(name) is not None:
             continue
