@@ -58,6 +58,7 @@ def try_out(
     """Rebuilds, runs and reads. ``path`` is the search path of the DDL. Raises ``Stopped`` and ``psycopg.Error``."""
     lacking = _build(copy, original.pieces, limits)
     before = catalog.read_snapshot_sync(copy, exposed)
+    copy.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # as the catalog is read, which comes inside this transaction
     with copy.transaction(force_rollback=True):
         refusal = _run(copy, path, statements, limits)
         after = None if refusal is not None else _read(copy, exposed, limits)
