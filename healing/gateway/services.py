@@ -19,7 +19,7 @@ from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.traffic import Traffic
 from schema_monitor import catalog
-from schema_monitor.core.lineage import Sighting
+from schema_monitor.core.lineage import LabelSighting, Seen, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation
 
 log = logging.getLogger("mendgate.gateway")
@@ -144,16 +144,18 @@ class Services:
 
     def _adopt_enums(self, enums: tuple[EnumType, ...]) -> None:
         state = self.keeper.state
-        if any(state.snapshot.enums.get(enum.oid) != enum for enum in enums):
-            self.keeper.swap(state.with_enums(enums))
-            self._tell_watcher()
+        pairs = [(state.snapshot.enums.get(enum.oid), enum) for enum in enums]
+        sightings = [LabelSighting.of(state.snapshot.scope, each) for pair in pairs if pair[0] != pair[1] for each in pair if each]
+        if sightings:
+            self.keeper.swap(state.with_enums(enums), *sightings)
+            self._tell_watcher(*sightings)
 
-    def _tell_watcher(self, *seen: Sighting) -> None:
+    def _tell_watcher(self, *seen: Seen) -> None:
         task = asyncio.ensure_future(self._ask_for_capture(seen))
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _ask_for_capture(self, seen: tuple[Sighting, ...]) -> None:
+    async def _ask_for_capture(self, seen: tuple[Seen, ...]) -> None:
         """Stores what was seen, so that it survives us, and asks for a capture, in one transaction."""
         try:
             async with self.control.connection() as connection, connection.transaction():

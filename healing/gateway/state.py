@@ -108,7 +108,9 @@ class State(Struct, frozen=True):
         return replace(self, snapshot=snapshot, lineage=self.lineage.advance_relation(old, new), vets={}, settled={})
 
     def with_enums(self, enums: tuple[EnumType, ...]) -> State:
-        """The state after enums were read again."""
+        """The state after enums were read again; the same state where that is no news."""
+        if all(self.snapshot.enums.get(enum.oid) == enum for enum in enums):
+            return self
         snapshot = replace(self.snapshot, enums={**self.snapshot.enums, **{enum.oid: enum for enum in enums}})
         return replace(self, snapshot=snapshot, lineage=self.lineage.advance(self.snapshot, snapshot), vets={}, settled={})
 
@@ -162,6 +164,8 @@ class Keeper:
         self._sightings: list[Seen] = []
         self._learned: dict[int, tuple[int, Relation | None]] = {}
         """relations that were read by themselves, and the horizon of the look that said so."""
+        self._learned_enums: dict[int, tuple[int, EnumType]] = {}
+        """the same of enums."""
         self._saving: asyncio.Task[None] | None = None
         self.on_keys_changed: Callable[[], None] = _nothing
         self.on_version: Callable[[Iterable[int]], None] = _ignore
@@ -190,8 +194,8 @@ class Keeper:
         for oid, relation in found.items():
             state = state.with_found(oid, relation)
             self._learned[oid] = (horizon, relation)
-        if any(state.snapshot.enums.get(enum.oid) != enum for enum in enums):
-            state = state.with_enums(enums)
+        state = state.with_enums(enums)
+        self._learned_enums |= {enum.oid: (horizon, enum) for enum in enums}
         known = old.snapshot.relations
         told = [*seen, *(Sighting.of(old.snapshot.scope, known[oid]) for oid in found if oid in known and known[oid] != found[oid])]
         lineage = state.lineage.recall(told, state.snapshot)
@@ -307,7 +311,7 @@ class Keeper:
                 return False
             match part:
                 case "schema":
-                    self._parts.schema = await store.load_latest(control) or self._parts.schema
+                    self._parts.schema = await store.load_since(control, self._parts.schema) or self._parts.schema
                     self._adopt_schema(self._parts.schema)
                 case "rules":
                     self._parts.rules = _rules(await control.fetch(_RULES))
@@ -340,6 +344,8 @@ class Keeper:
         self._learned = {oid: (horizon, found) for oid, (horizon, found) in self._learned.items() if horizon >= version}
         for oid, (_, found) in self._learned.items():
             state = state.with_found(oid, found)
+        self._learned_enums = {oid: (horizon, enum) for oid, (horizon, enum) in self._learned_enums.items() if horizon >= version}
+        state = state.with_enums(tuple(enum for _, enum in self._learned_enums.values()))
         self.on_version(self._learned)
         return replace(state, lineage=state.lineage.recall(self._sightings, state.snapshot))
 

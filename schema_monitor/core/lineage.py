@@ -97,6 +97,11 @@ class LabelSighting(Struct, frozen=True):
     oid: int
     labels: dict[int, str]
 
+    @classmethod
+    def of(cls, scope: Scope, enum: EnumType) -> LabelSighting:
+        """What an enum looks like now."""
+        return cls(scope, enum.oid, _labels(enum))
+
 
 Seen = Sighting | LabelSighting
 

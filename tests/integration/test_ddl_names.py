@@ -11,9 +11,8 @@ import msgspec
 import psycopg
 import pytest
 from django.conf import LazySettings
-from django.db import connection
 
-from schema_monitor import ddl_log, store
+from schema_monitor import ddl_log, versions
 from schema_monitor.capture import capture
 from schema_monitor.core.lineage import Ambiguous, Gone, Lineage, Live, Renamed, Reused
 from schema_monitor.core.snapshot import Snapshot
@@ -29,9 +28,7 @@ def target(settings: LazySettings, target_url: str, owner: psycopg.Connection) -
 
 
 def stored() -> tuple[Snapshot, Lineage]:
-    with connection.cursor() as cursor:
-        cursor.execute(store.LATEST)
-        version = store.version(cursor.fetchone())
+    version = versions.latest()
     assert version is not None
     return version[1], version[2]
 
