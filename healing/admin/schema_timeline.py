@@ -53,7 +53,8 @@ def _rows(request: HttpRequest, events: Sequence[Event], found: Sequence[Link]) 
         after.setdefault(link.before, []).append(by_id[link.after])
     newest_first = list(reversed(events))
     shown = Paginator(newest_first, ROWS).get_page(request.GET.get("page"))
-    shown.object_list = [{"event": e, "before": before.get(e.id, []), "after": after.get(e.id, [])} for e in shown.object_list]
+    rows: Any = [{"event": e, "before": before.get(e.id, []), "after": after.get(e.id, [])} for e in shown.object_list]
+    shown.object_list = rows
     return shown
 
 

@@ -62,9 +62,10 @@ def _kept(change: SchemaChange) -> list[Kept]:
     place = Q() if change.kind.startswith("label_") else place_filter(f"{change.schema}.{change.relation}", family, "schema", "table")
     items = QuarantineItem.objects.filter(place, created_at__gte=change.version.taken_at - SLACK)
     counts = {"writes": Count("pk"), "waiting": Count("pk", filter=Q(state__in=OPEN)), "first": Min("created_at")}
-    groups = items.values("schema", "table", "signature").annotate(**counts).order_by("-writes")[:_MOST]
+    groups: Any = items.values("schema", "table", "signature").annotate(**counts)
+    ordered = groups.order_by("-writes")[:_MOST]
     rivals = sorted((change_event(row) for row in _rivals(change)), key=lambda event: event.at)
-    return [_told(group) for group in groups if (best := cause_of(_event(group), rivals, family)) and best.id == f"c{change.pk}"]
+    return [_told(group) for group in ordered if (best := cause_of(_event(group), rivals, family)) and best.id == f"c{change.pk}"]
 
 
 def _rivals(change: SchemaChange) -> Any:

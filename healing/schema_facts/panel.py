@@ -9,7 +9,9 @@ from django.db.models import Count, Max, Q
 from django.utils import timezone
 from msgspec import Struct
 
-from schema_monitor.models import MonitorState, SchemaSubscription, TrafficRecording
+from schema_monitor.alerts.models import SchemaSubscription
+from schema_monitor.monitor_models import MonitorState
+from schema_monitor.traffic_models import TrafficRecording
 
 STALE = timedelta(seconds=30)
 """A watcher says that it watches every few seconds; after so long it does not."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
-from django.db.models import Max, Q, Sum
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from msgspec import Struct
 
 from healing.schema_facts.next_step import Step
-from healing.schema_facts.versions import newest
 from healing.templatetags.mendgate import distance
-from schema_monitor.core.lineage import Ambiguous, Lineage, Live, Renamed, Resolution, Reused
-from schema_monitor.core.snapshot import Snapshot
-from schema_monitor.models import OldNameUse, RetiredName, SchemaAlert, SchemaChange
+from healing.timeline.collect import renames
+from healing.timeline.links import families
+from schema_monitor.alerts.models import SchemaAlert
+from schema_monitor.aliases import Alias, aliases
+from schema_monitor.models import SchemaChange
 
-_WEEK = timedelta(days=7)
 _COLOURS = {"delivered": "success", "failed": "danger"}
 
 
@@ -29,72 +27,40 @@ class Reactions(Struct, frozen=True):
 
 def reactions(change: SchemaChange) -> Reactions:
     """Everything that can be told from the rows."""
-    alias, in_use = _alias(change) if change.kind.endswith("_renamed") and isinstance(change.old, str) else ((), "")
+    alias, in_use = _alias(change) if change.kind.endswith("_renamed") else ((), "")
     told = Step("success", f"Stored as version {change.version.epoch}; every process was told and clears what it kept of this table.")
     return Reactions((told, *alias, *_alerts(change)), in_use)
 
 
 def _alias(change: SchemaChange) -> tuple[tuple[Step, ...], str]:
-    found = newest()
-    meaning = None if found is None else _meaning(change, found[1], found[2])
-    old = change.old.rpartition(".")[2] if change.kind == "table_renamed" else change.old
-    if meaning is None:
+    """What became of the old name: the line for the page, and who still uses it."""
+    kind, old = change.kind.removesuffix("_renamed"), str(change.old)
+    if kind not in ("table", "column", "label"):
         return (), ""
-    if (retired := RetiredName.objects.filter(name=old).filter(_where(meaning)).first()) is not None:
-        return (
-            Step("warning", f"The old name {old} was retired by {retired.by}: {retired.why}", reverse("admin:schema_names"), "Old names"),
-        ), ""
-    if not isinstance(meaning, Renamed):
-        return (Step(*_lost(old, meaning)),), ""
-    step = Step(
-        "success", f"The old name {old} still works: it is followed to {meaning.value.name}.", reverse("admin:schema_names"), "Old names"
-    )
-    return (step,), _users(old, meaning)
+    old = old.rpartition(".")[2] if kind == "table" else old
+    link = reverse("admin:schema_names") + "?" + urlencode({"q": old})
+    alias = _find(change, kind, old)
+    if alias is None:
+        return (Step("warning", f"The old name {old} is not followed: it is live again, could mean several things, or is gone."),), ""
+    if alias.state == "retired":
+        return (Step("warning", f"The old name {old} is not followed. {alias.countdown(timezone.now())}", link, "Old names"),), ""
+    step = Step("success", f"The old name {old} still works: it is followed to {alias.now}.", link, "Old names")
+    return (step,), alias.countdown(timezone.now()) if alias.state == "in use" else ""
 
 
-def _meaning(change: SchemaChange, snapshot: Snapshot, lineage: Lineage) -> Resolution[object] | None:
-    """What the old name means today; None for things without aliases (constraints, functions, enums)."""
-    if change.kind == "table_renamed":
-        return lineage.resolve_relation(snapshot, change.schema, change.old.rpartition(".")[2])
-    if change.kind == "label_renamed":
-        enum = next((e for e in snapshot.enums.values() if (e.schema, e.name) == (change.schema, change.relation)), None)
-        return None if enum is None else lineage.resolve_label(enum, change.old)
-    if change.kind != "column_renamed":
-        return None
-    match lineage.resolve_relation(snapshot, change.schema, change.relation):
-        case Live(relation) | Renamed(relation) | Reused(relation, _):
-            return lineage.resolve_column(relation, change.old)
+def _find(change: SchemaChange, kind: str, old: str) -> Alias | None:
+    """Of the same table, whatever it is called today."""
+    family = families(renames())
+    place = (change.schema, change.relation)
+    head = family.get(place, place)
+    for alias in aliases():
+        if (alias.kind, alias.name) != (kind, old):
+            continue
+        if kind == "table" and family.get((alias.schema, old), (alias.schema, old)) == head:
+            return alias
+        if kind != "table" and family.get((alias.schema, alias.place), (alias.schema, alias.place)) == head:
+            return alias
     return None
-
-
-def _where(meaning: Resolution[object]) -> Q:
-    """RetiredName and OldNameUse rows about that thing."""
-    thing = getattr(meaning, "value", None)
-    if hasattr(thing, "attnum"):
-        return Q(attnum=thing.attnum, label_oid=0)
-    if hasattr(thing, "columns"):
-        return Q(relation_oid=thing.oid, attnum=0, label_oid=0)
-    return Q(label_oid=getattr(thing, "oid", -1))
-
-
-def _lost(old: str, meaning: Resolution[object]) -> tuple[str, str]:
-    match meaning:
-        case Live() | Reused():
-            return "info", f"{old} is a live name again: nothing needs to be followed."
-        case Ambiguous():
-            return "warning", f"{old} is not followed: it could mean several things now, so writes with it are kept for a person."
-    return "warning", f"{old} is not followed: what it named is gone."
-
-
-def _users(old: str, meaning: Resolution[object]) -> str:
-    since = timezone.now() - _WEEK
-    rows = OldNameUse.objects.filter(_where(meaning), name=old, last_at__gte=since).order_by()
-    callers = rows.values("key", "role").annotate(n=Sum("uses"), last=Max("last_at"))
-    if not callers:
-        return ""
-    last = max(row["last"] for row in callers)
-    who = "1 caller still uses" if len(callers) == 1 else f"{len(callers)} callers still use"
-    return f"{who} the old name {old}, last {distance(last)}."
 
 
 def _alerts(change: SchemaChange) -> list[Step]:

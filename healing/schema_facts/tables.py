@@ -16,8 +16,9 @@ from healing.timeline.event import Place
 from healing.timeline.links import families
 from schema_monitor.core.lineage import Lineage, Renamed
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
-from schema_monitor.models import PayloadShape, SchemaChange
+from schema_monitor.models import SchemaChange
 from schema_monitor.traffic import DAYS, traffic_of
+from schema_monitor.traffic_models import PayloadShape
 
 _MOST_CHANGES = 5000
 _KEYS = {"p": "primary key", "u": "unique", "f": "foreign key", "c": "check", "x": "exclusion"}
@@ -64,7 +65,7 @@ def rows(snapshot: Snapshot, words: str = "") -> list[Row]:
     shown = [r for r in snapshot.relations.values() if snapshot.serves(r) and _holds(r, low)]
     since = timezone.now() - timedelta(days=DAYS)
     shapes = PayloadShape.objects.filter(hour__gt=since).order_by().values("relation_oid")
-    traffic = {t["relation_oid"]: t for t in shapes.annotate(n=Sum("requests"), who=Count("caller", distinct=True))}
+    traffic: dict[int, Any] = {t["relation_oid"]: t for t in shapes.annotate(n=Sum("requests"), who=Count("caller", distinct=True))}
     counted = SchemaChange.objects.order_by().values_list("schema", "relation").annotate(n=Count("pk"), last=Max("version__taken_at"))
     changes = {(s, r): (n, last) for s, r, n, last in counted}
     found = [_row(r, traffic.get(r.oid, {}), changes.get((r.schema, r.name), (0, None))) for r in shown]

@@ -92,7 +92,7 @@ def _kept(span: Span, asked: Asked, family: dict[Place, Place]) -> list[Event]:
     binned = Func(Value(cell), F("created_at"), Value(span.start), function="date_bin", output_field=DateTimeField())
     counts = {"writes": Count("pk"), "first": Min("created_at"), "open": Count("pk", filter=Q(state__in=("waiting", "parked", "conflict")))}
     groups = items.annotate(cell=binned).values("cell", "schema", "table", "signature").annotate(**counts).order_by("-cell")[:MOST]
-    return [_kept_event(number, group) for number, group in enumerate(groups)]
+    return [_kept_event(number, group) for number, group in enumerate(list[Any](groups))]
 
 
 def _kept_event(number: int, group: dict[str, Any]) -> Event:

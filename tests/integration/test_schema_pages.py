@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from msgspec.structs import replace
 
 from healing import approval
-from healing.models import QuarantineItem
-from schema_monitor.models import SchemaChange, SchemaVersion
+from healing.models import Decision, QuarantineItem
+from schema_monitor.aliases import aliases
+from schema_monitor.models import MonitorState, OldNameUse, SchemaChange, SchemaVersion
 from tests.integration.control_rows import keep, onlooker, propose, reviewer
 from tests.integration.schema_rows import evolve
 from tests.integration.test_admin_pages import enter, redis_away  # noqa: F401
@@ -156,7 +159,8 @@ def test_every_page_answers_before_the_first_version(rita: Client, name: str) ->
 
 def test_who_may_only_look_has_no_door(story: list[SchemaVersion]) -> None:
     otto = enter(onlooker())
-    for name, args in (("schema_capture", []), ("schema_seen", [change("column_removed").pk])):
+    plain = [(f"schema_{name}", []) for name in ("capture", "retire_name", "restore_name", "test", "install", "remove")]
+    for name, args in (*plain, ("schema_seen", [change("column_removed").pk])):
         url = reverse(f"admin:{name}", args=args)
         assert otto.get(url).status_code == 405
         assert otto.post(url).status_code == 403
@@ -184,3 +188,64 @@ def test_a_target_that_cannot_be_read_is_told_and_stores_nothing(rita: Client, s
     text = rita.post(reverse("admin:schema_capture"), follow=True).content.decode()
     assert "The target could not be read" in text
     assert not SchemaVersion.objects.exists()
+
+
+def test_an_old_name_is_retired_with_a_reason_and_taken_back(rita: Client, story: list[SchemaVersion]) -> None:
+    text = shown(rita, "schema_names")
+    assert "<code>email</code> → <code>email_address</code>" in text
+    alias = next(a for a in aliases() if a.name == "email")
+    url = reverse("admin:schema_retire_name")
+    assert "A reason is required" in rita.post(url, {"alias": alias.id, "why": " "}, follow=True).content.decode()
+    assert "Retired: email is no longer followed" in rita.post(url, {"alias": alias.id, "why": "all moved"}, follow=True).content.decode()
+    assert "all moved" in shown(rita, "schema_names", state="retired")
+    assert "The old name email is not followed. Retired by rita" in shown(
+        rita, "schema_monitor_schemachange_change", change("column_renamed").pk
+    )
+    back = rita.post(reverse("admin:schema_restore_name"), {"alias": alias.id, "why": "one left"}, follow=True).content.decode()
+    assert "email is followed to email_address again" in back
+    assert "There is no such former name" in rita.post(url, {"alias": "x", "why": "y"}, follow=True).content.decode()
+
+
+def test_old_names_count_down_by_caller(rita: Client, story: list[SchemaVersion]) -> None:
+    now = timezone.now()
+    names = {"schema": "public", "relation_oid": 100, "attnum": 2, "enum_oid": 0, "label_oid": 0, "name": "email"}
+    OldNameUse.objects.create(day=now.date(), caller="edge", role="anon", uses=7, last_at=now, **names)
+    text = shown(rita, "schema_names")
+    assert "1 caller still uses the old name" in text
+    assert "edge" in text
+    assert "1 caller would get errors" in text
+    assert "1 caller still uses the old name" in shown(rita, "schema_monitor_schemachange_change", change("column_renamed").pk)
+
+
+def test_the_monitor_says_what_is_in_force_and_tests_itself(rita: Client) -> None:
+    assert "No watcher has run yet" in shown(rita, "schema_panel")
+    bound = "A change is seen at once."
+    MonitorState.objects.create(detector="listen", heartbeat_at=timezone.now(), bound=1, bound_text=bound, trigger_present=True)
+    text = shown(rita, "schema_panel")
+    assert bound in text
+    assert "in force" in text
+    assert "CREATE EVENT TRIGGER" in text
+    MonitorState.objects.update(heartbeat_at=timezone.now() - timedelta(minutes=5))
+    assert "The watcher does not answer" in shown(rita, "schema_panel")
+
+
+def test_a_self_test_that_fails_says_what_and_how_to_mend_it(rita: Client, settings: Any) -> None:
+    settings.MENDGATE = replace(settings.MENDGATE, target_database_url="postgresql://nobody@127.0.0.1:1/none")
+    text = rita.post(reverse("admin:schema_test"), {"canary": "1"}, follow=True).content.decode()
+    assert "Not well: watcher, target." in text
+    assert "Check TARGET_DATABASE_URL." in text
+
+
+def test_nothing_is_installed_or_removed_before_somebody_says_sure(rita: Client) -> None:
+    for name in ("schema_install", "schema_remove"):
+        assert "Tick that you have read the SQL" in rita.post(reverse(f"admin:{name}"), follow=True).content.decode()
+    assert not Decision.objects.exists()
+
+
+def test_a_version_is_had_as_sql_and_as_json(rita: Client, story: list[SchemaVersion]) -> None:
+    sql = rita.get(reverse("admin:schema_export", args=[4, "sql"]))
+    assert 'CREATE TABLE "public"."people"' in sql.content.decode() or "CREATE TABLE public.people" in sql.content.decode()
+    assert 'filename="schema-4-' in sql["Content-Disposition"]
+    assert rita.get(reverse("admin:schema_export", args=[1, "json"])).json()["relations"]["100"]["name"] == "users"
+    assert rita.get(reverse("admin:schema_export", args=[9, "sql"])).status_code == 404
+    assert rita.get(reverse("admin:schema_export", args=[1, "exe"])).status_code == 404
