@@ -9,7 +9,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-GIVEN = ("DATABASE_URL", "TARGET_DATABASE_URL", "REDIS_URL", "SECRET_KEY", "JWT_SECRET", "JWKS_URL", "UPSTREAM_SUPABASE_URL", "AI_BASE_URL")
+GIVEN = (
+    "DATABASE_URL",
+    "TARGET_DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "JWT_SECRET",
+    "JWKS_URL",
+    "UPSTREAM_SUPABASE_URL",
+    "AI_BASE_URL",
+    "EMAIL_URL",
+)
 for name in GIVEN:
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)

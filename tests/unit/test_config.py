@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from resilience_site.config import Config, ConfigError, load
+from resilience_site.mail_server import mail_server
 
 
 def read(home: Path, **environment: str) -> Config:
@@ -105,3 +106,21 @@ def test_errors_stop_and_warnings_do_not(tmp_path: Path) -> None:
     assert read(tmp_path, JWT_SECRET="short").require_sound()
     with pytest.raises(ConfigError, match=r"mendgate\.E004 PORT is 'x'\. Fix: Set PORT"):
         read(tmp_path, PORT="x").require_sound()
+
+
+def test_alerts_reach_loopback_only_where_everything_is_one_machine(tmp_path: Path) -> None:
+    assert read(tmp_path).alert_networks == ("127.0.0.0/8", "::1/128")
+    apart = {"DATABASE_URL": "postgresql://u:p@db.example/control"}
+    assert read(tmp_path, **apart).alert_networks == ()
+    assert read(tmp_path, ALERT_NETWORKS="10.1.0.0/16", **apart).alert_networks == ("10.1.0.0/16",)
+    assert codes(read(tmp_path, ALERT_NETWORKS="somewhere")) == ["E013"]
+
+
+def test_a_mail_server_is_a_url_with_its_usual_port(tmp_path: Path) -> None:
+    given = read(tmp_path, EMAIL_URL="smtp+tls://ann:secret%21@mail.example", BASE_URL="https://gate.example/")
+    assert given.links_url == "https://gate.example"
+    assert given.email_url is not None
+    server = mail_server(given.email_url)
+    assert (server["EMAIL_HOST"], server["EMAIL_PORT"], server["EMAIL_HOST_PASSWORD"]) == ("mail.example", 587, "secret!")
+    assert server["EMAIL_USE_TLS"] is True
+    assert codes(read(tmp_path, EMAIL_URL="mail.example")) == ["E012"]
