@@ -18,7 +18,7 @@ from schema_monitor.core.lineage import Former, former
 from schema_monitor.core.traffic import OldUse
 from schema_monitor.traffic_models import RetiredName
 
-__all__ = ["Alias", "AliasCaller", "aliases", "find", "set_retired", "unset_retired"]
+__all__ = ["Alias", "AliasCaller", "aliases", "find", "retired_names", "set_retired", "unset_retired"]
 
 LOOKED_BACK = 400
 """Days in which a use still counts as the last one."""
@@ -37,6 +37,11 @@ def aliases(relation_oid: int | None = None) -> list[Alias]:
     kept = (each for each in names if relation_oid is None or each.relation_oid == relation_oid)
     found = [_told(each, retired.get(each.former), ever.get(each.former, []), recent.get(each.former, [])) for each in kept]
     return sorted(found, key=lambda a: (_ORDER.index(a.state), a.schema, a.place, a.name))
+
+
+def retired_names() -> frozenset[Former]:
+    """What is followed no more; for ``Lineage.without``."""
+    return frozenset(_former(row) for row in RetiredName.objects.all())
 
 
 def find(alias_id: str) -> Alias | None:

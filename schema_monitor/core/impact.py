@@ -29,30 +29,30 @@ Settled = frozenset[tuple[str, str, str]]
 
 
 class World(Struct, frozen=True):
-    """A schema, and what its names ever meant."""
+    """A schema, what its names ever meant, and what active rules answer there."""
 
     snapshot: Snapshot
     lineage: Lineage
+    settled: Settled = frozenset()
 
 
-def judge(
-    shapes: Iterable[RecentShape], live: World, after: World, changes: Iterable[Change], settled: Settled = frozenset()
-) -> tuple[Judged, ...]:
+def judge(shapes: Iterable[RecentShape], live: World, after: World, changes: Iterable[Change]) -> tuple[Judged, ...]:
     """Every shape, the worst first, then the most frequent. ``changes`` lead from the one snapshot to the other."""
     things = [thing for change in changes for thing in things_of(change, live.snapshot, after.snapshot)]
-    found = [_judged(shape, live, after, things, settled) for shape in shapes]
+    found = [_judged(shape, live, after, things) for shape in shapes]
     order = list(Verdict)
     return tuple(sorted(found, key=lambda each: (-order.index(each.verdict), -each.shape.requests)))
 
 
-def _judged(shape: RecentShape, live: World, after: World, things: list[Thing], settled: Settled) -> Judged:
+def _judged(shape: RecentShape, live: World, after: World, things: list[Thing]) -> Judged:
     if shape.operation == "call":
         now, then = _call(shape, live.snapshot), _call(shape, after.snapshot)
     else:
         now = tuple(name_reasons(shape, live.snapshot, live.lineage, live.snapshot))
         names = tuple(name_reasons(shape, after.snapshot, after.lineage, live.snapshot))
         then = (*names, *_effects(shape, live, after, things)) if worst(names) is not Verdict.BREAKS else names
-    now, then = (tuple(_settle(reason, shape, settled) for reason in _distinct(each)) for each in (now, then))
+    now = tuple(_settle(reason, shape, live) for reason in _distinct(now))
+    then = tuple(_settle(reason, shape, after) for reason in _distinct(then))
     return Judged(shape, worst(then), worst(now), then)
 
 
@@ -73,10 +73,12 @@ def _distinct(reasons: tuple[Reason, ...]) -> Iterator[Reason]:
             yield reason
 
 
-def _settle(reason: Reason, shape: RecentShape, settled: Settled) -> Reason:
-    """A rule that is active now answers it."""
-    rules = {(shape.schema, table, reason.signature) for table in ("", shape.name)}
-    if reason.verdict is not Verdict.NEEDS_RULE or settled.isdisjoint(rules):
+def _settle(reason: Reason, shape: RecentShape, world: World) -> Reason:
+    """A rule that is active there answers it."""
+    relation = world.snapshot.relations.get(shape.relation_oid)
+    tables = {"", shape.name} | ({relation.name} if relation is not None else set())
+    rules = {(shape.schema, table, reason.signature) for table in tables}
+    if reason.verdict is not Verdict.NEEDS_RULE or world.settled.isdisjoint(rules):
         return reason
     return replace(reason, verdict=Verdict.HEALS, sentence=f"{reason.sentence} An approved rule answers it.", remedies=())
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import psycopg
@@ -17,13 +16,14 @@ from django.conf import settings
 from msgspec import Struct
 
 from schema_monitor import traffic, versions
+from schema_monitor.aliases import retired_names
 from schema_monitor.core.definitions import Definitions
 from schema_monitor.core.diff import diff
 from schema_monitor.core.expand import Plan, plans
 from schema_monitor.core.export import Export, export
 from schema_monitor.core.impact import Judged, Settled, Verdict, judge
 from schema_monitor.core.impact import World as Side
-from schema_monitor.core.lineage import Former, Lineage
+from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.neighbours import around
 from schema_monitor.core.snapshot import Snapshot
 from schema_monitor.core.statements import Statement, split
@@ -34,10 +34,9 @@ from schema_monitor.definitions import read_definitions
 from schema_monitor.impact.limits import LIMITS, Limits
 from schema_monitor.impact.scratch import Busy, Stopped, Unusable, scratch
 from schema_monitor.impact.trial import Refusal, try_out
-from schema_monitor.traffic_models import RetiredName
 from schema_monitor.weights import is_certain
 
-__all__ = ["Busy", "Caller", "Impact", "NoVersion", "Stopped", "TooLarge", "Unusable", "check"]
+__all__ = ["LIMITS", "Busy", "Caller", "Impact", "NoVersion", "Stopped", "TooLarge", "Unusable", "check"]
 
 
 class NoVersion(Exception):
@@ -81,8 +80,15 @@ class Impact(Struct, frozen=True):
         return max((each.verdict for each in self.judged if each.worse), key=order.index, default=Verdict.FITS)
 
 
-def check(ddl: str, settled: Settled = frozenset(), limits: Limits = LIMITS) -> Impact:
-    """Tries the DDL out and judges the callers of the last days. ``settled`` are signatures that active rules answer.
+Rules = Callable[[Snapshot], Settled]
+
+
+def _no_rules(_: Snapshot) -> Settled:
+    return frozenset()
+
+
+def check(ddl: str, rules: Rules = _no_rules, limits: Limits = LIMITS) -> Impact:
+    """Tries the DDL out and judges the callers of the last days. ``rules`` tells what active rules answer under a schema.
 
     Raises ``TooLarge``, ``NoVersion``, ``Unusable`` (no scratch database: has a fix), ``Busy``, ``Stopped`` (over a limit), and
     ``psycopg.OperationalError`` where the target is away. 1. Read the newest version and the target's definitions. 2. Build the copy
@@ -94,7 +100,7 @@ def check(ddl: str, settled: Settled = frozenset(), limits: Limits = LIMITS) -> 
     if version is None:
         raise NoVersion
     epoch, live, lineage = version
-    lineage = lineage.without(_retired())
+    lineage = lineage.without(retired_names())
     definitions = _definitions(live)
     wanted, note = _wanted(live, definitions, ddl, limits)
     config = settings.MENDGATE
@@ -105,14 +111,14 @@ def check(ddl: str, settled: Settled = frozenset(), limits: Limits = LIMITS) -> 
     if trial.after is None:
         return Impact(epoch, _since(begun), traffic.DAYS, texts, trial.refusal, notes=notes)
     after = transplant(live, trial.before, trial.after)
-    found = _judged(live, after, lineage, statements, settled)
+    found = _judged(live, after, lineage, statements, rules)
     return msgspec.structs.replace(found, epoch=epoch, seconds=_since(begun), statements=texts, notes=notes)
 
 
-def _judged(live: Snapshot, after: Snapshot, lineage: Lineage, statements: Sequence[Statement], settled: Settled) -> Impact:
+def _judged(live: Snapshot, after: Snapshot, lineage: Lineage, statements: Sequence[Statement], rules: Rules) -> Impact:
     changes, then = diff(live, after), lineage.advance(live, after)
     shapes = traffic.recent_shapes()
-    judged = judge(shapes, Side(live, lineage), Side(after, then), changes, settled)
+    judged = judge(shapes, Side(live, lineage, rules(live)), Side(after, then, rules(after)), changes)
     shown = tuple(each for each in judged if each.reasons or each.today is not Verdict.FITS)
     weighed = weigh(changes, World(live, after, lineage, then), shapes, certain=is_certain())
     untouched = sum(each.shape.requests for each in judged) - sum(each.shape.requests for each in shown)
@@ -179,18 +185,6 @@ def _is_command(statement: Statement) -> bool:
 
 def _is_concurrent(statement: Statement) -> bool:
     return statement.in_transaction != statement.bare
-
-
-def _retired() -> list[Former]:
-    return [_former(row) for row in RetiredName.objects.all()]
-
-
-def _former(row: Any) -> Former:
-    if row.enum_oid:
-        return ("label", row.enum_oid, row.label_oid, row.name)
-    if row.attnum:
-        return ("column", row.relation_oid, row.attnum, row.name)
-    return ("table", row.relation_oid, 0, f"{row.schema}.{row.name}")
 
 
 def _since(begun: float) -> float:
