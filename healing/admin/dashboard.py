@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from msgspec import Struct
 
+from healing.admin.alert_needs import deaf
 from healing.models import ApiKey, Proposal, QuarantineItem, Receipt, Rule
 from healing.templatetags.mendgate import distance
 from schema_monitor.models import SchemaChange, SchemaVersion
@@ -32,7 +33,7 @@ def context(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK. Who may not see writes sees none of their counts either."""
     if not request.user.has_perm("healing.view_quarantineitem"):
         return {**given, "mendgate": None}
-    needs = [need for need in (_reviews(), _stuck(), *_schema()) if need is not None]
+    needs = [need for need in (_reviews(), _stuck(), _deaf(request), *_schema()) if need is not None]
     return {
         **given,
         "title": "Dashboard",
@@ -95,6 +96,11 @@ def _stuck() -> Need | None:
     words = {"parked": "failed three times", "conflict": "met a newer write"}
     text = "Kept writes that " + " · ".join(f"{words[state]}: {n}" for state, n in sorted(counts.items()))
     return Need("danger", text, reverse("admin:healing_causes"), "Look")
+
+
+def _deaf(request: HttpRequest) -> Need | None:
+    text = deaf() if request.user.has_perm("schema_monitor.view_schemasubscription") else ""
+    return Need("danger", text, reverse("admin:schema_monitor_schemasubscription_changelist"), "Look") if text else None
 
 
 def _schema() -> list[Need]:

@@ -132,3 +132,12 @@ def test_who_may_only_look_sees_no_secret_and_changes_nothing(onlooker: Client, 
     for door in doors:
         assert onlooker.get(door).status_code == 405
     assert far.heard == []
+
+
+def test_the_dashboard_says_whose_alerts_do_not_arrive(admin_client: Client, far: FarEnd) -> None:
+    subscribed(far.url, name="fine")
+    subscribed(far.url, name="deaf")
+    stored(RENAMED)
+    assert "Alerts do not arrive" not in admin_client.get(reverse("admin:index")).content.decode()
+    AlertMessage.objects.filter(subscription__name="deaf").update(state="failed")
+    assert "Alerts do not arrive: deaf" in admin_client.get(reverse("admin:index")).content.decode()
