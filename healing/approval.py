@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -127,7 +128,9 @@ def _activate(proposal: Proposal, user: Any) -> Rule:
         setattr(rule, name, value)
     rule.fix, rule.sentence, rule.content_hash = plain(ops), proposal.sentence or sentence(ops), content_hash(ops)
     rule.relation_fingerprint, rule.state = relation.fingerprint, Rule.State.ACTIVE
-    rule.bound = {"oid": relation.oid, "columns": fixes.bound_columns(ops, relation)}
+    columns = fixes.bound_columns(ops, relation)
+    was = {name: msgspec.to_builtins(relation.column(name)) for name in columns}
+    rule.bound = {"oid": relation.oid, "columns": columns, "was": was}
     rule.approved_by, rule.approved_at = user, timezone.now()
     rule.save()
     proposal.rule = rule

@@ -12,8 +12,9 @@ class HealingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Wakes waiting writes when the schema changes."""
-        from healing import schema_changed, wake
+        """Wakes waiting writes, and judges anew what was decided, when the schema changes."""
+        from healing import schema_changed, suggested_renames, wake
 
         wake.connect()
         schema_changed.connect()
+        suggested_renames.connect()

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from django.db import transaction
 from django.db.models.signals import post_save
 
 from healing import audit
+from healing.core import fixes
 from healing.core.types import Rule as CoreRule
 from healing.models import Policy, Proposal, Rule
 from healing.notify import notify
 from schema_monitor import versions
 from schema_monitor.core.lineage import Lineage, Renamed
-from schema_monitor.core.snapshot import Snapshot
+from schema_monitor.core.snapshot import Column, Snapshot
+from schema_monitor.core.widening import widens
 from schema_monitor.models import SchemaVersion
 
 WHO = "schema monitor"
@@ -41,10 +44,11 @@ def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -
 
 
 def review_unbound(rules: list[Rule], snapshot: Snapshot) -> None:
-    """A rule was approved for certain columns of a certain table. Where its names mean others now, a person looks again."""
-    moved = [rule for rule in rules if not _binds(rule, snapshot)]
-    for rule in moved:
-        rule.state, rule.why = Rule.State.REVIEW, "The table or a column it names was renamed, replaced or removed since it was approved."
+    """A rule was approved for certain columns of a certain table. Where its names mean others now, or the column that it writes to takes
+    other values, a person looks again. What else changes in the table is none of its business."""
+    moved = [(rule, why) for rule in rules if (why := why_review(rule, snapshot))]
+    for rule, why in moved:
+        rule.state, rule.why = Rule.State.REVIEW, why
         rule.save(update_fields=["state", "why"])
         Proposal.objects.filter(rule=rule, state=Proposal.State.APPROVED).update(state=Proposal.State.OPEN)
         audit.record(WHO, "review", "rule", rule.pk, content_hash=rule.content_hash, why=rule.why)
@@ -69,9 +73,22 @@ def follow_renames(policies: list[Policy], snapshot: Snapshot, lineage: Lineage)
         notify("policies")
 
 
-def _binds(rule: Rule, snapshot: Snapshot) -> bool:
-    bound = rule.bound
-    relation = snapshot.relations.get(bound.get("oid", 0))
-    if relation is None:
-        return False
-    return CoreRule("", "", "", "", "", (), oid=bound["oid"], columns=bound.get("columns", {})).binds(relation)
+def why_review(rule: Rule, snapshot: Snapshot) -> str:
+    """Why the rule must be looked at again under this schema; '' where it need not."""
+    relation = snapshot.relations.get(rule.bound.get("oid", 0))
+    if relation is None or not _core(rule).binds(relation):
+        return "The table or a column it names was renamed, replaced or removed since it was approved."
+    for name, was in rule.bound.get("was", {}).items():
+        before, now = msgspec.convert(was, Column), relation.column(name)
+        if now is not None and not widens(before, now):
+            return f"Column {name} was {before.type} when it was approved and is {now.type} now."
+    try:
+        ops = [op for op in fixes.parse(rule.fix) if not isinstance(op, fixes.RenameTable)]  # a table is followed by its oid
+        faults = fixes.typecheck(ops, relation, snapshot)
+    except fixes.FixError as error:
+        faults = [str(error)]
+    return f"It does not fit the schema any more: {'; '.join(faults)}." if faults else ""
+
+
+def _core(rule: Rule) -> CoreRule:
+    return CoreRule("", "", "", "", "", (), oid=rule.bound["oid"], columns=rule.bound.get("columns", {}))

@@ -149,6 +149,7 @@ def _add(before: Version | None, now: Snapshot, cause: str, seen: Sequence[Seen]
         **stored(before, known),
     )
     version.known = known  # type: ignore[attr-defined]  # for whoever hears of it (versions.of)
+    version.past = before[1] if before else None  # type: ignore[attr-defined]
     version.save(force_insert=True)
     if before is not None:
         rows = SchemaChange.objects.bulk_create(
