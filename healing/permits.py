@@ -17,7 +17,6 @@ CHANGE_POLICY = "healing.change_policy"
 CAPTURE = "schema_monitor.add_schemaversion"
 MARK_CHANGE = "schema_monitor.add_seenchange"
 RETIRE_NAME = "schema_monitor.add_retiredname"
-CHECK_IMPACT = "schema_monitor.check_impact"
 INSTALL_MONITOR = "schema_monitor.change_monitorstate"
 
 

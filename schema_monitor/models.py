@@ -24,7 +24,6 @@ class SchemaVersion(models.Model):
 
     class Meta:
         ordering = ["-epoch"]
-        permissions = [("check_impact", "Can try DDL out on a copy of the schema")]
 
     def __str__(self) -> str:
         return f"v{self.epoch} {self.summary}"
