@@ -12,6 +12,7 @@ is verified by reading everything, but so rarely that this takes 1 % of the time
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
@@ -66,7 +67,8 @@ class Detector:
         self._target, self._clock, self._patience = target, clock, patience
         self.sight: Sight | None = None
         self._fingerprint: str | None = None
-        self._taken, self._cost, self._moved = 0.0, 0.0, True
+        self._taken, self._moved = 0.0, True
+        self._costs: deque[float] = deque(maxlen=3)
         self._told = False
         """the log told of something since the last fingerprint."""
         self._verified, self._whole_cost, self._owing = 0.0, 0.0, False
@@ -75,6 +77,11 @@ class Detector:
     def small(self) -> bool:
         """Whether reading everything costs so little that nothing else is worth while."""
         return self._whole_cost < SMALL
+
+    @property
+    def _cost(self) -> float:
+        """Seconds that a fingerprint takes; not what a busy moment made of it."""
+        return min(self._costs, default=0.0)
 
     @property
     def interval(self) -> float:
@@ -156,7 +163,7 @@ class Detector:
         with within(10 * self._patience + 10 * self._cost, self._target):
             fingerprint = catalog.read_text_sync(self._target, "fingerprint")
         self._taken, self._moved = self._clock(), False
-        self._cost = self._taken - began
+        self._costs.append(self._taken - began)
         changed, self._fingerprint = fingerprint != self._fingerprint, fingerprint
         return changed
 
