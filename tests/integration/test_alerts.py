@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import msgspec
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
 from schema_monitor.alerts import outbox, post
 from schema_monitor.alerts.claims import claim, give_up_old, retry_now, settle
-from schema_monitor.alerts.jobs import deliver, sweep
+from schema_monitor.alerts.jobs import _packed, deliver, sweep
 from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaAlert, SchemaSubscription
 from schema_monitor.alerts.sent import Sent
 from schema_monitor.alerts.signing import retire_old, rotate, secrets_of
@@ -157,8 +160,6 @@ def test_a_crash_between_sending_and_recording_sends_it_again_under_the_same_id(
     subscribed(far.url)
     stored(RENAMED)
     (lost,) = claim(5)
-    from schema_monitor.alerts.jobs import _packed
-
     assert _packed(lost).send().ok
     assert claim(5) == []
     AlertMessage.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
@@ -254,12 +255,30 @@ def test_the_address_and_secrets_are_not_in_the_database_as_text(far: FarEnd) ->
     assert b"whsec_" not in bytes(row["secrets"])
 
 
-def test_addresses_inside_are_refused_unless_the_operator_named_them(far: FarEnd, settings) -> None:
-    import msgspec
-
+def test_addresses_inside_are_refused_unless_the_operator_named_them(far: FarEnd, settings: Any) -> None:
     settings.MENDGATE = msgspec.structs.replace(settings.MENDGATE, alert_networks=())
     delivery = send_test(subscribed(far.url))
     assert delivery.error == "127.0.0.1 is no address that alerts may go to (without TLS only a network in ALERT_NETWORKS is)."
     delivery = send_test(subscribed(far.url.replace("http:", "https:").replace("127.0.0.1", "localhost"), name="by name"))
     assert delivery.error == "localhost is no address that alerts may go to: see ALERT_NETWORKS."
     assert far.heard == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_workers_side_by_side_send_each_message_once_and_in_order(far: FarEnd) -> None:
+    subscribed(far.url)
+    with listening() as second:
+        subscribed(second.url, name="second")
+        version = stored(*[RENAMED] * 8)
+        with ThreadPoolExecutor(3) as pool:
+            tried = [pool.submit(_deliver_apart) for _ in range(3)]
+            assert sum(each.result() for each in tried) == 16
+        ids = list(version.changes.values_list("pk", flat=True))
+        assert [[heard.json["data"]["change"]["id"] for heard in each.heard] for each in (far, second)] == [ids, ids]
+
+
+def _deliver_apart() -> int:
+    try:
+        return deliver()
+    finally:
+        connection.close()
