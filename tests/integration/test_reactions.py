@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 import psycopg
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from healing import approval
@@ -19,7 +21,7 @@ from schema_monitor.models import SchemaChange
 from schema_monitor.traffic_models import PayloadShape, TrafficRecording
 from tests.integration.control_rows import propose, reviewer
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
@@ -37,6 +39,15 @@ def changed(target: psycopg.Connection, ddl: str) -> dict[str, SchemaChange]:
     version = capture("command")
     assert version is not None
     return {row.kind: row for row in version.changes.all()}
+
+
+def many(target: psycopg.Connection, *ddl: str, before: Callable[[str], Any] = str) -> list[Any]:
+    """A table like notes for each DDL, captured; what ``before`` made of their names; then all the DDL, captured."""
+    tables = [f"notes_{i}" for i in range(len(ddl))]
+    changed(target, ";".join(f"CREATE TABLE {table} (id int PRIMARY KEY, title text, size int, mood text)" for table in tables))
+    made = [before(table) for table in tables]
+    changed(target, ";".join(each.format(t=table) for each, table in zip(ddl, tables, strict=True)))
+    return made
 
 
 def sent(target: psycopg.Connection, *keys: str, hours_ago: float = 1, **more: Any) -> None:
@@ -118,19 +129,16 @@ def test_drop_and_add_is_suggested_as_a_rename_and_works_once_approved(target: p
     assert rule.state == "active" and rule.bound["columns"] == {"headline": 3 + 2}
 
 
-@pytest.mark.parametrize(
-    "ddl",
-    [
-        "ALTER TABLE notes DROP title, ADD title text",
-        "ALTER TABLE notes DROP title, ADD headline int",
-        "ALTER TABLE notes DROP title, ADD headline text GENERATED ALWAYS AS (mood) STORED",
-        "ALTER TABLE notes RENAME title TO headline",
-        "DROP TABLE notes; CREATE TABLE notes (id int PRIMARY KEY, headline text)",
-    ],
-)
-def test_nothing_is_suggested_where_nothing_could_have_been_renamed(target: psycopg.Connection, ddl: str) -> None:
+def test_nothing_is_suggested_where_nothing_could_have_been_renamed(target: psycopg.Connection) -> None:
     """Same name, other type, generated, a true rename, another table."""
-    changed(target, ddl)
+    many(
+        target,
+        "ALTER TABLE {t} DROP title, ADD title text",
+        "ALTER TABLE {t} DROP title, ADD headline int",
+        "ALTER TABLE {t} DROP title, ADD headline text GENERATED ALWAYS AS (mood) STORED",
+        "ALTER TABLE {t} RENAME title TO headline",
+        "DROP TABLE {t}; CREATE TABLE {t} (id int PRIMARY KEY, headline text)",
+    )
     assert not Proposal.objects.exists()
 
 
@@ -143,49 +151,47 @@ def test_a_rejected_suggestion_does_not_come_back(target: psycopg.Connection) ->
     assert Proposal.objects.get(signature="unknown_column:title").state == "rejected"
 
 
-@pytest.fixture
-def rule(target: psycopg.Connection) -> Rule:
-    """``name`` goes into ``title``, approved."""
+def ruled(table: str) -> Rule:
+    """``name`` goes into ``title`` of that table, approved."""
     fix = [{"op": "rename_column", "from": "name", "to": "title"}]
-    return approval.approve(propose(fix, table="notes", signature="unknown_column:name"), reviewer())
+    user = User.objects.filter(username="rita").first() or reviewer()
+    return approval.approve(propose(fix, table=table, signature="unknown_column:name"), user)
 
 
-@pytest.mark.parametrize(
-    "ddl",
-    [
-        "ALTER TABLE notes RENAME title TO headline",
-        "ALTER TABLE notes DROP title",
-        "ALTER TABLE notes ALTER title TYPE varchar(10)",
-        "ALTER TABLE notes ALTER title TYPE jsonb USING to_jsonb(title)",
-        "DROP TABLE notes; CREATE TABLE notes (id int, title text, size int, mood text)",
-    ],
-)
-def test_a_rule_goes_back_to_review_when_what_it_names_changed(target: psycopg.Connection, rule: Rule, ddl: str) -> None:
+def test_a_rule_goes_back_to_review_when_what_it_names_changed(target: psycopg.Connection) -> None:
     """With the reason, in the audit, and its proposal open again."""
-    changed(target, ddl)
-    rule.refresh_from_db()
-    assert rule.state == "review" and ("title" in rule.why or "renamed, replaced or removed" in rule.why)
-    assert Proposal.objects.get(rule=rule).state == "open"
-    assert Decision.objects.filter(action="review", subject=str(rule.pk), why=rule.why).count() == 1
+    rules = many(
+        target,
+        "ALTER TABLE {t} RENAME title TO headline",
+        "ALTER TABLE {t} DROP title",
+        "ALTER TABLE {t} ALTER title TYPE varchar(10)",
+        "ALTER TABLE {t} ALTER title TYPE jsonb USING to_jsonb(title)",
+        "DROP TABLE {t}; CREATE TABLE {t} (id int, title text, size int, mood text)",
+        before=ruled,
+    )
+    for rule in rules:
+        rule.refresh_from_db()
+        assert rule.state == "review" and ("title" in rule.why or "renamed, replaced or removed" in rule.why)
+        assert Proposal.objects.get(rule=rule).state == "open"
+        assert Decision.objects.filter(action="review", subject=str(rule.pk), why=rule.why).count() == 1
 
 
-@pytest.mark.parametrize(
-    "ddl",
-    [
-        "ALTER TABLE notes RENAME TO articles",
-        "ALTER TABLE notes ADD extra text, DROP size",
-        "ALTER TABLE notes RENAME mood TO feeling",
-        "ALTER TABLE notes ALTER title SET DEFAULT 'x', ALTER title SET NOT NULL",
-        "COMMENT ON COLUMN notes.title IS 'what it says'",
-        "ALTER TABLE notes ENABLE ROW LEVEL SECURITY",
-        "CREATE TABLE others (title int)",
-    ],
-)
-def test_a_rule_stays_active_when_something_else_changed(target: psycopg.Connection, rule: Rule, ddl: str) -> None:
+def test_a_rule_stays_active_when_something_else_changed(target: psycopg.Connection) -> None:
     """Nobody is asked about what does not matter to the rule."""
-    changed(target, ddl)
-    rule.refresh_from_db()
-    assert rule.state == "active"
+    rules = many(
+        target,
+        "ALTER TABLE {t} RENAME TO articles",
+        "ALTER TABLE {t} ADD extra text, DROP size",
+        "ALTER TABLE {t} RENAME mood TO feeling",
+        "ALTER TABLE {t} ALTER title SET DEFAULT 'x', ALTER title SET NOT NULL",
+        "COMMENT ON COLUMN {t}.title IS 'what it says'",
+        "ALTER TABLE {t} ENABLE ROW LEVEL SECURITY",
+        "CREATE TABLE others (title int)",
+        before=ruled,
+    )
+    for rule in rules:
+        rule.refresh_from_db()
+        assert rule.state == "active", rule.why
 
 
 def test_a_rule_whose_label_is_gone_goes_back_to_review(target: psycopg.Connection) -> None:
