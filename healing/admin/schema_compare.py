@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import slugify
 
@@ -12,7 +11,7 @@ from healing.refusals import NotFound
 from healing.schema_facts.compare import compare as side_by_side
 from healing.schema_facts.compare import only
 from healing.schema_facts.versions import light, snapshot_at
-from schema_monitor.core.export import export as rebuilt
+from schema_monitor.export import as_json, as_sql
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 _MOST_TABLES = 100
@@ -51,10 +50,9 @@ def export(request: HttpRequest, epoch: int, form: str) -> HttpResponse:
 def _written(epoch: int, form: str) -> tuple[str | bytes, str]:
     if form not in ("sql", "json"):
         raise NotFound("A version can be had as sql or json.")
-    snapshot = snapshot_at(epoch)
-    if form == "json":
-        return msgspec.json.format(msgspec.json.encode(snapshot)), "application/json"
-    return rebuilt(snapshot).sql(f"Schema version {epoch}"), "application/sql; charset=utf-8"
+    if form == "sql":
+        return as_sql(epoch), "application/sql; charset=utf-8"
+    return as_json(epoch), "application/json"
 
 
 def _epoch(text: str | None, default: int) -> int:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from healing import approval
 from healing.models import Decision, QuarantineItem
 from schema_monitor.aliases import aliases
-from schema_monitor.models import MonitorState, OldNameUse, SchemaChange, SchemaVersion
+from schema_monitor.models import MonitorState, OldNameUse, PayloadShape, SchemaChange, SchemaVersion
 from tests.integration.control_rows import keep, onlooker, propose, reviewer
 from tests.integration.schema_rows import evolve
 from tests.integration.test_admin_pages import enter, redis_away  # noqa: F401
@@ -246,6 +246,25 @@ def test_a_version_is_had_as_sql_and_as_json(rita: Client, story: list[SchemaVer
     sql = rita.get(reverse("admin:schema_export", args=[4, "sql"]))
     assert 'CREATE TABLE "public"."people"' in sql.content.decode() or "CREATE TABLE public.people" in sql.content.decode()
     assert 'filename="schema-4-' in sql["Content-Disposition"]
-    assert rita.get(reverse("admin:schema_export", args=[1, "json"])).json()["relations"]["100"]["name"] == "users"
+    assert rita.get(reverse("admin:schema_export", args=[1, "json"])).json()["snapshot"]["relations"]["100"]["name"] == "users"
     assert rita.get(reverse("admin:schema_export", args=[9, "sql"])).status_code == 404
     assert rita.get(reverse("admin:schema_export", args=[1, "exe"])).status_code == 404
+
+
+def test_the_impact_check_shows_each_callers_verdict_and_a_safer_way(
+    rita: Client, story: list[SchemaVersion], settings: Any, owner_url: str
+) -> None:
+    settings.MENDGATE = replace(settings.MENDGATE, target_database_url=owner_url)
+    now = timezone.now()
+    facts = {"hour": now, "schema": "public", "relation_oid": 100, "name": "people", "operation": "insert", "role": "anon", "last_at": now}
+    counts = {"requests": 41, "rows": 41, "misfits": 0, "healed": 0}
+    PayloadShape.objects.create(caller="edge", keys=["details"], named=[], shape="s", **facts, **counts)
+    url = reverse("admin:schema_impact")
+    text = rita.post(url, {"ddl": "ALTER TABLE people\n  ADD COLUMN age int NOT NULL;"}).content.decode()
+    for part in ("edge", "41 ×", "insert public.people", "A way that breaks nobody", "Column age integer was added"):
+        assert part in text, text
+    text = rita.post(url, {"ddl": "SELECT 1;\nALTER TABLE nowhere ADD a int;"}).content.decode()
+    assert "Statement 2, line 2" in text
+    assert "<mark>ALTER TABLE nowhere ADD a int;</mark>" in text
+    assert "There is nothing to try" in rita.post(url, {"ddl": " "}).content.decode()
+    assert enter(onlooker()).post(url, {"ddl": "SELECT 1"}).status_code == 403

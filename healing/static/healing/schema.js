@@ -38,11 +38,17 @@
       button.hidden = true;
     });
   });
+  document.querySelectorAll("[data-mg-submit]").forEach(function (box) {
+    box.addEventListener("keydown", function (event) {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); box.form.requestSubmit(); }
+    });
+  });
+  document.querySelectorAll("[data-mg-focus]").forEach(function (found) { found.focus(); });
   document.addEventListener("submit", function (event) {
     if (event.target.matches("[data-mg-slow]")) {
       event.target.classList.add("mg-sent");
       event.target.setAttribute("aria-busy", "true");
-      event.target.querySelectorAll("button").forEach(function (b) { b.disabled = true; });
+      setTimeout(function () { event.target.querySelectorAll("button").forEach(function (b) { b.disabled = true; }); }, 0); // its value is sent
     }
   });
   window.addEventListener("pageshow", function (event) { // back from the cache: forms are fresh again
