@@ -251,18 +251,19 @@ def test_a_version_is_had_as_sql_and_as_json(rita: Client, story: list[SchemaVer
     assert rita.get(reverse("admin:schema_export", args=[1, "exe"])).status_code == 404
 
 
-def test_the_impact_check_shows_each_callers_verdict_and_a_safer_way(
-    rita: Client, story: list[SchemaVersion], settings: Any, owner_url: str
-) -> None:
+def test_the_impact_check_shows_each_callers_verdict_and_a_safer_way(rita: Client, settings: Any, owner: Any, owner_url: str) -> None:
     settings.MENDGATE = replace(settings.MENDGATE, target_database_url=owner_url)
+    owner.execute("CREATE TABLE people (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, details jsonb)")
+    (oid,) = owner.execute("SELECT 'people'::regclass::oid::int8").fetchone()
+    assert "Version 1: First look" in rita.post(reverse("admin:schema_capture"), follow=True).content.decode()
     now = timezone.now()
-    facts = {"hour": now, "schema": "public", "relation_oid": 100, "name": "people", "operation": "insert", "role": "anon", "last_at": now}
+    facts = {"hour": now, "schema": "public", "relation_oid": oid, "name": "people", "operation": "insert", "role": "anon", "last_at": now}
     counts = {"requests": 41, "rows": 41, "misfits": 0, "healed": 0}
     PayloadShape.objects.create(caller="edge", keys=["details"], named=[], shape="s", **facts, **counts)
     url = reverse("admin:schema_impact")
     text = rita.post(url, {"ddl": "ALTER TABLE people\n  ADD COLUMN age int NOT NULL;"}).content.decode()
-    for part in ("edge", "41 ×", "insert public.people", "A way that breaks nobody", "Column age integer was added"):
-        assert part in text, text
+    for part in ("edge", "41 ×", "insert public.people", "A way that breaks nobody", "Column age integer was added", "breaks"):
+        assert part in text, part
     text = rita.post(url, {"ddl": "SELECT 1;\nALTER TABLE nowhere ADD a int;"}).content.decode()
     assert "Statement 2, line 2" in text
     assert "<mark>ALTER TABLE nowhere ADD a int;</mark>" in text
