@@ -26,7 +26,10 @@ from healing.core.types import Change, Failure, Healing, Kind, Misfit, Operation
 
 _IN_BAND = frozenset({"42703", "42P01", "42804", "22P02", "23502", "42P10", "428C9"})
 """Errors that a stale catalog explains: the relation is read again before they are believed."""
-_MOST_ROUNDS = 8
+STALE = Failure("MG503", "A column was renamed while the write was under way.", None, "Send it again.")
+"""``Run`` says so where a name in the statement turned out to mean another column; nothing was written."""
+_MOST_ROUNDS = 10
+_MOST_REREADS = 5
 _MOST_RETRIES = 3
 
 
@@ -127,7 +130,9 @@ def heal(statement: Statement, context: Context, failure: Failure | None = None)
 class _State(Struct):
     context: Context
     known: tuple[Misfit, ...] = ()
-    reread: bool = False
+    rereads: int = 0
+    believed: bool = False
+    """the catalog was read again and is as it was known (or it keeps changing, and somebody has to be answered)."""
     retries: int = 0
     blind: bool = False
     """the caller may not read back."""
@@ -155,7 +160,7 @@ _BLOCKING = (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_TABLE, Kind.REUSED_NAME)
 def _settled_before_sending(mended: Mended, state: _State) -> Result | Reread | None:
     """A misfit in a name cannot be sent at all; other misfits are the database's to judge, in its own words."""
     blocking = [m for m in mended.misfits if m.kind in _BLOCKING]
-    if blocking and not state.reread:
+    if blocking and not state.believed:
         return Reread()
     if blocking:
         return Kept(_name_error(blocking[0], mended.statement), mended.misfits)
@@ -166,13 +171,16 @@ def _settled_before_sending(mended: Mended, state: _State) -> Result | Reread | 
 
 def _after(failure: Failure, statement: Statement, mended: Mended, state: _State) -> _Part:
     """What a database error leads to; None = go round again."""
-    action = classify.action(failure.code, failure.message)
-    if state.context.level is Healing.OFF:
+    action = classify.Action.RETRY if failure == STALE else classify.action(failure.code, failure.message)
+    if failure == STALE and not state.believed:
+        yield from _reread(state)
+        return None
+    if state.context.level is Healing.OFF and failure != STALE:
         return Refused(failure)
     if failure.code == "42501" and (mended.applied or state.context.moved) and not state.blind:
         state.blind = True
         return None
-    if (action is classify.Action.REREAD or failure.code in _IN_BAND) and not state.reread:
+    if (action is classify.Action.REREAD or failure.code in _IN_BAND) and not state.believed:
         known = state.context.snapshot
         yield from _reread(state)
         if action is classify.Action.REREAD or state.context.snapshot is not known:
@@ -209,9 +217,12 @@ def _as_sent(misfit: Misfit, mended: Mended) -> Misfit:
 
 
 def _reread(state: _State) -> Generator[Step, Answer, None]:
+    """A catalog that turns out to have changed may change again while the write is under way (two renames in a row)."""
     answer = yield Reread()
     assert isinstance(answer, Context)
-    state.context, state.reread = answer, True
+    state.rereads += 1
+    state.believed = answer.snapshot is state.context.snapshot or state.rereads >= _MOST_REREADS
+    state.context = answer
 
 
 def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:

@@ -20,8 +20,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from healing.core import fixes
+from healing.core.heal import STALE, Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
 from healing.core.heal import Answer as CoreAnswer
-from healing.core.heal import Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
 from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Row, Statement
 from healing.gateway import idempotency, kept, receipts
@@ -29,7 +29,6 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
-from healing.gateway.identity import identity_sql
 from healing.gateway.names import Names
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import plan_delete, plan_insert, plan_update
@@ -186,7 +185,6 @@ class Attempt:
             self._transaction = await self._begin()
             for plan, indexes in plans:
                 await self._execute(plan, indexes, bool(step.back))
-            await self._check_identity(step)
             if not self.request.orders:
                 self._outcome.put_in_order()
             check_write(self.request, self._outcome.affected)
@@ -198,18 +196,6 @@ class Attempt:
             raise
         back = self._outcome.back
         return Landing(self._outcome.affected, None if back is None else tuple(back))
-
-    async def _check_identity(self, step: Run) -> None:
-        """The names that healing chose must still be the columns it meant; else the catalog was stale: nothing is kept of this try."""
-        relation, transaction = self.relation, self._transaction
-        healed = [new for kind, _old, new in self.names.healed if kind == "rename_column"]
-        if relation is None or transaction is None or not (step.back or step.asked or self.names.healed or self.table_fix):
-            return
-        written = [key for row in step.statement.rows for key in row]
-        record = await transaction.fetchrow(f"SELECT {identity_sql(relation, [*written, *healed], step.asked.values())} AS same")
-        if record is None or not record["same"]:
-            await self.undo()
-            raise DatabaseError(Failure("42703", "A column was renamed while the write was healed."))
 
     async def _begin(self) -> Transaction:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
@@ -308,6 +294,9 @@ class Attempt:
         assert self._transaction is not None
         record = await self._transaction.fetchrow(plan.sql, *plan.params)
         assert record is not None
+        if not record["same"]:
+            await self.undo()
+            raise DatabaseError(STALE)
         total = self._outcome
         total.affected += record["n"]
         total.places += indexes

@@ -29,7 +29,8 @@ _SHARED_FATE = ("08", "53", "57P", "MG", "40001")
 
 
 class Lane(Struct, frozen=True):
-    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row."""
+    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row. Each record has
+    ``same``: whether the statement's names mean the columns that were meant."""
 
     prelude: str
     sql: str
@@ -52,6 +53,10 @@ class Item(Struct):
 
 class NotMeant(Exception):
     """What was stored is not what was meant, or cannot be told; nothing was written for this item."""
+
+
+class Stale(NotMeant):
+    """The names in the statement have come to mean other columns."""
 
 
 class _Queue(Struct):
@@ -150,6 +155,8 @@ def _take(waiting: deque[Item]) -> list[Item]:
 
 
 def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -> list[Sequence[asyncpg.Record]]:
+    if records and not records[0]["same"]:
+        raise Stale("a column was renamed")
     total = sum(item.count for item in items)
     stored = len(records) if by_row else records[0]["n"]
     if stored != total:
@@ -168,7 +175,7 @@ def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -
 
 
 def _concerns_all(error: Exception) -> bool:
-    return isinstance(error, DatabaseError) and error.failure.code.startswith(_SHARED_FATE)
+    return isinstance(error, Stale) or (isinstance(error, DatabaseError) and error.failure.code.startswith(_SHARED_FATE))
 
 
 def _fail(items: list[Item], error: Exception) -> None:

@@ -51,6 +51,7 @@ ON CONFLICT (schema, "table", signature, content_hash) DO UPDATE
 SET probability = EXCLUDED.probability, evidence = EXCLUDED.evidence WHERE healing_proposal.state = 'open'"""
 
 
+_AGAIN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.TransactionRollbackError, DatabaseError, OSError)
 _QUOTED = re.compile(r': "(?s:.*)"')
 
 
@@ -125,11 +126,11 @@ async def keep(
         fingerprint,
         receipt_id,
     )
-    for last in (False, True):
+    for last in (False, False, True):
         try:
             return await _store(pool, item, receipt, proposals, caller, claim)
-        except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, DatabaseError, OSError):
-            if last:  # the first try may have been cut off after its commit: the second finds the item by its id
+        except _AGAIN:
+            if last:  # an earlier try may have been cut off after its commit: the next finds the item by its id
                 raise
     raise AssertionError("unreachable")
 
@@ -227,14 +228,13 @@ async def _write_proposals(connection: Any, schema: str, table: str, signature: 
     """In a savepoint: a proposal can be made again, the payload cannot, so a fault here must not lose it."""
     try:
         async with connection.transaction():
-            for proposal in proposals:
+            for proposal in sorted(proposals, key=_hash):  # always in one order: no deadlocks
                 await _write_proposal(connection, schema, table, signature, proposal)
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
         log.exception("proposals could not be stored; the write is kept without them")
 
 
 async def _write_proposal(connection: Any, schema: str, table: str, signature: str, proposal: Proposal) -> None:
-    content = fixes.content_hash_text(fixes.parse(list(proposal.fix)))
     await connection.execute(
         _PROPOSAL,
         new_id(),
@@ -246,8 +246,13 @@ async def _write_proposal(connection: Any, schema: str, table: str, signature: s
         proposal.source,
         proposal.sentence,
         _text(proposal.evidence),
-        hashlib.sha256(content.encode()).hexdigest(),
+        _hash(proposal),
     )
+
+
+def _hash(proposal: Proposal) -> str:
+    content = fixes.content_hash_text(fixes.parse(list(proposal.fix)))
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _text(value: object) -> str:

@@ -28,6 +28,8 @@ class Names:
         """(table, column) of live names that formerly meant another living column, as met by ``column(…, careful=True)``."""
         self.used: dict[tuple[int, str], Relation] = {}
         """every column name that was asked for, as the caller wrote it (``*`` = all), by relation."""
+        self.meant: dict[tuple[int, str], None] = {}
+        """every live column that a name was resolved to: (oid of its relation, its name)."""
         self.called: dict[int, str] = {}
         """relations that were found by a former name."""
         self.old_labels: list[tuple[int, str]] = []
@@ -39,7 +41,7 @@ class Names:
         caller sent, which then mean those columns in its ``select`` too."""
         names = Names(self.snapshot, self.lineage)
         names.healed, names.reused = self.healed, self.reused
-        names.used, names.called, names.old_labels = self.used, self.called, self.old_labels
+        names.used, names.meant, names.called, names.old_labels = self.used, self.meant, self.called, self.old_labels
         names._sent = {(relation.oid, sent): live for live, sent in asked.items()}
         return names
 
@@ -94,6 +96,12 @@ class Names:
     def find_column(self, relation: Relation, name: str, *, careful: bool = False) -> Column | None:
         """The column of that name, if there is one."""
         self.used[relation.oid, name] = relation
+        found = self._find(relation, name, careful)
+        if found is not None:
+            self.meant[relation.oid, found.name] = None
+        return found
+
+    def _find(self, relation: Relation, name: str, careful: bool) -> Column | None:
         live = relation.column(name)
         if live is not None and not careful:
             return live

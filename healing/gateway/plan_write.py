@@ -7,6 +7,7 @@
     back text|null       JSON array of the live columns ``back`` of the affected rows, in statement order
     location text|null   JSON object of the primary key of a single insert, for ``return=headers-only``
     xid text             the transaction's id
+    same bool            whether the names in it mean the columns that were meant (``identity``)
 
 Inserts and updates leave ``params[0]`` None: there goes the JSON array of the rows as text, under live names.
 """
@@ -20,6 +21,7 @@ from healing.gateway.conflict import INSERTED, RESET, conflict_columns, conflict
 from healing.gateway.errors import not_implemented, put_filters, unknown_column
 from healing.gateway.expressions import Scope
 from healing.gateway.filters import Filter
+from healing.gateway.identity import identity_sql
 from healing.gateway.names import Names
 from healing.gateway.plan_read import rows_as
 from healing.gateway.request import Request
@@ -54,7 +56,7 @@ def plan_insert(
         f"INSERT INTO {qualified(relation.schema, relation.name)} AS {ident(relation.name)}{into} SELECT {values}{rows}"
         f"{where_sql(tests)}{conflict_sql(request, target, columns)}"
     )
-    return _wrapped(scope, request, relation, write, asked=asked, back=back, counted=counted)
+    return _wrapped(scope, request, relation, write, asked=asked, back=back, keys=keys, counted=counted)
 
 
 def plan_update(
@@ -71,7 +73,7 @@ def plan_update(
     sets = ", ".join(f"{ident(column.name)} = {row_value(relation, column, scope.params, defaults=defaults)}" for column in columns)
     tests = _root_tests(scope, request, relation)
     write = f"UPDATE {table} AS {alias} SET {sets}{rows_from(columns, defaults=defaults)}{where_sql(tests)}"
-    return _wrapped(scope, request, relation, write, asked=asked, back=back)
+    return _wrapped(scope, request, relation, write, asked=asked, back=back, keys=keys)
 
 
 def plan_delete(request: Request, relation: Relation, names: Names, *, asked: Asked, back: tuple[str, ...] | None) -> Query:
@@ -113,6 +115,7 @@ def _wrapped(
     *,
     asked: Asked,
     back: tuple[str, ...] | None,
+    keys: tuple[str, ...] = (),
     counted: bool = False,
 ) -> Query:
     """The write as a common table expression, and the record made of what it returned."""
@@ -133,10 +136,17 @@ def _wrapped(
             f"{_json_of(back)} AS back",
             f"{_location(key)} AS location",
             "pg_current_xact_id()::text AS xid",
+            f"{_proof(scope, relation, keys, asked)} AS same",
         )
     )
     rows = "source AS t" if shown else f"(SELECT count(*) FROM {WRITTEN}) AS t"
     return Query(f"WITH {', '.join(parts)} SELECT {record} FROM {rows}", scope.params.values)
+
+
+def _proof(scope: Scope, relation: Relation, keys: tuple[str, ...], asked: Asked) -> str:
+    """Of the columns that are written, and of those that choose rows or are shown."""
+    chosen = [name for oid, name in scope.names.meant if oid == relation.oid]
+    return identity_sql(relation, (*keys, *chosen), asked.values())
 
 
 def _returning(write: str, relation: Relation, returned: str, request: Request) -> str:

@@ -1,10 +1,11 @@
 """Reads and function calls: plan, run as the caller, render. Former names are followed by lineage; nothing else is healed.
 
-When the database, or the plan, finds a name unknown, the catalog may be stale: it is read again, once.
+When the database, or the plan, finds a name unknown, the catalog may be stale: it is read again before that is believed.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from decimal import InvalidOperation
 
@@ -25,7 +26,11 @@ from healing.gateway.response import check_read, planned_rows, render_call, rend
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction
+from schema_monitor.core.snapshot import Snapshot
 
+log = logging.getLogger("mendgate.read")
+_MOST_TRIES = 3
+"""A catalog that changes while it is read may change again."""
 _STALE = frozenset({"42703", "42P01", "42883", "42804", "0A000"})
 _UNKNOWN = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42703", "42P01"})
 
@@ -35,19 +40,32 @@ async def read(
 ) -> Answer:
     """Answers a GET or HEAD on a table, or any call of a function; under ``claim`` a function that writes has one effect. Raises
     ``DialectError``."""
-    try:
-        return await _once(services, request, caller, headers, body, claim)
-    except DialectError as error:
-        if error.code not in _UNKNOWN or not await services.reread_all():
-            raise
-    except DatabaseError as error:
-        code = error.failure.code
-        if code != "40001" and (code not in _STALE or not await services.reread_all()):
-            raise from_failure(error.failure, authenticated=caller.role != "anon") from error
+    for _ in range(_MOST_TRIES):
+        tried_under = services.state.snapshot
+        try:
+            return await _once(services, request, caller, headers, body, claim)
+        except DialectError as error:
+            if error.code not in _UNKNOWN or not await _news(services, request, tried_under):
+                raise
+        except DatabaseError as error:
+            code = error.failure.code
+            if code != "40001" and (code not in _STALE or not await _news(services, request, tried_under)):
+                raise from_failure(error.failure, authenticated=caller.role != "anon") from error
     try:
         return await _once(services, request, caller, headers, body, claim)
     except DatabaseError as error:
         raise from_failure(error.failure, authenticated=caller.role != "anon") from error
+
+
+async def _news(services: Services, request: Request, tried_under: Snapshot) -> bool:
+    """Whether more is known by now than when the request was tried: by itself, of its table, or (at most once a second) of all."""
+    if services.state.snapshot is tried_under and request.kind == "table":
+        known = Names(tried_under, services.state.lineage).find_relation(request.schema, request.name)
+        try:
+            await services.reread(request.schema, request.name, known)
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            log.warning("could not read %s again: %s", request.name, error)
+    return services.state.snapshot is not tried_under or await services.reread_all()
 
 
 async def _once(

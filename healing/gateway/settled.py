@@ -26,10 +26,8 @@ class Plan(Struct, frozen=True):
     touched: tuple[str, ...]
 
     def as_meant(self, rows: Sequence[Row], records: Sequence[asyncpg.Record], changes: Sequence[Change] = ()) -> bool:
-        """Whether the healed columns were stored as meant, in the columns that were meant. Anything that differs otherwise than
-        ``changes`` announce is for the slow path to look at."""
-        if not records[0]["same"]:
-            return False
+        """Whether the healed columns were stored as meant. Anything that differs otherwise than ``changes`` announce is for the slow
+        path to look at."""
         announced = {change.column for change in changes}
         for row, record in zip(rows, records, strict=True):
             meant = {key: row[key] for key in self.touched if key in row}

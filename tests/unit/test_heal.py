@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
 from healing.core.drive import drive
+from healing.core.heal import STALE, Commit, Kept, Landed, Landing, Pause, Refused, Reread, Result, Run, Step, Undo, heal
 from healing.core.heal import Answer as CoreAnswer
-from healing.core.heal import Commit, Kept, Landed, Landing, Pause, Refused, Reread, Result, Run, Step, Undo, heal
 from healing.core.mend import Context
 from healing.core.types import Failure, Healing, Json, Kind, Operation, Row, Rule, Statement
 from healing.core.vet import compile_vet
@@ -364,3 +364,31 @@ def test_with_healing_off_losses_are_still_told_and_keys_left_out_too() -> None:
     result, _ = healed(replace(insert({"id": 1, "price": "1.239", "x": 2}), columns=("id", "price")), known)
     assert isinstance(result, Landed)
     assert {(c.column, c.stored) for c in result.changes} == {("price", "1.24"), ("x", "")}
+
+
+def test_a_name_that_moved_under_way_is_looked_up_again() -> None:
+    """Twice in a row too: a catalog that changes is not believed before it stands still. Whatever may be healed."""
+    for level in (Healing.APPROVED, Healing.OFF):
+        before = context((ID, NAME), (ID, NAME), level=level)
+        between = context((ID, NAME), (ID, replace(NAME, name="title")), level=level)
+        after = context((ID, NAME), (ID, replace(NAME, name="label")), level=level)
+        contexts, sent = iter([between, after, after]), []
+
+        def database(step: Step, contexts: Iterator[Context] = contexts, sent: list[Row] = sent) -> CoreAnswer:
+            if isinstance(step, Reread):
+                return next(contexts)
+            if isinstance(step, Run):
+                sent.append(step.statement.rows[0])
+                return STALE if len(sent) < 3 else Landing(1, step.statement.rows)
+            return None
+
+        result = drive(heal(insert({"name": "Ada"}), before), database)
+        assert isinstance(result, Landed)
+        assert sent == ([{"name": "Ada"}, {"title": "Ada"}, {"label": "Ada"}] if level is Healing.APPROVED else [{"name": "Ada"}] * 3)
+
+
+def test_a_name_that_never_stands_still_is_refused_without_effect() -> None:
+    """The caller is told to send it again."""
+    known = context((ID, NAME), (ID, NAME))
+    result = drive(heal(insert({"name": "Ada"}), known), Database(known, *[STALE] * 20))
+    assert isinstance(result, Refused) and result.failure.code == "MG503" and result.unavailable
