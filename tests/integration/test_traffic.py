@@ -160,21 +160,21 @@ def until(look: Callable[[], Any], seconds: float = 12.0) -> Any:
 def test_reads_and_calls_are_recorded_by_what_they_name(served: Gateway) -> None:
     """Filters, select and order of the table; the embedded table apart; a function's arguments; a former name by its caller."""
     served.sql(
-        """CREATE TABLE traffic(id int PRIMARY KEY, title text, size int);
+        """CREATE TABLE traffic(id int PRIMARY KEY, caption text, size int);
         CREATE TABLE traffic_child(id int, parent int REFERENCES traffic, note text);
         CREATE FUNCTION traffic_call(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b'"""
     )
     served.manage("capture_schema")
-    served.sql("ALTER TABLE traffic RENAME title TO headline")
+    served.sql("ALTER TABLE traffic RENAME caption TO headline")
     with served.client() as client:
-        assert client.get("/rest/v1/traffic?select=id,title,traffic_child(*)&size=gt.3&order=id").status_code == 200
+        assert client.get("/rest/v1/traffic?select=id,caption,traffic_child(*)&size=gt.3&order=id").status_code == 200
         assert client.post("/rest/v1/rpc/traffic_call", json={"a": 1, "b": 2}).json() == 3
     rows = until(lambda: _by_table(served, 3))
-    assert rows["traffic"]["named"] == ["id", "size", "title"] and rows["traffic"]["operation"] == "select"
+    assert rows["traffic"]["named"] == ["id", "size", "caption"] and rows["traffic"]["operation"] == "select"
     assert rows["traffic_child"]["named"] == ["*"]
     assert rows["traffic_call"]["keys"] == ["a", "b"] and rows["traffic_call"]["operation"] == "call"
-    uses = served.control("SELECT name, caller, role, uses FROM schema_monitor_oldnameuse WHERE name = 'title'")
-    assert uses == [{"name": "title", "caller": "test", "role": "service_role", "uses": 1}]
+    uses = served.control("SELECT name, caller, role, uses FROM schema_monitor_oldnameuse WHERE name = 'caption'")
+    assert uses == [{"name": "caption", "caller": "test", "role": "service_role", "uses": 1}]
 
 
 def _by_table(served: Gateway, wanted: int) -> dict[str, dict[str, Any]] | None:
