@@ -132,10 +132,10 @@ async def _set_path(conn: Any, path: str) -> None:
 
 
 @contextmanager
-def pinned_sync(conn: Any) -> Iterator[None]:
+def pinned_sync(conn: Any, plan: str = "force_custom_plan") -> Iterator[None]:
     """A transaction for reading the catalog: one snapshot for all its statements, the search path fixed (psycopg connection)."""
     with conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; " + SETTINGS.format(plan="force_custom_plan"))
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; " + SETTINGS.format(plan=plan))
         yield
 
 

@@ -17,12 +17,15 @@ from schema_monitor.core.patch import Ask, Found, ask, patched, seen_elsewhere, 
 from schema_monitor.core.snapshot import Snapshot
 
 
+NOTHING = Found({}, {}, {})
+
+
 def read_changed(conn: Any, old: Snapshot, entries: Sequence[Entry]) -> Snapshot | None:
     """The catalog as it is, given how it was and what the log tells since; None where it must be read whole."""
     asked = ask(entries, old)
     if asked is None:
         return None
-    with catalog.pinned_sync(conn), RawCursor(conn) as cursor:
+    with catalog.pinned_sync(conn, "force_generic_plan"), RawCursor(conn) as cursor:
         place = catalog.read_place(cursor, old.exposed)
         if asked.granted:
             asked = wider(asked, _granted(cursor, old) & old.relations.keys())
@@ -30,21 +33,31 @@ def read_changed(conn: Any, old: Snapshot, entries: Sequence[Entry]) -> Snapshot
         moved = seen_elsewhere(old, asked, found)
         if moved or asked.sequences or asked.renamed_functions:
             relations, functions = _dependents(cursor, moved | asked.sequences, asked.renamed_functions)
-            asked = wider(asked, relations & old.relations.keys(), functions & old.functions.keys())
-            found = _read(cursor, old, asked)
+            more = Ask((relations & old.relations.keys()) - asked.relations, functions=(functions & old.functions.keys()) - asked.functions)
+            asked = wider(asked, more.relations, more.functions)
+            found = _read(cursor, old, more, found)
     return patched(old, place, asked, found)
 
 
-def _read(cursor: Any, old: Snapshot, asked: Ask) -> Found:
+def _read(cursor: Any, old: Snapshot, asked: Ask, before: Found = NOTHING) -> Found:
+    """What is asked for, beside what was read before."""
+    if not (asked.relations or asked.functions or asked.enums):
+        return before
     parameters = [list(old.exposed), *(list(each) for each in (asked.relations, asked.functions, asked.enums))]
-    relations, enums, functions = catalog.things(cursor.execute(catalog.changed_statement(), parameters).fetchall())
+    relations, enums, functions = catalog.things(_run(cursor, catalog.changed_statement(), parameters))
     known = old.enums.keys()
     kept = {
         oid: enum
         for oid, enum in enums.items()
         if oid in known or enum.schema in old.exposed or oid not in asked.enums or _used(oid, relations)
     }
-    return Found(relations, kept, functions)
+    return Found({**before.relations, **relations}, {**before.enums, **kept}, {**before.functions, **functions})
+
+
+def _run(cursor: Any, query: str, parameters: Sequence[object]) -> list[Any]:
+    """Planning costs more than running: the plan is kept, where the connection may keep anything."""
+    rows: list[Any] = cursor.execute(query, parameters, prepare=cursor.connection.prepare_threshold is not None).fetchall()
+    return rows
 
 
 def _used(enum: int, relations: Any) -> bool:
@@ -56,5 +69,5 @@ def _granted(cursor: Any, old: Snapshot) -> set[int]:
 
 
 def _dependents(cursor: Any, relations: Iterable[int], functions: Iterable[int]) -> tuple[set[int], set[int]]:
-    rows = cursor.execute(catalog.statement("dependents"), [list(relations), list(functions)]).fetchall()
+    rows = _run(cursor, catalog.statement("dependents"), [list(relations), list(functions)])
     return {oid for kind, oid in rows if kind == "relation"}, {oid for kind, oid in rows if kind == "function"}

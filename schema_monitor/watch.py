@@ -103,7 +103,7 @@ class Watcher:
             application_name="mendgate watcher",
             keepalives_idle=30,
             tcp_user_timeout=30_000,
-            prepare_threshold=None,  # poolers lose prepared statements
+            prepare_threshold=None,
         )
 
     def _recover(self, error: Exception) -> None:
@@ -169,6 +169,7 @@ class Round:
         ear, detector, sight = self._ear, self._detector, self._detector.sight
         known = self._memory.last
         hears = ear.hears
+        self._target.prepare_threshold = 5 if ear.heard else None  # poolers lose prepared statements
         self._every = EVERY if hears else EVERY_DEAF
         facts = Facts(
             monitor=known[1].monitor if known else "",

@@ -193,7 +193,10 @@ class Snapshot(Struct, frozen=True, dict=True):
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], tuple[Relation, ...]]:
-        names: dict[tuple[str, str], tuple[Relation, ...]] = {}
+        names: dict[tuple[str, str], tuple[Relation, ...]] = {(r.schema, r.name): (r,) for r in self.relations.values()}
+        if len(names) == len(self.relations):  # always, in a snapshot as read
+            return names
+        names = {}
         for relation in self.relations.values():
             key = (relation.schema, relation.name)
             names[key] = (*names.get(key, ()), relation)
