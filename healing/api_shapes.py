@@ -71,28 +71,3 @@ class FeedbackIn(Schema):
 
     right: bool
     comment: str = Field("", max_length=2000)
-
-
-class VersionOut(Schema):
-    """A schema version."""
-
-    epoch: int
-    taken_at: datetime
-    fingerprint: str
-    summary: str
-    cause: str
-
-
-class ChangeOut(Schema):
-    """One difference between a version and the one before."""
-
-    epoch: int
-    kind: str
-    severity: str
-    schema_: str = Field(serialization_alias="schema")
-    relation: str
-    object: str
-    sentence: str
-    breaks_old_writers: bool
-    breaks_old_readers: bool
-    inferred: bool

@@ -30,23 +30,28 @@ PAGE = 100
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
 _LATEST = "SELECT coalesce(max(epoch), 0) FROM schema_monitor_schemaversion"
 _EVENTS = """
-SELECT v.epoch, json_build_object(
+SELECT v.epoch, body::text, (body || jsonb_build_object('changes', (
+    SELECT coalesce(jsonb_agg(change - '{old,new,hits,tag,usr,app}'::text[]), '[]')
+    FROM jsonb_array_elements(body -> 'changes') change)))::text
+FROM (SELECT * FROM schema_monitor_schemaversion WHERE epoch > $1 ORDER BY epoch LIMIT $2) v
+CROSS JOIN LATERAL (SELECT jsonb_build_object(
     'epoch', v.epoch, 'taken_at', v.taken_at, 'summary', v.summary,
     'changes', coalesce((
-        SELECT json_agg(json_build_object(
+        SELECT jsonb_agg(jsonb_build_object(
             'kind', c.kind, 'severity', c.severity, 'base_severity', c.base_severity, 'hits', c.hits,
             'schema', c.schema, 'relation', c.relation, 'object', c.object, 'old', c.old, 'new', c.new,
             'sentence', c.sentence, 'inferred', c.inferred, 'tag', c.tag, 'usr', c.usr, 'app', c.app,
             'breaks_old_writers', c.breaks_old_writers, 'breaks_old_readers', c.breaks_old_readers) ORDER BY c.id)
-        FROM schema_monitor_schemachange c WHERE c.version_id = v.id), '[]'))::text
-FROM schema_monitor_schemaversion v WHERE v.epoch > $1 ORDER BY v.epoch LIMIT $2"""
+        FROM schema_monitor_schemachange c WHERE c.version_id = v.id), '[]')) AS body) built
+ORDER BY v.epoch"""
 
 
 class Event(Struct, frozen=True):
-    """One version, as it goes over the wire."""
+    """One version, as it goes over the wire. ``full`` also says who did it, whom it hits, and definitions before and after."""
 
     epoch: int
     wire: bytes
+    full: bytes
 
 
 class Away(Exception):
@@ -198,8 +203,12 @@ class Feed:
                 rows = await asyncio.wait_for(self._connection.fetch(_EVENTS, epoch, PAGE), 10)
             except _GONE as error:
                 raise Away from error
-        return [Event(row[0], f"id: {row[0]}\nevent: schema\ndata: {row[1]}\n\n".encode()) for row in rows]
+        return [Event(epoch, _wire(epoch, plain), _wire(epoch, full)) for epoch, full, plain in rows]
 
     def _tell(self) -> None:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
+
+
+def _wire(epoch: int, data: str) -> bytes:
+    return f"id: {epoch}\nevent: schema\ndata: {data}\n\n".encode()

@@ -2,7 +2,7 @@
 
     id: 214
     event: schema
-    data: {"epoch": 214, "taken_at": …, "summary": …, "changes": […]}
+    data: {"epoch": 214, "taken_at": …, "summary": …, "changes": […]}     as /changes has them: more for service_role
 
 ``Last-Event-ID`` (or ``?since=``) replays what came after that epoch; without it the stream begins now. The first event is ``ready`` and
 carries an id too, so a caller that saw only that misses nothing either. An epoch that was never given out (the control database was
@@ -88,7 +88,7 @@ class Events:
                 page = ()
             for event in page:
                 if stream.open:
-                    await stream.put(event.wire, event.epoch)
+                    await stream.put(event.full if stream.full else event.wire, event.epoch)
             if not page:
                 await self._idle(stream)
         await stream.end()
@@ -110,6 +110,7 @@ class _Stream:
     def __init__(self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller) -> None:
         self._send, self._headers, self._auth = send, headers, auth
         self._expires = caller.expires_at
+        self.full = caller.role == "service_role"
         self._bytes = 0
         self.epoch = 0
         self.open = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 import psycopg
@@ -37,6 +37,13 @@ from schema_monitor.impact.trial import Refusal, try_out
 from schema_monitor.weights import is_certain
 
 __all__ = ["LIMITS", "Busy", "Caller", "Impact", "NoVersion", "Stopped", "TooLarge", "Unusable", "check"]
+
+
+_OF_ROWS = frozenset({
+    "required_column_added", "not_null_set", "type_changed", "primary_key_changed", "unique_added", "check_added", "check_changed",
+    "foreign_key_added", "foreign_key_changed", "exclusion_added", "exclusion_changed",
+})  # fmt: skip
+"""Changes that rows may refuse."""
 
 
 class NoVersion(Exception):
@@ -112,6 +119,7 @@ def check(ddl: str, rules: Rules = _no_rules, limits: Limits = LIMITS) -> Impact
         return Impact(epoch, _since(begun), traffic.DAYS, texts, trial.refusal, notes=notes)
     after = transplant(live, trial.before, trial.after)
     found = _judged(live, after, lineage, statements, rules)
+    notes = (*notes, *_about_rows(found))
     return msgspec.structs.replace(found, epoch=epoch, seconds=_since(begun), statements=texts, notes=notes)
 
 
@@ -177,6 +185,11 @@ def _notes(statements: Sequence[Statement], lacking: tuple[str, ...]) -> tuple[s
     concurrent = ["CONCURRENTLY was left out: it does not change the outcome."] if any(map(_is_concurrent, statements)) else []
     missing = [f"The copy lacks {len(lacking)}: {'; '.join(lacking[:10])}{' …' if len(lacking) > 10 else ''}."] if lacking else []
     return (*skipped, *concurrent, *missing)
+
+
+def _about_rows(found: Impact) -> Iterator[str]:
+    if any(each.change.kind in _OF_ROWS for each in found.changes):
+        yield "The copy has no rows: whether those of the target satisfy the change was not tried."
 
 
 def _is_command(statement: Statement) -> bool:
