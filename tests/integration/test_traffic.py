@@ -170,7 +170,7 @@ def test_reads_and_calls_are_recorded_by_what_they_name(served: Gateway) -> None
         assert client.get("/rest/v1/traffic?select=id,caption,traffic_child(*)&size=gt.3&order=id").status_code == 200
         assert client.post("/rest/v1/rpc/traffic_call", json={"a": 1, "b": 2}).json() == 3
     rows = until(lambda: _by_table(served, 3))
-    assert rows["traffic"]["named"] == ["id", "size", "caption"] and rows["traffic"]["operation"] == "select"
+    assert rows["traffic"]["named"] == ["caption", "id", "size"] and rows["traffic"]["operation"] == "select"
     assert rows["traffic_child"]["named"] == ["*"]
     assert rows["traffic_call"]["keys"] == ["a", "b"] and rows["traffic_call"]["operation"] == "call"
     uses = served.control("SELECT name, caller, role, uses FROM schema_monitor_oldnameuse WHERE name = 'caption'")
