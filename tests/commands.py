@@ -51,6 +51,13 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Comp
     return subprocess.CompletedProcess(["manage.py", *words], *json.loads(server.stdout.readline()))
 
 
+def stop() -> None:
+    """End what ``run`` started, if anything."""
+    if _started.cache_info().currsize:
+        _started().communicate()
+        _started.cache_clear()
+
+
 @functools.cache
 def _started() -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "tests.commands"]

@@ -45,6 +45,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if some else (os.cpu_count() or 1) + 1
 
 
+def pytest_unconfigure() -> None:
+    """Leave no process behind."""
+    commands.stop()
+
+
 @pytest.fixture(scope="session")
 def home() -> Path:
     """MENDGATE_HOME of this run; removed at the end (tests/settings.py)."""
