@@ -30,7 +30,7 @@ from benchmarks.figures import figure
 from benchmarks.stage import Stage, arguments, stage_of
 from benchmarks.wire import Answer, Connection, request
 
-TABLES = ("orders", "people", "visits")
+TABLES = ("stream_orders", "stream_people", "stream_visits")
 STARTS = {"title": "varchar(80)", "note": "text", "city": "text", "amount": "integer", "price": "numeric(12,2)", "state": "text"}
 WIDER = {"varchar(80)": "text", "integer": "bigint", "bigint": "text", "numeric(12,2)": "numeric(14,4)", "text": "varchar(200)"}
 CLIENTS = 12
