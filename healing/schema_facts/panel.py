@@ -24,7 +24,7 @@ _LADDER = (
 
 
 class Rung(Struct, frozen=True):
-    """One way to find changes. ``state``: in force, below it (would take over), or not possible."""
+    """One way to find changes. ``better`` than the one in force: not possible here."""
 
     name: str
     title: str
@@ -54,7 +54,7 @@ def state() -> Watching:
     alive = row is not None and row.heartbeat_at is not None and timezone.now() - row.heartbeat_at < STALE
     colour, headline = _headline(row, alive)
     order = [name for name, _, _ in _LADDER]
-    here = order.index(row.detector) if row and alive and row.detector in order else len(order)
+    here = order.index(row.detector) if row and alive and row.detector in order else -1
     ladder = tuple(Rung(name, title, promise, n == here, n < here) for n, (name, title, promise) in enumerate(_LADDER))
     return Watching(row, alive, colour, headline, ladder)
 

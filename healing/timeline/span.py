@@ -12,7 +12,7 @@ PRESETS = {
 }  # fmt: skip
 DEFAULT = "24h"
 _TICKS = tuple(
-    timedelta(seconds=s) for s in (10, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 2592000, 31536000)
+    timedelta(seconds=s) for s in (2, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 2592000, 31536000)
 )
 SHORTEST = timedelta(seconds=10)
 """What a page can show at least."""

@@ -25,9 +25,8 @@
       picture.addEventListener(name, function (event) { trace(picture, event.target.closest(".mg-mark")); });
     });
     ["mouseleave", "focusout"].forEach(function (name) { picture.addEventListener(name, function () { trace(picture, null); }); });
-    var box = picture.parentElement;
-    box.scrollLeft = box.scrollWidth; // the newest first, where it does not fit
   });
+  document.querySelectorAll("[data-mg-newest]").forEach(function (box) { box.scrollLeft = box.scrollWidth; }); // where it does not fit
   document.querySelectorAll("[data-mg-range]").forEach(function (button) {
     if (!document.querySelector(".mg-filter input[name=from]:disabled")) { return; }
     button.hidden = false;
