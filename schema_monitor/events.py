@@ -118,10 +118,14 @@ class Feed:
         while not self._closed and (self._latest is None or self._latest == epoch):
             await self._tidings()
 
-    async def close(self) -> None:
-        """Ends the connection; listeners are told to look up."""
+    def end(self) -> None:
+        """Nobody waits any more."""
         self._closed = True
         self._tell()
+
+    async def close(self) -> None:
+        """Ends the connection too."""
+        self.end()
         await self._stop()
 
     async def _stop(self) -> None:

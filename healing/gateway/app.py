@@ -15,6 +15,7 @@ from typing import Any
 from healing.gateway import answer as answers
 from healing.gateway.answer import Answer
 from healing.gateway.cors import cors_headers, is_preflight, preflight
+from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.events import PATH as EVENTS
 from healing.gateway.events import Events
@@ -81,6 +82,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                when_streams_end(self.events.end)
                 await self.open()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":

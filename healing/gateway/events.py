@@ -63,9 +63,14 @@ class Events:
             await stream.begin(latest, since)
             await self._until_gone(receive, self._run(stream))
 
-    async def close(self) -> None:
-        """Ends every stream at the end of an event."""
+    def end(self) -> None:
+        """Ends every stream, at the end of an event; new ones are sent elsewhere."""
         self._closing = True
+        self.feed.end()
+
+    async def close(self) -> None:
+        """Ends the feed too."""
+        self.end()
         await self.feed.close()
 
     async def _until_gone(self, receive: Receive, running: Any) -> None:
