@@ -16,6 +16,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from resilience_site.embedded import EmbeddedPostgres
 from tests.gateway_process import Gateway
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -42,9 +43,9 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: apt-
 
 
 @pytest.fixture(scope="module")
-def site(make_gateway: Callable[..., Gateway]) -> Gateway:
+def site(make_gateway: Callable[..., Gateway], postgres: EmbeddedPostgres) -> Gateway:
     """A web process with people, drifted writes and proposals."""
-    gateway = make_gateway()
+    gateway = make_gateway(SCRATCH_DATABASE_URL=postgres.state.scratch_url)
     gateway.sql(TABLES)
     gateway.manage("capture_schema")
     gateway.sql(MIGRATED)
@@ -112,8 +113,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     """Opens the site as a user, light or dark."""
     contexts = []
 
-    def open_as(gateway: Gateway, user: str = "rita", scheme: Any = "light") -> Visit:
-        context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    def open_as(gateway: Gateway, user: str = "rita", scheme: Any = "light", width: int = 1280) -> Visit:
+        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
         contexts.append(context)
         return Visit(context, gateway.base_url, user)
 
@@ -201,6 +202,45 @@ def test_who_may_only_look_has_no_buttons(seeded: Gateway, visit: Callable[..., 
         page = otto.go(path)
         assert page.locator(".mg form[method=post]").count() == 0, path
     assert otto.faults == []
+
+
+def test_a_mark_of_the_timeline_leads_to_its_change_and_the_next_step(seeded: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(seeded)
+    page = rita.go("/admin/schema_monitor/schemaversion/timeline/?last=1h&kind=column_removed")
+    mark = page.locator(".mg-mark-critical")
+    mark.focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Column mail_adr was removed from public.users.").first.wait_for()
+    page.locator(".mg-next").wait_for()
+    page.keyboard.press("/")  # no search here: nothing happens
+    rita.go("/admin/schema_monitor/schemaversion/timeline/?last=1h").keyboard.press("[")
+    page.wait_for_url(re.compile("from="))
+    assert rita.faults == []
+
+
+def test_ddl_is_tried_and_the_answer_takes_the_focus(seeded: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(seeded)
+    page = rita.go("/admin/schema_monitor/schemaversion/impact/")
+    page.fill("#ddl", "ALTER TABLE activity_logs RENAME COLUMN details TO facts;\nALTER TABLE activity_logs ADD COLUMN must int NOT NULL;")
+    page.press("#ddl", "Control+Enter")
+    page.locator("#outcome:focus").wait_for()
+    assert page.get_by_text("What would change").is_visible()
+    assert worst_contrast(page) >= 4.4
+    rita.shoot("impact-answer")
+    page.fill("#ddl", "ALTER TABLE nowhere ADD COLUMN must int;")
+    page.press("#ddl", "Control+Enter")
+    page.get_by_text("The database would refuse this.").wait_for()
+    rita.shoot("impact-refused")
+    assert rita.faults == []
+
+
+def test_the_schema_pages_fit_a_phone(seeded: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(seeded, width=390)
+    for name, path in schema_pages(seeded).items():
+        page = rita.go(path)
+        if name != "versions":  # unfold's own list
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        rita.shoot(f"{name}-phone")
 
 
 CONTRAST = """() => {

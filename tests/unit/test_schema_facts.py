@@ -81,7 +81,8 @@ def test_a_column_and_rights_are_said_in_words() -> None:
 def test_a_column_is_followed_back_through_its_names_and_its_tables() -> None:
     told = [
         past(2, "not_null_set", "first"), past(3, "column_renamed", "second", "first"), past(4, "table_renamed", "", "public.t", "u"),
-        past(5, "column_renamed", "a", "second", "u"), past(5, "type_changed", "a", "int", "u", id=50), past(6, "comment_changed", "a", None, "other"),
+        past(5, "column_renamed", "a", "second", "u"), past(5, "type_changed", "a", "int", "u", id=50),
+        past(6, "comment_changed", "a", None, "other"),
     ]  # fmt: skip
     found = histories(replace(T, name="u"), told)
     assert [(p.epoch, p.kind) for p in found.columns[1]] == [
