@@ -1,4 +1,4 @@
-"""What changed in the constraints and unique indexes of one relation.
+"""What changed in the constraints and indexes of one relation.
 
 Postgres never alters a constraint's condition in place, so the same oid is the same constraint (its text changes when a column is
 renamed). One that was dropped and made again under its name is compared by its text.
@@ -34,6 +34,7 @@ def constraint_changes(old: Relation, new: Relation, by_name: bool) -> Iterator[
         if key not in same and (constraint.name, constraint.kind, constraint.columns) not in remade:
             yield _made(new, constraint, "removed")
     yield from _indexes(old, new)
+    yield from _other_indexes(old, new, by_name=by_name)
 
 
 def _primary_key(old: Relation, new: Relation) -> Iterator[Change]:
@@ -87,6 +88,26 @@ def _indexes(old: Relation, new: Relation) -> Iterator[Change]:
     for shape, index in before.items():
         if shape not in after:
             yield change("unique_removed", where, f"The unique index {index.name} was removed from {'.'.join(where)}.", object=index.name)
+
+
+def _other_indexes(old: Relation, new: Relation, by_name: bool) -> Iterator[Change]:
+    """Indexes that ``ON CONFLICT`` cannot use. The same oid is the same index; one that was built anew is known by what it covers."""
+    before, after = {i.oid: i for i in old.indexes}, {i.oid: i for i in new.indexes}
+    same = set() if by_name else before.keys() & after.keys()
+    was, now = ({_covers(i): i for oid, i in side.items() if oid not in same} for side in (before, after))
+    for side, other, how, preposition in ((now, was, "added", "to"), (was, now, "removed", "from")):
+        for covers, index in side.items():
+            if covers not in other:
+                unique = index.definition.startswith("CREATE UNIQUE")
+                kind, title = (f"unique_{how}", "unique index") if unique else (f"index_{how}", "index")
+                sentence = f"The {title} {index.name} was {how} {preposition} {new.schema}.{new.name}."
+                text = {"new" if how == "added" else "old": index.definition}
+                yield change(kind, (new.schema, new.name), sentence, object=index.name, **text)
+
+
+def _covers(index: Index) -> str:
+    """Its definition without its name and its table's."""
+    return index.definition.partition(" USING ")[2] + (" UNIQUE" if index.definition.startswith("CREATE UNIQUE") else "")
 
 
 def _plain(relation: Relation) -> dict[tuple[tuple[int, ...], bool], Index]:

@@ -83,6 +83,7 @@ FELT: dict[str, Felt] = {
     "primary_key_changed": _keyed,
     "unique_added": _checked,
     "unique_removed": _conflicts,
+    "index_removed": _sees,
     "foreign_key_added": _checked,
     "foreign_key_changed": _checked,
     "foreign_key_removed": _reads,

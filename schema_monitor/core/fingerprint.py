@@ -1,8 +1,9 @@
 """Digests of catalog values over their canonical JSON (field order is fixed, lists are ordered by identity or name).
 
 A relation's fingerprint is 64 hex digits in two parts: 48 over its shape (names, columns, constraints, indexes, triggers, what may
-be written) and 16 over the rest (rights, policies, row security, comments). Either part changing makes another relation; caches of
-what depends on the shape alone are keyed by ``Relation.shape``. Digests contain oids, so they compare within one scope only.
+be written) and 16 over the rest (rights, policies, row security, plain indexes, comments). Either part changing makes another
+relation; caches of what depends on the shape alone are keyed by ``Relation.shape``. Digests contain oids, so they compare within one
+scope only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ def stamped(relation: Relation) -> Relation:
         row_security=False,
         force_row_security=False,
         policies=(),
+        indexes=(),
         acl="",
         comment=None,
         fingerprint="",
@@ -48,4 +50,5 @@ def _without_comment(column: Column) -> Column:
 
 def _rest(relation: Relation) -> tuple[object, ...]:
     comments = [(column.attnum, column.comment) for column in relation.columns if column.comment is not None]
-    return (relation.acl, relation.row_security, relation.force_row_security, relation.policies, relation.comment, comments)
+    indexes = [(index.name, index.definition) for index in relation.indexes]
+    return (indexes, relation.acl, relation.row_security, relation.force_row_security, relation.policies, relation.comment, comments)

@@ -71,7 +71,7 @@ def ask(entries: Iterable[Entry], old: Snapshot) -> Ask | None:
             if not entry.dropped and entry.author.tag != "CREATE SEQUENCE":
                 sequences.add(oid)
         elif kind == "index" and entry.dropped:  # whose it was is not told
-            relations |= {r.oid for r in old.relations.values() if any(index.oid == oid for index in r.unique_indexes)}
+            relations |= {r.oid for r in old.relations.values() if any(index.oid == oid for index in (*r.unique_indexes, *r.indexes))}
         elif kind == "type":
             if not _is_plain_type(entry, old):
                 return None

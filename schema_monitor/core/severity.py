@@ -44,6 +44,8 @@ WEIGHTS: dict[str, Weight] = {
     "primary_key_changed": Weight("critical", writers=True),
     "unique_added": Weight("high", writers=True),
     "unique_removed": Weight("high", writers=True),  # ON CONFLICT that named it fails
+    "index_added": Weight("low"),
+    "index_removed": Weight("medium"),
     "foreign_key_added": Weight("high", writers=True),
     "foreign_key_changed": Weight("high", writers=True),
     "foreign_key_removed": Weight("medium", readers=True),  # embedding went through it

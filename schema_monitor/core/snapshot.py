@@ -62,12 +62,13 @@ class Constraint(Struct, frozen=True, omit_defaults=True):
 
 
 class Index(Struct, frozen=True, omit_defaults=True):
-    """A unique index that ``ON CONFLICT`` could use, constraint or not."""
+    """An index. Those that ``ON CONFLICT`` could use have no ``definition``: the columns say it all."""
 
     oid: int
     name: str
     columns: tuple[int, ...]
     partial: bool = False
+    definition: str = ""
 
 
 class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
@@ -81,6 +82,9 @@ class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...] = ()
     unique_indexes: tuple[Index, ...] = ()
+    """those that ``ON CONFLICT`` could use, constraint or not."""
+    indexes: tuple[Index, ...] = ()
+    """the others that belong to no constraint. They decide about speed, and (unique ones on expressions) about which rows fit."""
     insertable: bool = True
     updatable: bool = True
     deletable: bool = True

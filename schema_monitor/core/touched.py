@@ -10,7 +10,7 @@ from schema_monitor.core.changes import Change
 from schema_monitor.core.snapshot import Relation, Snapshot
 
 _COLUMN_KINDS = ("column_", "type_", "not_null_", "default_", "required_", "generation_")
-_CONSTRAINT_KINDS = ("unique_", "foreign_key_", "check_", "exclusion_")
+_CONSTRAINT_KINDS = ("unique_", "index_", "foreign_key_", "check_", "exclusion_")
 _ENUM_KINDS = ("label_", "enum_")
 
 
@@ -74,7 +74,7 @@ def _constrained(change: Change, relation: Relation, after: Relation | None) -> 
         for constraint in side.constraints:
             if constraint.name == change.object or (change.kind == "primary_key_changed" and constraint.kind == "p"):
                 found.update(constraint.columns)
-        for index in side.unique_indexes:
+        for index in (*side.unique_indexes, *side.indexes):
             if index.name == change.object:
                 found.update(index.columns)
     return frozenset(attnum for attnum in found if attnum > 0)

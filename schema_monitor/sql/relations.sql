@@ -8,6 +8,7 @@ SELECT 'relation' AS kind,
            'columns', coalesce(cols.list, '[]'),
            'constraints', coalesce(cons.list, '[]'),
            'unique_indexes', coalesce(uniq.list, '[]'),
+           'indexes', coalesce(idx.list, '[]'),
            'insertable', may.bits & 8 = 8,
            'updatable', may.bits & 4 = 4,
            'deletable', may.bits & 16 = 16,
@@ -104,6 +105,20 @@ LEFT JOIN LATERAL (
     JOIN pg_class ic ON ic.oid = i.indexrelid
     WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indisready AND i.indimmediate AND i.indexprs IS NULL
 ) uniq ON true
+LEFT JOIN LATERAL (
+    SELECT json_agg(json_build_object(
+               'oid', i.indexrelid::int8,
+               'name', ic.relname,
+               'columns', (SELECT coalesce(json_agg(key.attnum ORDER BY key.at), '[]') FROM unnest(i.indkey::int2[]) WITH ORDINALITY key (attnum, at) WHERE key.at <= i.indnkeyatts),
+               'partial', i.indpred IS NOT NULL,
+               'definition', pg_get_indexdef(i.indexrelid)
+           ) ORDER BY i.indexrelid) AS list
+    FROM pg_index i
+    JOIN pg_class ic ON ic.oid = i.indexrelid
+    WHERE i.indrelid = c.oid AND i.indisvalid
+      AND NOT (i.indisunique AND i.indisready AND i.indimmediate AND i.indexprs IS NULL)
+      AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
+) idx ON true
 LEFT JOIN LATERAL (
     SELECT json_agg(format('%s %s FOR %s TO %s%s%s',
                p.polname,

@@ -88,7 +88,8 @@ CASES = [
     ("ALTER TABLE t DROP CONSTRAINT t_pkey", [("primary_key_changed", "critical", W)]),
     ("ALTER TABLE t ADD UNIQUE (p)", [("unique_added", "high", W)]),
     ("CREATE UNIQUE INDEX ON t (p)", [("unique_added", "high", W)]),
-    ("CREATE INDEX ON t (p)", []),
+    ("CREATE INDEX ON t (p)", [("index_added", "low", "")]),
+    ("CREATE UNIQUE INDEX ON t ((p::text))", [("unique_added", "high", W)]),
     ("ALTER TABLE t DROP CONSTRAINT t_u_key", [("unique_removed", "high", W)]),
     ("DROP INDEX t_a", [("unique_removed", "high", W)]),
     ("REINDEX TABLE t; VACUUM FULL t", []),
@@ -105,7 +106,7 @@ CASES = [
     ("ALTER TABLE t ENABLE ROW LEVEL SECURITY", [("row_security_on", "high", WR)]),
     ("ALTER TABLE parent ENABLE ROW LEVEL SECURITY", [("row_security_on_without_policy", "critical", WR)]),
     ("CREATE POLICY all_rows ON t FOR SELECT USING (true)", [("policy_opened", "critical", "")]),
-    ("CREATE POLICY few ON t AS RESTRICTIVE FOR SELECT USING (true)", [("policy_added", "high", "")]),
+    ("CREATE POLICY few ON t AS RESTRICTIVE FOR SELECT USING (true)", [("policy_restricted", "high", WR)]),
     ('ALTER POLICY "own rows" ON t USING (id > 2)', [("policy_changed", "high", WR)]),
     ('DROP POLICY "own rows" ON t', [("policy_removed", "high", WR)]),
     ("GRANT SELECT ON t TO anon", [("grant_opened", "critical", "")]),
@@ -152,6 +153,17 @@ def test_a_sentence_says_what_a_person_needs(look: Look) -> None:
 
 def test_in_another_database_everything_is_matched_by_name_and_marked_inferred(look: Look) -> None:
     before, after = look(""), look("ALTER TABLE t ADD x int")
-    elsewhere = Snapshot(Scope("other", 1), after.server_version, after.relations, after.enums, after.functions, exposed=after.exposed)
+    elsewhere = Snapshot(
+        Scope("other", 1), after.server_version, after.relations, after.enums, after.functions, exposed=after.exposed, monitor=after.monitor
+    )
     changes = diff(before, elsewhere)
     assert [(c.kind, c.inferred) for c in changes] == [("scope_changed", False), ("column_added", True)]
+
+
+def test_a_dropped_index_is_told_and_one_that_was_renamed_or_built_anew_is_not(look: Look) -> None:
+    """What an index covers counts, not its name."""
+    look("CREATE INDEX one ON t (p)")
+    before = look("CREATE INDEX two ON t ((p::text))")
+    same = look("ALTER INDEX one RENAME TO uno; DROP INDEX two; CREATE INDEX two_again ON t ((p::text))")
+    assert diff(before, same) == ()
+    assert [said(change) for change in diff(same, look("DROP INDEX uno"))] == [("index_removed", "medium", "")]
