@@ -13,6 +13,7 @@ from django.conf import settings
 from healing import quarantine, receipt_copies, replay_orders, wake
 from healing.doorbell import ring
 from healing.quarantine import Claim, Settled
+from schema_monitor import traffic
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,9 @@ def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
 
 
 def sweep() -> None:
-    """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy."""
-    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency):
+    """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy, counts to
+    forget."""
+    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency, traffic.prune):
         _safely(step)
 
 
