@@ -2,11 +2,11 @@
 
 The tail of the DDL log, where there is one, is sure and costs nothing. Counters of catalog writes cost nearly nothing, but may lag
 and also move for temporary tables. The fingerprint of the catalog is sure and costs more with size: it is taken when the counters
-moved, and otherwise so rarely that it takes about 1 % of the time. It is read *before* a capture reads: what commits in between is
+moved, and otherwise so rarely that it takes less than 1 % of the time. It is read *before* a capture reads: what commits in between is
 seen by the next look.
 
 In a large catalog a change that the log tells is read by itself. The fingerprint moves then too; that this change is all there was
-is verified by reading everything, but so rarely that this takes 1 % of the time as well.
+is verified by reading everything, but as rarely.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from schema_monitor.patience import within
 
 EVERY = 1.0
 """The least number of seconds between two fingerprints while nothing moves."""
-SHARE, SHARE_MOVED = 0.01, 0.1
-"""The part of the time that fingerprints may take: in quiet, and while the counters move. ``SHARE`` is that of verifying, too."""
+SHARE, SHARE_BACKED, SHARE_MOVED = 0.008, 0.002, 0.1
+"""The part of the time that fingerprints may take: in quiet, where nothing else can tell; in quiet where counters can; and while these
+move. ``SHARE`` is that of verifying, too."""
 CHEAP = 0.02
 """Seconds that a fingerprint may cost when a capture is due anyway; a dearer one is taken afterwards."""
 SMALL = 0.25
@@ -86,7 +87,8 @@ class Detector:
     @property
     def interval(self) -> float:
         """Seconds between two fingerprints in quiet."""
-        return max(EVERY, self._cost / SHARE)
+        backed = self.sight is not None and self.sight.counts and not self.sight.standby
+        return max(EVERY, self._cost / (SHARE_BACKED if backed else SHARE))
 
     @property
     def interval_moved(self) -> float:

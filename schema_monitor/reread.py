@@ -16,7 +16,6 @@ from schema_monitor.core.ddl import Entry
 from schema_monitor.core.patch import Ask, Found, ask, patched, seen_elsewhere, wider
 from schema_monitor.core.snapshot import Snapshot
 
-
 NOTHING = Found({}, {}, {})
 
 
