@@ -29,6 +29,8 @@ class Story(Struct, frozen=True):
     known: tuple[Made, ...] = ()
     odd: tuple[Made, ...] = ()
     rename: tuple[str, str] | None = None
+    alter: tuple[str, str] | None = None
+    """The same with another change: what was added is taken away again, and callers who took it up are hit."""
 
 
 def _id(rng: Random) -> str:
@@ -166,6 +168,7 @@ STORIES = (
         ),
         message,
         odd=(lambda r: _without(message(r), "body", message="Are you there?"), lambda r: message(r) | {"is_read": False}),
+        alter=("ALTER TABLE messages ADD COLUMN is_read boolean", "ALTER TABLE messages DROP COLUMN is_read"),
     ),
     Story(
         "bookings",
@@ -209,6 +212,7 @@ STORIES = (
         (f"CREATE TABLE shipments ({_KEY}, tracking_code text NOT NULL, weight_grams integer, carrier text)",),
         shipment,
         odd=(lambda r: _without(shipment(r), "weight_grams", weight_kg=1.5), lambda r: shipment(r) | {"insured": True}),
+        alter=("ALTER TABLE shipments ADD COLUMN insured boolean", "ALTER TABLE shipments DROP COLUMN insured"),
     ),
     Story(
         "subscriptions",

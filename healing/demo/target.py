@@ -21,10 +21,15 @@ def make_tables(connection: psycopg.Connection, stories: Sequence[Story]) -> lis
 
 def rename(connection: psycopg.Connection, story: Story) -> str | None:
     """Renames there, or back when it is there already; returns what was done."""
-    for statement in story.rename or ():
+    return swing(connection, story.rename or ())
+
+
+def swing(connection: psycopg.Connection, there_and_back: Sequence[str]) -> str | None:
+    """Runs the first of these statements that can be run now; returns it."""
+    for statement in there_and_back:
         try:
             connection.execute(statement)
-        except (errors.UndefinedColumn, errors.UndefinedTable, errors.InvalidParameterValue):
+        except (errors.UndefinedColumn, errors.UndefinedTable, errors.InvalidParameterValue, errors.DuplicateColumn):
             continue
         return statement
     return None

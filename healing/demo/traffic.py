@@ -4,7 +4,8 @@ the schema changes under them, and once a person approves a fix."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from random import Random
 from typing import Any
 
@@ -19,8 +20,8 @@ from healing.demo.stories import Row, Story
 from healing.models import QuarantineItem
 
 SHARES = (("fits", 0.72), ("known", 0.14), ("odd", 0.14))
-FIRST_RENAMES, SECONDS_BETWEEN, LATER = 6, 20.0, 300.0
-"""The first few renames come quickly, so that there is something to see; then one in five minutes."""
+FIRST_CHANGES, SECONDS_BETWEEN, LATER = 9, 15.0, 300.0
+"""The first few changes of the schema come quickly, so that there is something to see; then one in five minutes."""
 APPROVE_AFTER = 15.0
 REVIEWER = "demo-reviewer"
 APPROVED = ("orders", "unknown_column:order_total", [{"op": "rename_column", "from": "order_total", "to": "total"}])
@@ -33,18 +34,18 @@ class Traffic:
         self, client: httpx.Client, owner: psycopg.Connection, stories: Sequence[Story], rng: Random, say: Callable[[str], None]
     ) -> None:
         self.client, self.owner, self.stories, self.rng, self.say = client, owner, stories, rng, say
-        self.renames, self.approved = 0, False
+        self.changes, self.approved = 0, False
 
     def run(self, per_second: float, stopping: Callable[[], bool]) -> None:
         """A bounded rate: a slow server slows us down, and nothing is caught up."""
         began = time.monotonic()
-        next_rename = began + SECONDS_BETWEEN
+        next_change = began + SECONDS_BETWEEN
         while not stopping():
             self.send_one()
             now = time.monotonic()
-            if now >= next_rename:
-                self.rename_one()
-                next_rename = now + (SECONDS_BETWEEN if self.renames < FIRST_RENAMES else LATER)
+            if now >= next_change:
+                self.change_one()
+                next_change = now + (SECONDS_BETWEEN if self.changes < FIRST_CHANGES else LATER)
             if not self.approved and now - began > APPROVE_AFTER:
                 self.approved = approve_one()
             time.sleep(self.rng.uniform(0.5, 1.5) / per_second)
@@ -65,12 +66,19 @@ class Traffic:
         makers = {"fits": (story.fits,), "known": story.known, "odd": story.odd}[kind] or (story.fits,)
         return story.table, self.rng.choice(makers)(self.rng)
 
-    def rename_one(self) -> None:
-        """A migration behind everybody's back."""
-        renamable = [story for story in self.stories if story.rename]
-        if renamable and (done := target.rename(self.owner, renamable[self.renames % len(renamable)])):
+    def change_one(self) -> None:
+        """A migration behind everybody's back: renames, and between them something that comes and goes."""
+        moves = list(_moves(self.stories))
+        if moves and (done := target.swing(self.owner, moves[self.changes % len(moves)])):
             self.say(f"migrated: {done}")
-        self.renames += 1
+        self.changes += 1
+
+
+def _moves(stories: Sequence[Story]) -> Iterator[tuple[str, str]]:
+    alters = [move for story in stories if (move := story.alter) for _ in range(2)]  # there, and back
+    renames = [move for story in stories if (move := story.rename)]
+    for pair in zip_longest(renames, alters):
+        yield from (move for move in pair if move)
 
 
 def approve_one() -> bool:

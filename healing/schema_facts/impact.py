@@ -17,8 +17,8 @@ WORDS = {
     Verdict.NEEDS_RULE: ("needs a rule", "waiting"), Verdict.BREAKS: ("breaks", "critical"),
 }  # fmt: skip
 _HEADLINES = {
-    Verdict.FITS: ("success", "Nobody would notice."),
-    Verdict.HEALS: ("success", "Nobody would notice: what does not fit any more is healed."),
+    Verdict.FITS: ("success", "No recorded caller would notice."),
+    Verdict.HEALS: ("success", "No recorded caller would notice: what does not fit any more is healed."),
     Verdict.DEPENDS: ("info", "Some requests depend on their values; what does not fit is kept, not lost."),
     Verdict.NEEDS_RULE: ("warning", "Some writes would be kept until a person approves a rule."),
     Verdict.BREAKS: ("danger", "Some requests would fail."),
@@ -72,6 +72,8 @@ def outcome(impact: Impact, ddl: str) -> Outcome:
     colour, headline = _HEADLINES[impact.verdict]
     if not impact.changes:
         colour, headline = "info", "This changes nothing of the schema."
+    elif colour == "success" and any(each.change.severity == "critical" for each in impact.changes):
+        colour, headline = "warning", f"{headline} But a change is critical: whoever was not recorded may fail."
     callers: list[Who] = [(caller.key, caller.role) for caller in impact.callers][:MOST_CALLERS]
     names = tuple(f"{caller.name}" for caller in impact.callers)[:MOST_CALLERS]
     rows = _rows(impact.judged, callers)

@@ -83,3 +83,9 @@ def test_tables_of_somebody_else_are_left_alone(owner: psycopg.Connection) -> No
         assert [s.table for s in STORIES if s not in target.make_tables(owner, STORIES)] == ["devices"]
     finally:
         owner.execute(f"COMMENT ON TABLE devices IS '{target.MARK}'")
+
+
+@pytest.mark.parametrize("story", [s for s in STORIES if s.alter], ids=lambda story: story.table)
+def test_what_the_demo_adds_it_takes_away_again(owner: psycopg.Connection, story: Story) -> None:
+    assert story.alter is not None
+    assert [target.swing(owner, story.alter) for _ in range(2)] == list(story.alter)
