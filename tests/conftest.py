@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_unconfigure() -> None:
-    """Leave no process behind."""
+    """Leave nothing behind. (Processes of xdist end without ``atexit``.)"""
     commands.stop()
+    shutil.rmtree(config().home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
