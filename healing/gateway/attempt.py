@@ -12,31 +12,31 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import asyncpg
-import msgspec
-from msgspec import Struct, field
 from msgspec.structs import replace
 
 from healing.core import fixes
 from healing.core.heal import STALE, Commit, Landed, Landing, Pause, Reread, Run, Step, Undo
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.mend import Applied, Context, may_use_rules
-from healing.core.types import Change, Failure, Healing, Operation, Row, Statement
+from healing.core.types import Change, Failure, Healing, Operation, Statement
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.names import Names
+from healing.gateway.outcome import Outcome
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import plan_delete, plan_insert, plan_update
+from healing.gateway.prelude import prelude_of
+from healing.gateway.ragged import groups_of
 from healing.gateway.request import Request
 from healing.gateway.response import check_write, render_write
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
-from healing.gateway.target import DatabaseError, Transaction, quote_literal, quote_name
+from healing.gateway.target import DatabaseError, Transaction
 from schema_monitor.core.snapshot import Relation
 
 log = logging.getLogger("mendgate.write")
@@ -48,30 +48,6 @@ class Stored(Exception):
     def __init__(self, answer: Answer) -> None:
         super().__init__("answered before")
         self.answer = answer
-
-
-class Outcome(Struct):
-    """Rows of one executed plan, added up over the statements of a split batch. ``places`` are the payload rows that went into them."""
-
-    body: str | None = None
-    affected: int = 0
-    inserted: int | None = None
-    total: int | None = None
-    back: list[Row] | None = None
-    xid: str | None = None
-    location: str | None = None
-    places: list[int] = field(default_factory=list)
-
-    def put_in_order(self) -> None:
-        """The rows in the payload's order, where every row that went in came back."""
-        order = sorted(range(len(self.places)), key=self.places.__getitem__)
-        if order == list(range(len(order))):
-            return
-        if self.back is not None and len(self.back) == len(order):
-            self.back = [self.back[i] for i in order]
-        rows = msgspec.json.decode(self.body, type=list[msgspec.Raw]) if self.body is not None else []
-        if len(rows) == len(order):
-            self.body = "[" + ", \n ".join([bytes(rows[i]).decode() for i in order]) + "]"
 
 
 class Attempt:
@@ -238,34 +214,13 @@ class Attempt:
             plan = plan_update(request, relation, keys, self.names, asked=step.asked, back=back)
             self._check_reused(relation)
             return [(with_rows(plan, self._text(statement, [0])), [0])]
-        return [
-            (with_rows(plan_insert(req, relation, keys, self.names, asked=step.asked, back=back), self._text(statement, rows)), rows)
-            for req, keys, rows in self._groups(statement)
-        ]
-
-    def _groups(self, statement: Statement) -> list[tuple[Request, tuple[str, ...], list[int]]]:
-        """A ragged batch is split: for inserts a key left out means the default; upserts go by key set, so that nobody's
-        missing key overwrites a stored value."""
-        request, everything = self.request, list(range(len(statement.rows)))
-        relation = self.relation
-        assert relation is not None
-        sets = _key_sets(statement)
-        if statement.columns is not None:
-            groups = [(request, statement.columns, everything)]
-        elif len(sets) <= 1:
-            groups = [(request, sets[0][0] if sets else (), everything)]
-        elif self.level is Healing.OFF:
-            raise DialectError("PGRST102", 400, "All object keys must match")
-        elif statement.operation is Operation.INSERT and _defaults_are_plain(sets, relation):
-            union = tuple(dict.fromkeys(key for keys, _ in sets for key in keys))
-            defaulting = replace(request, preferences=replace(request.preferences, missing="default"))
-            groups = [(defaulting, union, everything)]
-        else:
-            _refuse_csv(request)
-            groups = [(request, keys, rows) for keys, rows in sets]
+        groups = groups_of(request, statement, relation, self.level)
         for _, keys, _rows in groups:
             self._check_keys(keys, relation)
-        return groups
+        return [
+            (with_rows(plan_insert(req, relation, keys, self.names, asked=step.asked, back=back), self._text(statement, rows)), rows)
+            for req, keys, rows in groups
+        ]
 
     def _check_reused(self, relation: Relation) -> None:
         """A write must not choose its rows by a name that meant another column before, unless a person settled it."""
@@ -297,17 +252,7 @@ class Attempt:
         if not record["same"]:
             await self.undo()
             raise DatabaseError(STALE)
-        total = self._outcome
-        total.affected += record["n"]
-        total.places += indexes
-        total.xid, total.location = record["xid"], record["location"]
-        total.total = record["total"] if total.total is None else total.total + (record["total"] or 0)
-        if record["inserted"] is not None:
-            total.inserted = (total.inserted or 0) + record["inserted"]
-        if record["body"] is not None:
-            total.body = record["body"] if total.body is None else _joined(total.body, record["body"])
-        if wants_back:
-            total.back = (total.back or []) + list(receipts.decode(record["back"] or "[]"))
+        self._outcome.add(record, indexes, wants_back)
 
     # --- Commit
 
@@ -439,72 +384,10 @@ def with_rows(plan: Query, text: str) -> Query:
     return replace(plan, params=(text, *plan.params[1:]))
 
 
-def prelude_of(caller: Caller, request: Request, headers: Mapping[str, str], *, shared: bool = False) -> str:
-    """Role, claims, search path and what PostgREST tells functions about the request. ``shared`` leaves the headers out: the
-    statement serves several requests."""
-    common = _common_settings(request.schema, request.method, request.name, request.preferences.timezone)
-    if shared:
-        return caller.prelude + common
-    shown = msgspec.json.encode({k: v for k, v in headers.items() if k not in _SECRET}).decode().replace("\\u0000", "")
-    return caller.prelude + common + _setting("request.headers", shown)
-
-
-@lru_cache(maxsize=4096)
-def _common_settings(schema: str, method: str, name: str, timezone: str | None) -> str:
-    path = ", ".join(dict.fromkeys((quote_name(schema), '"public"', '"extensions"')))
-    settings = [("search_path", path), ("request.method", method), ("request.path", f"/{name}")]
-    if timezone is not None and _is_zone(timezone):
-        settings.append(("timezone", timezone))
-    return "".join(_setting(key, value) for key, value in settings)
-
-
-def _setting(name: str, value: str) -> str:
-    return f",set_config({quote_literal(name)},{quote_literal(value)},true)"
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        return bool(ZoneInfo(name))
-    except (ValueError, OSError, KeyError):
-        return False
-
-
 _OUR_STATUS = {"PGRST204": 400, "PGRST205": 404, "MG001": 400, "MG002": 400, "MG003": 409, "MG503": 503, "MG504": 504}
-_SECRET = frozenset({"authorization", "apikey", "cookie"})
 
 
 def _name_fix(kind: str, old: str, new: str) -> fixes.Fix:
     if kind == "rename_table":
         return fixes.RenameTable(old, new)
     return fixes.RenameColumn(old, new) if kind == "rename_column" else fixes.MapValue("(filter)", old, new)
-
-
-def _key_sets(statement: Statement) -> list[tuple[tuple[str, ...], list[int]]]:
-    """Which rows have the same keys, in order of appearance."""
-    sets: dict[frozenset[str], tuple[tuple[str, ...], list[int]]] = {}
-    for index, row in enumerate(statement.rows):
-        sets.setdefault(frozenset(row), (tuple(row), []))[1].append(index)
-    return list(sets.values())
-
-
-def _defaults_are_plain(sets: list[tuple[tuple[str, ...], list[int]]], relation: Relation) -> bool:
-    """Whether the default of every key that some rows lack can be written out in a statement (an identity's or a domain's
-    cannot: the caller may not use the sequence, the catalog does not tell; a view's are those of the tables behind it)."""
-    if relation.kind not in ("r", "p"):
-        return False
-    common = frozenset[str].intersection(*(frozenset(keys) for keys, _ in sets))
-    lacking = [relation.column(key) for keys, _ in sets for key in keys if key not in common]
-    return all(column is not None and not column.identity and column.domain is None for column in lacking)
-
-
-def _refuse_csv(request: Request) -> None:
-    if request.accept.kind == "csv" and request.preferences.full:
-        hint = "Send rows with the same keys, or ask for JSON."
-        raise DialectError("PGRST127", 400, "Feature not implemented", "CSV of a batch whose rows have different keys", hint)
-
-
-def _joined(first: str, second: str) -> str:
-    """Two JSON arrays as one."""
-    if second.strip() == "[]":
-        return first
-    return second if first.strip() == "[]" else first.rstrip()[:-1] + "," + second.lstrip()[1:]

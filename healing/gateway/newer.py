@@ -9,12 +9,12 @@ The rows are looked up as the original caller.
 from __future__ import annotations
 
 from healing.gateway import receipts
-from healing.gateway.attempt import prelude_of
 from healing.gateway.auth import Caller
 from healing.gateway.expressions import Scope
 from healing.gateway.kept import Envelope
 from healing.gateway.names import Names
 from healing.gateway.payload import parse_payload
+from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Params, ident, qualified

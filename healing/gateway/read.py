@@ -13,7 +13,6 @@ import asyncpg
 import msgspec
 
 from healing.gateway.answer import Answer
-from healing.gateway.attempt import prelude_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.idempotency import Claim, begin_once, lost_race
@@ -21,6 +20,7 @@ from healing.gateway.names import Names
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
 from healing.gateway.plan_rpc import Call, plan_rpc
+from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request
 from healing.gateway.response import check_read, planned_rows, render_call, render_read, total_of
 from healing.gateway.services import Services

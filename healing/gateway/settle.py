@@ -15,10 +15,11 @@ from healing.core.mend import Applied
 from healing.core.quick import shape_of
 from healing.core.types import Healing, Kind, Operation, Row, Rule
 from healing.gateway import receipts
-from healing.gateway.attempt import Attempt, prelude_of
+from healing.gateway.attempt import Attempt
 from healing.gateway.coalesce import Lane
 from healing.gateway.identity import identity_sql
 from healing.gateway.plan_write import row_select
+from healing.gateway.prelude import prelude_of
 from healing.gateway.settled import Plan, Settled
 from healing.gateway.sqltext import ident, qualified
 from schema_monitor.core.snapshot import Relation
