@@ -1,6 +1,6 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
-Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
+Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``, ``.large_catalog``,
 ``.migration``, ``.matching``. Words after ``python -m benchmarks`` choose parts.
 """
 
@@ -18,6 +18,7 @@ PARTS: dict[str, list[str]] = {
     "heal_cost": ["--rounds", "3", "--seconds", "2", "--clients", "1", "64"],
     "kill": ["--kills", "15"],
     "ddl_latency": ["--tables", "100", "--rounds", "60"],
+    "large_catalog": ["--tables", "3000", "--rounds", "20", "--idle", "10"],
     "migration": [],
     "healing": ["--sample", "200"],
     "matching": [],
