@@ -135,13 +135,14 @@ class Attempt:
             transaction, self._transaction = self._transaction, None
             await transaction.rollback()
 
-    def count_traffic(self, applied: Sequence[Applied] = (), *, misfit: bool = False) -> None:
-        """Counts the request by its shape, once its outcome is known; a replay was counted when it came."""
+    def count_traffic(self, applied: Sequence[Applied] = (), *, misfit: bool = False, named: tuple[str, ...] | None = None) -> None:
+        """Counts the request by its shape, once its outcome is known; a replay was counted when it came. ``named``: the names it used
+        beside its keys, where they are known already."""
         if self.relation is None or self._outcome_word == "replayed":
             return
         rows, operation = self.payload.rows, str(self.statement.operation)
         keys = tuple(rows[0]) if len(rows) == 1 else tuple(dict.fromkeys([key for row in rows for key in row]))
-        named = self.names.named(self.relation)
+        named = self.names.named(self.relation) if named is None else named
         traffic = self.services.traffic
         traffic.wrote(
             self.relation, self.request.name, operation, self.caller, keys, len(rows), named=named, applied=applied, misfit=misfit
@@ -237,7 +238,8 @@ class Attempt:
     def _check_keys(self, keys: tuple[str, ...], relation: Relation) -> None:
         for key in keys:
             if relation.column(key) is None:
-                raise DialectError("PGRST204", 400, f"Could not find the '{key}' column of '{relation.name}' in the schema cache")
+                text = f"Could not find the '{key}' column of '{relation.name}' in the schema cache"
+                raise DialectError("PGRST204", 400, text, None, self.names.hint(relation, key))
 
     def _text(self, statement: Statement, rows: list[int]) -> str:
         """The JSON array of some rows: the caller's own bytes where nothing was healed."""

@@ -139,7 +139,7 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
     except DatabaseError as error:
         return _refusal(attempt, load, error)
     attempt.relation = plan.relation
-    attempt.count_traffic(load.applied)
+    attempt.count_traffic(load.applied, named=plan.named)
     body = "[" + ",".join([record["row"] for record in records]) + "]" if plan.shown else None
     answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
     return answer.plus(("Mendgate-Receipt", item.receipt_id), *load.headers) if load.receipt else answer

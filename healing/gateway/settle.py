@@ -98,7 +98,7 @@ def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied
     touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
     sql = _compose(relation, keys, shown, touched, tuple(asked.values()))
     prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
-    return Plan(relation, Lane(prelude, sql, bool(shown or touched)), bool(shown), touched)
+    return Plan(relation, Lane(prelude, sql, bool(shown or touched)), bool(shown), touched, attempt.names.named(relation))
 
 
 def keys_of(rows: tuple[Row, ...]) -> tuple[str, ...] | None:

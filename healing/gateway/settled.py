@@ -24,6 +24,8 @@ class Plan(Struct, frozen=True):
     lane: Lane
     shown: bool
     touched: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    """the names, as sent, that the answer shows."""
 
     def as_meant(self, rows: Sequence[Row], records: Sequence[asyncpg.Record], changes: Sequence[Change] = ()) -> bool:
         """Whether the healed columns were stored as meant. Anything that differs otherwise than ``changes`` announce is for the slow
