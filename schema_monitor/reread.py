@@ -32,7 +32,7 @@ def read_changed(conn: Any, old: Snapshot, entries: Sequence[Entry]) -> Snapshot
         moved = seen_elsewhere(old, asked, found)
         if moved or asked.sequences or asked.renamed_functions:
             relations, functions = _dependents(cursor, moved | asked.sequences, asked.renamed_functions)
-            more = Ask((relations & old.relations.keys()) - asked.relations, functions=(functions & old.functions.keys()) - asked.functions)
+            more = wider(Ask(), (relations & old.relations.keys()) - asked.relations, (functions & old.functions.keys()) - asked.functions)
             asked = wider(asked, more.relations, more.functions)
             found = _read(cursor, old, more, found)
     return patched(old, place, asked, found)
