@@ -104,11 +104,12 @@ def _deaf(request: HttpRequest) -> Need | None:
 
 
 def _schema() -> list[Need]:
-    """Changes that nobody has put aside: critical ones of a week, and of a day those that break old writers (old names are followed:
-    they need nobody)."""
+    """Changes that nobody has put aside: critical ones of a week, and of a day those that break old writers. A rename whose old name is
+    followed needs nobody, however busy that name is."""
     now = timezone.now()
     breaking = Q(breaks_old_writers=True, version__taken_at__gte=now - DAY) & ~Q(kind__contains="renamed")
-    critical = Q(severity="critical", version__taken_at__gte=now - 7 * DAY)
+    followed = Q(kind__endswith="_renamed") & ~Q(base_severity="critical")
+    critical = Q(severity="critical", version__taken_at__gte=now - 7 * DAY) & ~followed
     changes = SchemaChange.objects.filter(breaking | critical, seen__isnull=True).select_related("version")
     found = list(changes.defer("version__snapshot", "version__lineage", "version__delta").order_by("-pk")[: MOST_CHANGES + 1])
     needs = [_changed(change) for change in found[:MOST_CHANGES]]

@@ -123,6 +123,14 @@ def test_marking_a_critical_change_as_seen_takes_it_off_the_dashboard(rita: Clie
     assert "Column nick was removed" not in shown(rita, "index")
 
 
+def test_a_busy_rename_that_is_followed_needs_nobody(rita: Client, story: list[SchemaVersion]) -> None:
+    renamed = SchemaChange.objects.filter(kind="column_renamed")
+    renamed.update(severity="critical", base_severity="high")
+    assert "was renamed to email_address" not in shown(rita, "index")
+    renamed.update(severity="critical", base_severity="critical")
+    assert "was renamed to email_address" in shown(rita, "index")
+
+
 def test_two_versions_stand_side_by_side_with_what_moved_marked(rita: Client, story: list[SchemaVersion]) -> None:
     text = shown(rita, "schema_compare", **{"from": 1, "to": 4})
     assert "public.users → " in text
