@@ -21,6 +21,8 @@ REASONS: dict[str, str] = {
     "default_removed": "Rows written without this column hold null now.",
     "required_default_removed": "Inserts that leave it out were filled by the default; now they fail.",
     "generation_changed": "Who may write this column changed: values that callers send may be refused.",
+    "index_added": "Nothing that worked before is touched; writes cost a little more.",
+    "index_removed": "Requests that were quick through it may be slow.",
     "primary_key_changed": "Upserts and links that rely on the key may fail or hit other rows.",
     "unique_added": "Rows that repeat these values are refused.",
     "unique_removed": "Upserts that name it in on_conflict fail, and doubles may come in.",
