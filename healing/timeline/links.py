@@ -14,21 +14,25 @@ SLACK = timedelta(seconds=2)
 def links(events: Sequence[Event], renames: Iterable[tuple[Place, Place]] = ()) -> tuple[Link, ...]:
     """Every link among these events. ``renames`` are (old, new) names of relations: both are the same relation."""
     family = families(renames)
-    changes = sorted((e for e in events if e.lane in SEVERITIES), key=lambda e: e.at)
+    changes = sorted((e for e in events if e.lane in SEVERITIES and e.breaks), key=lambda e: e.at)
     kept = [e for e in events if e.lane == "kept"]
-    rules = [e for e in events if e.lane == "rule"]
+    rules: dict[str, list[Event]] = {}
+    for event in events:
+        if event.lane == "rule":
+            rules.setdefault(event.cause, []).append(event)
     found = [Link(e.parent, e.id) for e in events if e.parent]
     found += [Link(cause.id, each.id) for each in kept if (cause := cause_of(each, changes, family)) is not None]
-    found += [Link(each.id, rule.id) for each in kept for rule in rules if _mends(rule, each, family)]
+    found += [Link(each.id, rule.id) for each in kept for rule in rules.get(each.cause, ()) if _mends(rule, each, family)]
     known = {e.id for e in events}
     return tuple(dict.fromkeys(link for link in found if link.before in known and link.after in known))
 
 
 def cause_of(kept: Event, changes: Sequence[Event], family: dict[Place, Place]) -> Event | None:
     """The latest change before that breaks old writers of this relation and that the misfit names; else none: most misfits come
-    from the caller, not from the schema. ``changes`` are in order of time."""
+    from the caller, not from the schema. ``changes`` are those that break old writers, in
+    order of time."""
     for change in reversed(changes):
-        if change.breaks and change.at - SLACK <= kept.at and _names(change, kept, family):
+        if change.at - SLACK <= kept.at and _names(change, kept, family):
             return change
     return None
 
