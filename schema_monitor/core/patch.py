@@ -170,4 +170,5 @@ def _merged(old: dict[int, T], asked: Iterable[int], found: Mapping[int, T]) -> 
     gone = {oid for oid in asked if oid not in found}
     if not found and not gone & old.keys():
         return old
-    return dict(sorted({oid: thing for oid, thing in {**old, **found}.items() if oid not in gone}.items()))
+    merged = {oid: thing for oid, thing in {**old, **found}.items() if oid not in gone}
+    return merged if found.keys() <= old.keys() else dict(sorted(merged.items()))

@@ -2,7 +2,8 @@
 
 Identity is what survives a rename: ``pg_class.oid`` for relations, ``(oid, attnum)`` for columns, ``pg_enum.oid`` for
 labels. Names are only attributes of these. Everything here is a ``msgspec.Struct``: frozen, comparable, and
-convertible to and from JSON with ``msgspec.json`` (that is how versions are stored).
+convertible to and from JSON with ``msgspec.json`` (that is how versions are stored). The smallest hold texts and numbers only, so
+the garbage collector need not look at them (``gc=False``): there may be a hundred thousand.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ class Scope(Struct, frozen=True):
     database_oid: int
 
 
-class Column(Struct, frozen=True, omit_defaults=True):
+class Column(Struct, frozen=True, omit_defaults=True, gc=False):
     """One live column. ``type`` is what ``format_type`` says and is valid SQL (``character varying(64)``, ``"Mood"``)."""
 
     attnum: int
@@ -46,7 +47,7 @@ class Column(Struct, frozen=True, omit_defaults=True):
     comment: str | None = None
 
 
-class Constraint(Struct, frozen=True, omit_defaults=True):
+class Constraint(Struct, frozen=True, omit_defaults=True, gc=False):
     """A table constraint. ``kind``: p primary key, u unique, f foreign key, c check, x exclusion, n not null."""
 
     oid: int
@@ -61,7 +62,7 @@ class Constraint(Struct, frozen=True, omit_defaults=True):
     """the text literals of a check of the form ``column in (…)``, when it is one."""
 
 
-class Index(Struct, frozen=True, omit_defaults=True):
+class Index(Struct, frozen=True, omit_defaults=True, gc=False):
     """An index. Those that ``ON CONFLICT`` could use have no ``definition``: the columns say it all."""
 
     oid: int
@@ -134,7 +135,7 @@ class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
         return ()
 
 
-class EnumLabel(Struct, frozen=True):
+class EnumLabel(Struct, frozen=True, gc=False):
     """One label; ``oid`` survives ALTER TYPE … RENAME VALUE."""
 
     oid: int
@@ -150,7 +151,7 @@ class EnumType(Struct, frozen=True):
     labels: tuple[EnumLabel, ...]
 
 
-class Argument(Struct, frozen=True, omit_defaults=True):
+class Argument(Struct, frozen=True, omit_defaults=True, gc=False):
     """One argument of a function. ``mode``: i in, o out, b inout, v variadic, t table."""
 
     name: str

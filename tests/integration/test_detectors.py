@@ -62,9 +62,11 @@ def standby(postgres: EmbeddedPostgres, owner: psycopg.Connection) -> Iterator[i
     source = f"host=127.0.0.1 port={owner.info.port} user=postgres password={owner.info.password}"
     owner.execute("SELECT pg_switch_wal()")
     as_account = {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    base = [BINARIES / "pg_basebackup", "-d", source, "-D", home / "data", "-R", "-X", "stream", "-c", "fast"]
+    base = [BINARIES / "pg_basebackup", "-d", source, "-D", home / "data", "-R", "-X", "stream", "-c", "fast", "--no-sync"]
     subprocess.run(base, check=True, **as_account)
-    options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]  # it must have room for as many
+    options = [
+        word for name, value in {**SETTINGS, "fsync": "off"}.items() for word in ("-c", f"{name}={value}")
+    ]  # it must have room for as many
     command = [BINARIES / "postgres", "-D", home / "data", "-p", str(port), *options]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_account)
     try:
