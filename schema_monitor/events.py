@@ -173,8 +173,10 @@ class Feed:
         """LISTEN is done: the first look sees what was missed before it."""
         self._bell.set()
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), LOOK_EVERY)
+            with contextlib.suppress(TimeoutError):
+                # not wait_for: in Python 3.11 it loses a cancellation that comes together with what it waits for
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._bell.wait()
             self._bell.clear()  # before the look: what rings from here on is looked at again
             await self._look()
 
@@ -197,14 +199,16 @@ class Feed:
     async def _fetch_latest(self) -> int:
         async with self._lock:
             assert self._connection is not None  # only the follower looks, while it has one
-            return int(await asyncio.wait_for(self._connection.fetchval(_LATEST), 10))
+            async with asyncio.timeout(10):
+                return int(await self._connection.fetchval(_LATEST))
 
     async def _read(self, epoch: int) -> list[Event]:
         async with self._lock:
             if self._connection is None:
                 raise Away
             try:
-                rows = await asyncio.wait_for(self._connection.fetch(_EVENTS, epoch, PAGE), 10)
+                async with asyncio.timeout(10):
+                    rows = await self._connection.fetch(_EVENTS, epoch, PAGE)
             except _GONE as error:
                 raise Away from error
         return [Event(epoch, _wire(epoch, plain), _wire(epoch, full)) for epoch, full, plain in rows]

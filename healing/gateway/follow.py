@@ -84,11 +84,14 @@ class Follower:
         """LISTEN is done: the first look sees what was missed before it."""
         self._bell.set()
         while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), LOOK_EVERY)
+            with contextlib.suppress(TimeoutError):
+                # not wait_for: in Python 3.11 it loses a cancellation that comes together with what it waits for
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._bell.wait()
             self._bell.clear()  # before the look: what rings from here on is looked at again
             if self._keeper.ready:
-                await asyncio.wait_for(self._look(connection), LOOK_WITHIN)
+                async with asyncio.timeout(LOOK_WITHIN):
+                    await self._look(connection)
 
     def _ring(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         if not payload:  # else it is the watcher's probe

@@ -11,6 +11,7 @@ import jwt
 import psycopg
 import pytest
 
+from schema_monitor.events import Feed
 from tests.gateway_process import JWT_SECRET, Gateway
 from tests.integration.event_stream import Reader
 
@@ -172,6 +173,21 @@ def test_the_connection_is_given_back_when_the_last_listener_left(gateway: Gatew
     while gateway.control(_CONNECTIONS):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_who_leaves_as_news_come_leaves_no_follower(gateway: Gateway) -> None:
+    async def go() -> None:
+        feed = Feed(gateway.control_url)
+        for steps in range(6):
+            async with asyncio.timeout(20), feed.open():
+                await feed.latest()
+                await asyncio.sleep(0.05)
+                feed._ring(None, 0, "", "schema:1")
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+        assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
+
+    asyncio.run(go())
 
 
 def test_no_version_is_missed_over_a_kill_and_a_restart_of_the_web_process(gateway: Gateway, key: dict[str, str]) -> None:
