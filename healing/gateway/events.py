@@ -137,7 +137,8 @@ class _Stream:
     async def put(self, wire: bytes, epoch: int) -> None:
         """Sends one event; a caller that does not take it in time is let go."""
         try:
-            await asyncio.wait_for(self._send({"type": "http.response.body", "body": wire, "more_body": True}), TAKES_WITHIN)
+            async with asyncio.timeout(TAKES_WITHIN):  # not wait_for: in Python 3.11 it may lose a cancellation
+                await self._send({"type": "http.response.body", "body": wire, "more_body": True})
         except TimeoutError:
             self.open = False
             return
@@ -154,8 +155,9 @@ class _Stream:
 
     async def end(self) -> None:
         """Closes the response."""
-        with contextlib.suppress(TimeoutError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._send({"type": "http.response.body", "body": b""}), TAKES_WITHIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TAKES_WITHIN):
+                await self._send({"type": "http.response.body", "body": b""})
 
     async def _still_allowed(self) -> bool:
         if self._expires is not None and self._expires <= time.time():
