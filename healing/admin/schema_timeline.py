@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -18,6 +19,7 @@ from healing.timeline import collect, span
 from healing.timeline.event import LANES, SEVERITIES, Event, Link
 from healing.timeline.links import links
 from healing.timeline.picture import Mark, Picture, draw
+from schema_monitor.models import SchemaVersion
 
 ROWS = 50
 _NEEDS = {"kept": "healing.view_quarantineitem", "rule": "healing.view_rule", "replay": "healing.view_replay"}
@@ -28,7 +30,7 @@ _FILTERS = ("table", "severity", "kind", "q")
 def timeline(request: HttpRequest) -> HttpResponse:
     """The picture, and the same as a table."""
     given = {name: request.GET.get(name, "").strip() for name in (*_FILTERS, "last", "from", "to")}
-    stretch = span.read(given["last"], given["from"], given["to"], timezone.now())
+    stretch = span.read(given["last"], given["from"], given["to"], timezone.now(), _oldest())
     asked = collect.Asked(given["table"], given["severity"], given["kind"], given["q"])
     renamed = collect.renames()
     lanes = [lane for lane in LANES if lane not in _NEEDS or request.user.has_perm(_NEEDS[lane])]
@@ -56,6 +58,11 @@ def _rows(request: HttpRequest, events: Sequence[Event], found: Sequence[Link]) 
     rows: Any = [{"event": e, "before": before.get(e.id, []), "after": after.get(e.id, [])} for e in shown.object_list]
     shown.object_list = rows
     return shown
+
+
+def _oldest() -> datetime | None:
+    """When the first version was taken: before that there is nothing to see."""
+    return SchemaVersion.objects.order_by("epoch").values_list("taken_at", flat=True).first()
 
 
 def _linked(picture: Picture, stretch: span.Span, filters: Mapping[str, str]) -> Picture:

@@ -7,13 +7,20 @@ from datetime import UTC, datetime, timedelta
 from msgspec import Struct
 
 PRESETS = {
-    "1h": timedelta(hours=1), "6h": timedelta(hours=6), "24h": timedelta(hours=24), "7d": timedelta(days=7), "30d": timedelta(days=30),
+    "15m": timedelta(minutes=15),
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
     "90d": timedelta(days=90),
-}  # fmt: skip
+}
 DEFAULT = "24h"
 _TICKS = tuple(
     timedelta(seconds=s) for s in (2, 10, 30, 60, 300, 900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800, 2592000, 31536000)
 )
+_LABEL = 0.02
+"""Half a label's width: one nearer to the edge would be cut off."""
 SHORTEST = timedelta(seconds=10)
 """What a page can show at least."""
 _FORM = "%Y-%m-%dT%H:%M:%S"
@@ -59,22 +66,29 @@ class Span(Struct, frozen=True):
         at = zero + ((self.start - zero) // step + 1) * step
         marks = []
         while at < self.end:
-            marks.append((self.where(at), _label(at, step)))
+            if self.where(at) > _LABEL:
+                marks.append((self.where(at), _label(at, step)))
             at += step
         return marks
 
 
-def read(last: str, start: str, end: str, now: datetime) -> Span:
-    """The stretch of ``?last=`` or ``?from=&to=`` (UTC); what cannot be read is the default. Never empty."""
+def read(last: str, start: str, end: str, now: datetime, oldest: datetime | None = None) -> Span:
+    """The stretch of ``?last=`` or ``?from=&to=`` (UTC); what cannot be read is the default: a day, or less where all there is
+    (``oldest``) fits into less. Never empty."""
     begin, until = _moment(start), _moment(end)
     if begin is None and until is None:
-        preset = last if last in PRESETS else DEFAULT
+        preset = last if last in PRESETS else _default(now, oldest)
         return Span(now - PRESETS[preset], now, preset)
     until = until or now
     begin = begin or until - PRESETS[DEFAULT]
     if begin > until:
         begin, until = until, begin
     return Span(begin, max(until, begin + SHORTEST))
+
+
+def _default(now: datetime, oldest: datetime | None) -> str:
+    short = (name for name, length in PRESETS.items() if oldest is not None and length <= PRESETS[DEFAULT] and now - oldest <= length)
+    return next(short, DEFAULT)
 
 
 def _moment(text: str) -> datetime | None:

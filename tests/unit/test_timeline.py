@@ -126,3 +126,9 @@ def test_what_lasts_is_a_bar_that_ends_at_the_edge() -> None:
     long = event("p", "replay", 0, until=NOON + timedelta(days=9))
     (mark,) = draw([long], [], DAY).marks
     assert mark.x + mark.width == pytest.approx(WIDTH - RIGHT)
+
+
+@pytest.mark.parametrize(("age", "preset"), [(5, "15m"), (50, "1h"), (300, "6h"), (1000, "24h"), (9999, "24h")])
+def test_a_young_mendgate_is_looked_at_closely(age: int, preset: str) -> None:
+    assert span.read("", "", "", NOON, NOON - timedelta(minutes=age)).preset == preset
+    assert span.read("7d", "", "", NOON, NOON - timedelta(minutes=age)).preset == "7d"
