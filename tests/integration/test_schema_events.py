@@ -179,12 +179,13 @@ def test_who_leaves_as_news_come_leaves_no_follower(gateway: Gateway) -> None:
     async def go() -> None:
         feed = Feed(gateway.control_url)
         for steps in range(6):
-            async with asyncio.timeout(20), feed.open():
+            async with asyncio.timeout(20) as limit, feed.open():
                 await feed.latest()
                 await asyncio.sleep(0.05)
                 feed._ring(None, 0, "", "schema:1")
                 for _ in range(steps):
                     await asyncio.sleep(0)
+            assert not limit.expired()
         assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
     asyncio.run(go())
