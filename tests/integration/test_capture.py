@@ -131,8 +131,8 @@ def test_the_command_says_in_a_line_what_changed(target: psycopg.Connection, cap
 
 
 @pytest.fixture
-def watcher(control_url: str, target_url: str) -> Iterator[subprocess.Popen[bytes]]:
-    """``watch_schema`` as a process of its own."""
+def start_watcher(control_url: str, target_url: str) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Starts ``watch_schema`` as a process of its own, as often as asked."""
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "resilience_site.settings",
@@ -140,10 +140,22 @@ def watcher(control_url: str, target_url: str) -> Iterator[subprocess.Popen[byte
         "TARGET_DATABASE_URL": target_url,
         "REDIS_URL": "redis://127.0.0.1:1/0",
     }
-    process = subprocess.Popen([sys.executable, "manage.py", "watch_schema", "--skip-checks"], cwd=ROOT, env=environment)
-    yield process
-    process.kill()
-    process.wait()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "manage.py", "watch_schema", "--skip-checks"], cwd=ROOT, env=environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def watcher(start_watcher: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """One of them."""
+    return start_watcher()
 
 
 @pytest.fixture
@@ -173,6 +185,18 @@ def test_the_watcher_sees_changes_survives_lost_connections_and_stops_cleanly(
     assert summaries(3)[2:] == ["Column public.t.a was renamed to b."]
     watcher.send_signal(signal.SIGTERM)
     assert watcher.wait(10) == 0
+
+
+def test_a_watcher_that_is_killed_is_replaced_by_the_one_that_waits(
+    start_watcher: Callable[[], subprocess.Popen[bytes]], summaries: Callable[[int], list[str]], owner: psycopg.Connection, control_url: str
+) -> None:
+    first, _ = start_watcher(), start_watcher()
+    summaries(1)
+    first.kill()
+    owner.execute("CREATE TABLE t (a int)")
+    assert summaries(2)[1:] == ["Table public.t was added."]
+    owner.execute("ALTER TABLE t RENAME a TO b")
+    assert summaries(3)[2:] == ["Column public.t.a was renamed to b."]
 
 
 def test_who_asks_for_a_capture_gets_one(
