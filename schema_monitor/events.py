@@ -192,8 +192,8 @@ class Feed:
                 break
             self._recent.extend(page)
             known = page[-1].epoch
-        if latest != self._latest:
-            self._latest = latest if latest <= known else known
+        if known != self._latest:  # it may be newer than what was asked for: versions come in between
+            self._latest = known
             self._tell()
 
     async def _fetch_latest(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
@@ -23,9 +24,21 @@ def own(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
     gateway.sql("ALTER TABLE t RENAME COLUMN email TO email_address")
     with gateway.client() as client:
         assert client.post("/rest/v1/t", json={"email": "before"}).status_code == 201
-    time.sleep(1.2)  # the state is saved a moment after it was loaded
+    wait_until_remembered(gateway)
     yield gateway
     gateway.stop()
+
+
+def wait_until_remembered(gateway: Gateway) -> None:
+    """Until the key and the schema are on disk, where they are saved a moment after they were loaded."""
+    deadline = time.monotonic() + 20
+    while True:
+        text = (gateway.home / "remembered.json").read_bytes() if (gateway.home / "remembered.json").exists() else b"{}"
+        parts = json.loads(text)
+        if parts.get("keys") and b'"email"' in text:
+            return
+        assert time.monotonic() < deadline, "not remembered"
+        time.sleep(0.05)
 
 
 def take_away(postgres: EmbeddedPostgres, gateway: Gateway, away: bool) -> None:

@@ -191,6 +191,31 @@ def test_who_leaves_as_news_come_leaves_no_follower(gateway: Gateway) -> None:
     asyncio.run(go())
 
 
+class Overtaken(Feed):
+    """Another version is stored between the two questions of each look."""
+
+    async def _fetch_latest(self) -> int:
+        newest = await super()._fetch_latest()
+        await asyncio.to_thread(self.between)
+        return newest
+
+
+def test_a_version_that_comes_during_a_look_is_told_once(gateway: Gateway) -> None:
+    async def go() -> None:
+        feed, start = Overtaken(gateway.control_url), latest(gateway)
+        feed.between = lambda: publish(gateway, silent=True)
+        async with asyncio.timeout(20), feed.open():
+            await feed.latest()
+            for _ in range(3):
+                seen = await feed.latest()
+                feed._ring(None, 0, "", "schema:1")
+                await feed.wait(seen)
+            told = [event.epoch for event in await feed.after(start)]
+        assert told == sorted(set(told))
+
+    asyncio.run(go())
+
+
 def test_no_version_is_missed_over_a_kill_and_a_restart_of_the_web_process(gateway: Gateway, key: dict[str, str]) -> None:
     async def go() -> None:
         stream = await Reader.open(gateway, **key)
