@@ -161,6 +161,7 @@ class Keeper:
         """the control database was read, now or (from disk) before."""
         self._tasks: set[asyncio.Task[bool]] = set()
         self._remembers = False
+        self._unsaved = False
         self._sightings: list[Seen] = []
         self._learned: dict[int, tuple[int, Relation | None]] = {}
         """relations that were read by themselves, and the horizon of the look that said so."""
@@ -368,13 +369,17 @@ class Keeper:
         )
 
     def _remember(self) -> None:
-        """Saves what is known, a moment later and off the event loop; several changes are saved once."""
+        """Saves what is known, a moment later and off the event loop; several changes are saved once, and none that comes meanwhile
+        is forgotten."""
+        self._unsaved = True
         if not self._remembers or (self._saving is not None and not self._saving.done()):
             return
 
         async def soon() -> None:
-            await asyncio.sleep(0.5)
-            await asyncio.to_thread(save, self._settings.home, self._parts)
+            while self._unsaved:
+                await asyncio.sleep(0.5)
+                self._unsaved = False
+                await asyncio.to_thread(save, self._settings.home, self._parts)
 
         self._saving = asyncio.ensure_future(soon())
 
