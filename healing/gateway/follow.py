@@ -55,6 +55,17 @@ class Follower:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def look_once(self) -> None:
+        """One look, for a process that does not live long (a worker's job): its catalog is the target's of now."""
+        try:
+            connection = await asyncpg.connect(self._settings.target_database_url, timeout=5)
+            try:
+                await self._look(connection)
+            finally:
+                connection.terminate()
+        except _GONE as error:
+            log.warning("could not look into the target's DDL log: %s", error or type(error).__name__)
+
     async def _follow(self) -> None:
         failures = 0
         while True:

@@ -59,8 +59,10 @@ class Services:
         return self.keeper.state
 
     async def open(self, *, background: bool = True) -> None:
-        """Loads the state; with ``background`` keeps listening for changes."""
+        """Loads the state; with ``background`` keeps listening for changes, else it is the target's of now once."""
         await self.keeper.start(listen=background)
+        if not background and self.keeper.ready:
+            await self.follower.look_once()
         if background:
             self.follower.start()
             self.traffic.start()
