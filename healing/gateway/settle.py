@@ -144,7 +144,7 @@ def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tup
     typed = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
     target = qualified(relation.schema, relation.name)
     insert = f"INSERT INTO {target}({names}) SELECT {names} FROM json_to_recordset($1::json) AS _({typed})"
-    same = f"{identity_sql(relation, keys, former)} AS same"
+    same = f"{identity_sql(relation, keys, former, untouched=bool(touched))} AS same"
     if not shown and not touched:
         return f"WITH w AS ({insert} RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid, {same} FROM w"
     row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, " if shown else ""

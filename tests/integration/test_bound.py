@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from tests.gateway_process import JWT_SECRET, Gateway
@@ -96,6 +98,56 @@ def test_a_former_name_that_is_a_column_again_gets_its_own_values(served: Gatewa
         for _ in range(20):
             client.post("/rest/v1/bound", json={"email": "2"})
     assert [row["email_address"] for row in served.sql("SELECT email_address FROM bound WHERE email_address IS NOT NULL")] == ["1"]
+
+
+def under_way(gateway: Gateway, change: str, method: str, path: str, body: object) -> httpx.Response:
+    """The answer to a request that waits for the lock of an open migration, which then commits."""
+    with gateway.client() as client, ThreadPoolExecutor(1) as pool, psycopg.connect(gateway.owner_url) as migration:
+        migration.execute(change)  # type: ignore[arg-type]
+        answer = pool.submit(client.request, method, path, json=body)
+        wait_for_lock(gateway)
+        migration.commit()
+        return answer.result(30)
+
+
+def wait_for_lock(gateway: Gateway) -> None:
+    """Until a write of the gateway waits."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if gateway.sql("SELECT 1 AS x FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'mendgate'"):
+            return
+        time.sleep(0.02)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("key", ["x", "old"])
+def test_a_type_that_changes_under_way_rounds_nothing_in_silence(served: Gateway, key: str) -> None:
+    """Healthy or healed: what Postgres rounds is announced."""
+    served.sql("CREATE TABLE bound(id serial PRIMARY KEY, old numeric(6,2)); ALTER TABLE bound RENAME old TO x")
+    with served.client() as client:
+        assert client.post("/rest/v1/bound", json={key: 1.25}).status_code == 201
+    answer = under_way(served, "ALTER TABLE bound ALTER x TYPE numeric(6,1)", "POST", "/rest/v1/bound", {key: 2.25})
+    assert answer.status_code == 201 and answer.headers["mendgate-changed"].startswith("x(2.25->2.3")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "PATCH", "POST"])
+def test_a_table_that_is_swapped_under_way_is_never_taken_for_the_old_one(served: Gateway, method: str) -> None:
+    """The write was healed to the table that the name meant; another one has that name now."""
+    columns = "id int PRIMARY KEY, " + ", ".join(f"a{number} int" for number in range(12))
+    first, other, old = (f"{method.lower()}_{name}" for name in ("first", "other", "old"))
+    served.sql(f"CREATE TABLE {first} ({columns}); CREATE TABLE {other} ({columns}); INSERT INTO {other}(id, a0) VALUES (1, 7)")
+    served.manage("capture_schema")
+    served.sql(f"ALTER TABLE {first} RENAME TO bound")
+    try:
+        with served.client() as client:
+            assert client.get(f"/rest/v1/{first}").status_code == 200
+        swap = f"ALTER TABLE bound RENAME TO {old}; ALTER TABLE {other} RENAME TO bound"
+        where = "?id=eq.1" if method == "PATCH" else ""
+        body = None if method == "DELETE" else {f"a{number}": 1 for number in range(12)} | ({"id": 5} if method == "POST" else {})
+        under_way(served, swap, method, f"/rest/v1/{first}{where}", body)
+        assert served.sql("SELECT id, a0 FROM bound") == [{"id": 1, "a0": 7}]
+    finally:
+        served.sql(f"DROP TABLE IF EXISTS {first}, {other}, {old}")
 
 
 def test_a_function_call_under_a_key_has_one_effect(served: Gateway) -> None:
