@@ -38,7 +38,9 @@ class CheckStopped(Refused):
 def check(ddl: str, by: str) -> checks.Impact:
     """Tries DDL out on a copy of the schema and judges the callers of the last days. ``by`` goes on record. Raises ``Refused``, and
     ``psycopg.OperationalError`` where a database is away."""
-    record = ImpactCheck(by=by[:200], ddl=ddl[: checks.LIMITS.most_characters].replace("\0", ""), outcome="failed")
+    if "\0" in ddl or not _is_text(ddl):
+        raise CheckStopped("DDL holds no NUL and no half of a surrogate pair: Postgres takes neither.", "Take that character out.")
+    record = ImpactCheck(by=by[:200], ddl=ddl[: checks.LIMITS.most_characters], outcome="failed")
     try:
         rules = list(Rule.objects.filter(state=Rule.State.ACTIVE))
         impact = checks.check(ddl, lambda snapshot: _settled(rules, snapshot))
@@ -58,6 +60,14 @@ def check(ddl: str, by: str) -> checks.Impact:
         raise CheckBusy("Another impact check is running.") from None
     finally:
         _keep(record)
+
+
+def _is_text(ddl: str) -> bool:
+    try:
+        ddl.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _settled(rules: list[Rule], snapshot: Snapshot) -> Settled:

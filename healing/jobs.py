@@ -14,6 +14,7 @@ from healing import quarantine, receipt_copies, replay_orders, wake
 from healing.doorbell import ring
 from healing.quarantine import Claim, Settled
 from schema_monitor import traffic
+from schema_monitor.impact import scratch
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,14 @@ def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
 
 def sweep() -> None:
     """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy, counts to
-    forget."""
-    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency, traffic.prune):
+    forget, scratch databases of killed impact checks."""
+    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency, traffic.prune, drop_scratch):
         _safely(step)
+
+
+def drop_scratch() -> None:
+    """What killed impact checks left."""
+    scratch.sweep(settings.MENDGATE.database_url, settings.MENDGATE.scratch_database_url)
 
 
 def _safely(step: Callable[[], object]) -> None:

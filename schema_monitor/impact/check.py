@@ -31,9 +31,10 @@ from schema_monitor.core.traffic import RecentShape
 from schema_monitor.core.transplant import transplant
 from schema_monitor.core.weigh import Weighed, World, weigh
 from schema_monitor.definitions import read_definitions
+from schema_monitor.impact.apart import try_apart
 from schema_monitor.impact.limits import LIMITS, Limits
-from schema_monitor.impact.scratch import Busy, Stopped, Unusable, scratch
-from schema_monitor.impact.trial import Refusal, try_out
+from schema_monitor.impact.scratch import Busy, Stopped, Unusable
+from schema_monitor.impact.trial import Refusal
 from schema_monitor.weights import is_certain
 
 __all__ = ["LIMITS", "Busy", "Caller", "Impact", "NoVersion", "Stopped", "TooLarge", "Unusable", "check"]
@@ -98,8 +99,8 @@ def check(ddl: str, rules: Rules = _no_rules, limits: Limits = LIMITS) -> Impact
     """Tries the DDL out and judges the callers of the last days. ``rules`` tells what active rules answer under a schema.
 
     Raises ``TooLarge``, ``NoVersion``, ``Unusable`` (no scratch database: has a fix), ``Busy``, ``Stopped`` (over a limit), and
-    ``psycopg.OperationalError`` where the target is away. 1. Read the newest version and the target's definitions. 2. Build the copy
-    and run there. 3. Carry the difference over. 4. Judge.
+    ``psycopg.OperationalError`` where the target is away. 1. Read the newest version and the target's definitions. 2. In a
+    process of its own, build the copy and run there. 3. Carry the difference over. 4. Judge.
     """
     begun = time.monotonic()
     statements = _statements(ddl, limits)
@@ -111,8 +112,8 @@ def check(ddl: str, rules: Rules = _no_rules, limits: Limits = LIMITS) -> Impact
     definitions = _definitions(live)
     wanted, note = _wanted(live, definitions, ddl, limits)
     config = settings.MENDGATE
-    with scratch(config.database_url, config.scratch_database_url, limits) as copy:
-        trial = try_out(copy, wanted, live.exposed, _path(live, definitions), statements, limits)
+    place = (config.database_url, config.scratch_database_url)
+    trial = try_apart(*place, wanted, tuple(live.exposed), _path(live, definitions), statements, limits)
     notes = (*note, *_notes(statements, trial.lacking))
     texts = tuple(statement.summary for statement in statements)
     if trial.after is None:

@@ -16,6 +16,8 @@ class Limits(Struct, frozen=True):
     """for all of it: making the copy, running the DDL, reading the catalog"""
     most_bytes: int = 256_000_000
     """of the scratch database"""
+    most_memory: int = 1_000_000_000
+    """of the process that tries it out, address space"""
     wait: float = 10.0
     """for another check to end"""
     most_relations: int = 1_000

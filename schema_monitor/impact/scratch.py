@@ -30,7 +30,8 @@ ROLE = "mendgate_scratch"
 _PREFIX = "mendgate_scratch_"
 _NAME = re.compile(rf"{_PREFIX}(\d+)_[0-9a-f]+")
 _LOCK = 0x6D6773637261746368 >> 8
-_STALE = 600
+_STALE = 120
+"""Seconds: longer than any check runs."""
 _ABOUT = """
 SELECT r.rolname, r.rolsuper, r.rolcreatedb, r.rolcreaterole, r.rolreplication, r.rolbypassrls,
        EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid)
@@ -65,8 +66,21 @@ class About(Struct, frozen=True):
     is_member: bool
 
 
+def new_name() -> str:
+    """For a scratch database, with the time in it."""
+    return f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+
+
+def sweep(control_url: str, scratch_url: str | None = None) -> None:
+    """Drops what killed processes left; nothing where there is no place for scratch databases."""
+    with suppress(Unusable), _admin(scratch_url or control_url) as admin:
+        _sweep(admin)
+
+
 @contextmanager
-def scratch(control_url: str, scratch_url: str | None = None, limits: Limits = LIMITS) -> Iterator[psycopg.Connection[Any]]:
+def scratch(
+    control_url: str, scratch_url: str | None = None, limits: Limits = LIMITS, name: str | None = None
+) -> Iterator[psycopg.Connection[Any]]:
     """A connection to an empty database, as a login that may do nothing elsewhere; it is dropped afterwards, whatever happened.
 
     1. One at a time: wait for the lock, else ``Busy``. 2. Sweep what a killed process left. 3. Make sure of the login, else ``Unusable``.
@@ -76,13 +90,13 @@ def scratch(control_url: str, scratch_url: str | None = None, limits: Limits = L
     with _locked(control_url, limits), _admin(url) as admin:
         user, password = _login(admin, separate=scratch_url is not None)
         _sweep(admin)
-        name = f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+        name = name or new_name()
         _make(admin, name, user)
         try:
             with _watched(url, _at(url, name, user, password), name, limits) as connection:
                 yield connection
         finally:
-            _drop(url, name)
+            drop(url, name)
 
 
 @contextmanager
@@ -166,7 +180,10 @@ def _sweep(admin: psycopg.Connection[Any]) -> None:
     for (name,) in admin.execute("SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE %s", [_PREFIX + "%"]).fetchall():
         found = _NAME.fullmatch(name)
         if found and int(found[1]) < time.time() - _STALE:
-            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            try:
+                admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            except psycopg.Error as error:  # another login's, say
+                log.warning("left-over scratch database %s cannot be dropped: %s", name, _first(error))
 
 
 def _make(admin: psycopg.Connection[Any], name: str, owner: str) -> None:
@@ -177,6 +194,8 @@ def _make(admin: psycopg.Connection[Any], name: str, owner: str) -> None:
     except errors.InsufficientPrivilege as error:
         fix = "Set SCRATCH_DATABASE_URL to a login with CREATEDB."
         raise Unusable(f"No scratch database can be made: {_first(error)}", fix) from None
+    with suppress(psycopg.Error):  # where the server can look: what runs for a client that is gone is ended
+        admin.execute(sql.SQL("ALTER DATABASE {} SET client_connection_check_interval = '1s'").format(database))
 
 
 def _at(url: str, database: str, user: str, password: str | None) -> str:
@@ -194,6 +213,10 @@ def _watched(url: str, dsn: str, name: str, limits: Limits) -> Iterator[psycopg.
         thread.start()
         try:
             yield connection
+        except Stopped:
+            if watch.why is not None:
+                raise Stopped(watch.why) from None
+            raise
         except psycopg.Error as error:
             if watch.why is not None and (connection.closed or isinstance(error, psycopg.OperationalError)):
                 raise Stopped(watch.why) from None
@@ -240,7 +263,7 @@ class _Watch:
         return None
 
 
-def _drop(url: str, name: str) -> None:
+def drop(url: str, name: str) -> None:
     """Again where somebody in there ends our connections; what is left is swept by a later check."""
     for _ in range(20):
         with suppress(psycopg.Error, Unusable), _admin(url) as admin:

@@ -55,13 +55,17 @@ def try_out(
     statements: Sequence[Statement],
     limits: Limits,
 ) -> Trial:
-    """Rebuilds, runs and reads. ``path`` is the search path of the DDL. Raises ``Stopped`` and ``psycopg.Error``."""
+    """Rebuilds, runs and reads. ``path`` is the search path of the DDL. Raises ``Stopped``, and ``psycopg.Error`` where the copy
+    cannot be made."""
     lacking = _build(copy, original.pieces, limits)
     before = catalog.read_snapshot_sync(copy, exposed)
     copy.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # as the catalog is read, which comes inside this transaction
-    with copy.transaction(force_rollback=True):
-        refusal = _run(copy, path, statements, limits)
-        after = None if refusal is not None else _read(copy, exposed, limits)
+    try:
+        with copy.transaction(force_rollback=True):
+            refusal = _run(copy, path, statements, limits)
+            after = None if refusal is not None else _read(copy, exposed, limits)
+    except psycopg.Error as error:
+        raise Stopped(_ended(error)) from error
     return Trial(before, after, refusal, lacking)
 
 
@@ -95,8 +99,17 @@ def _round(copy: psycopg.Connection[Any], pieces: list[Piece]) -> list[Piece]:
     return failed
 
 
+def _ended(error: psycopg.Error) -> str:
+    """Why there is no answer: from the DDL on, that is its own doing."""
+    text = str(error).strip()[:_MOST_TEXT]
+    if error.sqlstate is None and "memory" in text:
+        return "The DDL's answer was too large."
+    return f"The DDL ended its own trial: {text.splitlines()[0] if text else type(error).__name__}"
+
+
 def _run(copy: psycopg.Connection[Any], path: Sequence[str], statements: Sequence[Statement], limits: Limits) -> Refusal | None:
     copy.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.SQL(", ").join(sql.Identifier(schema) for schema in path)))
+    copy.execute("SET LOCAL client_min_messages = error")  # nobody reads notices
     for number, statement in enumerate(statements, 1):
         if statement.is_transaction_command:
             continue

@@ -195,5 +195,9 @@ def test_an_impact_check_is_for_service_role_and_refusals_are_answers(gateway: G
         assert (refused["refusal"]["code"], refused["verdict"], refused["shapes"]) == ("42P01", "fits", [])
         assert service.post("/api/v1/schema/impact", json={"ddl": ""}).status_code == 422
         assert service.post("/api/v1/schema/impact", json={"ddl": "x" * 70_000}).status_code == 422
+        for ddl in ("SELECT '\0'", "SELECT pg_terminate_backend(pg_backend_pid())"):
+            stopped = service.post("/api/v1/schema/impact", json={"ddl": ddl})
+            assert (stopped.status_code, stopped.json()["code"]) == (422, "MG422"), stopped.text
+        assert service.post("/api/v1/schema/impact", json={"ddl": "ALTER TABLE nowhere ADD x int"}).json()["refusal"]
         kept = gateway.control("SELECT by, outcome FROM schema_monitor_impactcheck ORDER BY id")
         assert kept[-1] == {"by": "API key test", "outcome": "refused"}

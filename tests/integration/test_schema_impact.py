@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 import uuid
 from collections.abc import Callable
@@ -13,13 +14,15 @@ import psycopg
 import pytest
 from django.conf import LazySettings
 
+from healing.impact import CheckStopped
+from healing.impact import check as asked
 from resilience_site.embedded import EmbeddedPostgres
 from schema_monitor.capture import capture
 from schema_monitor.core.export import Export, Piece
 from schema_monitor.core.statements import split
 from schema_monitor.impact.check import Impact, NoVersion, TooLarge, check
 from schema_monitor.impact.limits import Limits
-from schema_monitor.impact.scratch import Stopped, Unusable, scratch
+from schema_monitor.impact.scratch import Stopped, Unusable, scratch, sweep
 from schema_monitor.impact.trial import try_out
 from schema_monitor.traffic_models import PayloadShape
 
@@ -226,3 +229,56 @@ def test_a_control_login_that_may_make_roles_makes_one_without_rights(postgres: 
         assert copy.execute("SELECT current_user, current_setting('is_superuser')").fetchone() == ("mendgate_scratch", "off")
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as server:  # its password was changed: put ours back
         server.execute(f"ALTER ROLE mendgate_scratch PASSWORD '{postgres.state.scratch_password}'")
+
+
+LONG_ERROR = "DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 90000000) USING DETAIL = repeat('y', 90000000); END $$"
+LONG_INFO = "DO $$ BEGIN RAISE INFO '%', repeat('x', 180000000); END $$"
+
+
+@pytest.mark.parametrize("ddl", [LONG_ERROR, LONG_INFO])
+def test_a_huge_answer_costs_the_serving_process_nothing(ddl: str, target: psycopg.Connection, seen: Callable[..., None]) -> None:
+    check("SELECT 1")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(Stopped, match=r"^The DDL's answer was too large\.$"):
+        check(ddl, limits=Limits(most_memory=300_000_000))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+    assert target.execute("SELECT count(*) FROM pg_database WHERE datname LIKE 'mendgate_scratch_%'").fetchone() == (0,)
+
+
+def test_a_long_answer_is_cut(target: psycopg.Connection, seen: Callable[..., None]) -> None:
+    refusal = check("DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 5000); END $$").refusal
+    assert refusal is not None
+    assert (refusal.code, len(refusal.message)) == ("P0001", 2000)
+
+
+def test_ddl_that_ends_its_own_connection_is_refused(target: psycopg.Connection, seen: Callable[..., None]) -> None:
+    with pytest.raises(CheckStopped, match="The DDL ended its own trial: terminating connection"):
+        asked("SELECT pg_terminate_backend(pg_backend_pid())", "me")
+
+
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
+def test_what_no_ddl_can_hold_is_refused(character: str, target: psycopg.Connection, seen: Callable[..., None]) -> None:
+    with pytest.raises(CheckStopped, match="DDL holds no NUL"):
+        asked(f"SELECT '{character}'", "me")
+
+
+def test_the_server_looks_whether_its_client_is_still_there(postgres: EmbeddedPostgres) -> None:
+    with scratch(postgres.control_url, postgres.state.scratch_url) as copy:
+        copy.execute("RESET ALL")
+        assert copy.execute("SHOW client_connection_check_interval").fetchone() == ("1s",)
+
+
+def test_what_was_left_is_swept_and_what_is_anothers_is_in_nobodys_way(postgres: EmbeddedPostgres) -> None:
+    names = {"mendgate_scratch_1_aa", "mendgate_scratch_1_bb", f"mendgate_scratch_{int(time.time())}_cc"}
+    with psycopg.connect(postgres.url("postgres"), autocommit=True) as server:
+        for name in names:
+            server.execute(f"CREATE DATABASE {name} OWNER {'postgres' if name.endswith('aa') else 'mendgate_scratch'}")
+        try:
+            sweep(postgres.control_url, postgres.state.scratch_url)
+            with scratch(postgres.control_url, postgres.state.scratch_url) as copy:
+                copy.execute("SELECT 1")
+            left = {row[0] for row in server.execute("SELECT datname FROM pg_database WHERE datname LIKE 'mendgate_scratch_%'")}
+            assert left == names - {"mendgate_scratch_1_bb"}
+        finally:
+            for name in names:
+                server.execute(f"DROP DATABASE IF EXISTS {name}")
