@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 import psycopg
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -46,6 +48,10 @@ def install(api: NinjaAPI) -> None:
     def missing(request: HttpRequest, error: Http404) -> HttpResponse:
         return say(request, 404, "MG404", "There is no such thing, or it is not yours.")
 
+    @api.exception_handler(RequestDataTooBig)
+    def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+        return say(request, 413, "MG413", "The body is too large", hint=f"At most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+
     @api.exception_handler(HttpError)
     def http(request: HttpRequest, error: HttpError) -> HttpResponse:
         return say(request, error.status_code, f"MG{error.status_code}", str(error))
@@ -67,4 +73,4 @@ def install(api: NinjaAPI) -> None:
         logger.exception("unexpected error in %s", request.path, exc_info=error)
         return say(request, 500, "MG500", "An unexpected error; it is in the log.")
 
-    _ = (refused, unauthorized, invalid, missing, http, sealed, away, unexpected)
+    _ = (refused, unauthorized, invalid, missing, too_big, http, sealed, away, unexpected)

@@ -19,7 +19,7 @@ from schema_monitor.core.weigh import Weighed
 from schema_monitor.impact.check import Impact
 
 router = Router(tags=["Schema"])
-_ERRORS = {401: Error, 403: Error, 422: Error, 500: Error, 501: Error, 503: Error}
+_ERRORS = {401: Error, 403: Error, 413: Error, 422: Error, 500: Error, 501: Error, 503: Error}
 _MOST_SHAPES = 500
 _MOST_CHANGES = 1_000
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from ninja import Field, Router
 
 from healing.api_caller import caller_of, own, sees_values
-from healing.api_shapes import Error, QuarantineOut
+from healing.api_shapes import NO_NUL, Error, QuarantineOut
 from healing.models import Proposal, QuarantineItem
 from healing.refusals import NotFound
 from healing.sealed_rows import redacted, redacted_error, rows_of
@@ -25,8 +25,8 @@ _KEYS = ("code", "message", "details", "hint")
 @router.get("", response={200: list[QuarantineOut], **ERRORS}, summary="Writes that were kept", by_alias=True)
 def list_items(
     request: HttpRequest,
-    state: Annotated[str, Field(max_length=20, description=_STATES)] = "",
-    table: Annotated[str, Field(max_length=200)] = "",
+    state: Annotated[str, Field(max_length=20, pattern=NO_NUL, description=_STATES)] = "",
+    table: Annotated[str, Field(max_length=200, pattern=NO_NUL)] = "",
     limit: Annotated[int, Field(ge=1, le=200)] = 50,
     offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0,
 ) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ def read_receipt(request: HttpRequest, receipt_id: UUID) -> dict[str, Any]:
     return shown(find_own(receipt_id, caller), caller)
 
 
-@router.post("/{receipt_id}/feedback", response={200: ReceiptOut, **ERRORS}, summary="Was the heal right?", by_alias=True)
+@router.post("/{receipt_id}/feedback", response={200: ReceiptOut, 413: Error, **ERRORS}, summary="Was the heal right?", by_alias=True)
 def post_feedback(request: HttpRequest, receipt_id: UUID, said: FeedbackIn) -> dict[str, Any]:
     """The newest word is kept; a "wrong" counts against the rule."""
     caller = caller_of(request)

@@ -8,6 +8,9 @@ from uuid import UUID
 
 from ninja import Field, Schema
 
+NO_NUL = r"^[^\x00]*$"
+"""Postgres keeps every character but this one."""
+
 
 class Error(Schema):
     """Every error: four keys, each a string or null, as PostgREST has it."""
@@ -70,4 +73,4 @@ class FeedbackIn(Schema):
     """Was the heal right? ``comment`` for the reviewers."""
 
     right: bool
-    comment: str = Field("", max_length=2000)
+    comment: str = Field("", max_length=2000, pattern=NO_NUL)

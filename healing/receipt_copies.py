@@ -19,8 +19,9 @@ from django.db.models import F
 from django.utils import timezone
 
 from healing.gateway.seal import SealError
-from healing.models import Receipt, Rule
+from healing.models import QuarantineItem, Receipt, Rule
 from healing.receipt_bundles import COLUMNS, Bundle, unfold
+from healing.rules import count_reversal
 from healing.target import target_connection
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,8 @@ def copy_all() -> int:
                 break
             last = bundles[-1][0]
         undone = [row[0] for row in target.execute(_UNDONE, [KEEP_UNDONE])]
-    Receipt.objects.filter(pk__in=undone).exclude(outcome="undone").update(outcome="undone")
+    for receipt in Receipt.objects.filter(pk__in=undone).exclude(outcome="undone"):
+        note_undone(receipt)
     return total
 
 
@@ -82,6 +84,22 @@ def _count_uses(receipts: list[Receipt]) -> None:
     uses = Counter(rule for r in receipts if r.outcome in ("committed", "replayed") for rule in rules_of(r))
     for rule, count in uses.items():
         Rule.objects.filter(pk=rule).update(successes=F("successes") + count, last_used_at=timezone.now())
+
+
+@transaction.atomic
+def note_undone(final: Receipt) -> None:
+    """The write of this receipt was taken back: its rules are reversed."""
+    count_reversal_once(final)
+    Receipt.objects.filter(pk=final.pk).update(outcome="undone")
+
+
+def count_reversal_once(final: Receipt) -> None:
+    """A reversal of the rules that healed this write, unless it was undone or called wrong before. Whoever calls this marks it so
+    (``outcome`` or ``feedback.ever_wrong``), in the same transaction; the write's receipts stay locked until then."""
+    kept = QuarantineItem.objects.filter(replay_receipt=final.pk).values_list("receipt", flat=True)
+    receipts = Receipt.objects.select_for_update().filter(pk__in=[final.pk, *kept]).order_by("pk")
+    if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
+        count_reversal(sorted(rules_of(final)))
 
 
 def rules_of(receipt: Receipt) -> set[str]:

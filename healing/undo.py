@@ -22,10 +22,9 @@ from healing.core.types import Row
 from healing.gateway.auth import Caller
 from healing.live_schema import find_relation, latest_snapshot
 from healing.models import Receipt
-from healing.receipt_copies import rules_of, store
+from healing.receipt_copies import note_undone, store
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, Refused, WrongState
-from healing.rules import count_reversal
 from healing.sealed_rows import receipt_facts
 from healing.target import target_connection
 from schema_monitor.core.snapshot import Column, Relation
@@ -152,9 +151,8 @@ class _database_words:
         raise refusal(f"The database refused: {error.diag.message_primary or error}") from error
 
 
+@transaction.atomic
 def _note(receipt: Receipt, final: Receipt) -> None:
-    with transaction.atomic():
-        store([final])  # it may not have been moved here yet
-        changed = Receipt.objects.filter(pk__in=[receipt.pk, final.pk]).exclude(outcome="undone").update(outcome="undone")
-        if changed:
-            count_reversal(sorted(rules_of(final)))
+    store([final])  # it may not have been moved here yet
+    note_undone(final)
+    Receipt.objects.filter(pk=receipt.pk).update(outcome="undone")

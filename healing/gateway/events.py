@@ -7,6 +7,7 @@
 ``Last-Event-ID`` (or ``?since=``) replays what came after that epoch; without it the stream begins now. The first event is ``ready`` and
 carries an id too, so a caller that saw only that misses nothing either. An epoch that was never given out (the control database was
 restored) answers ``reset``. A caller that takes nothing for ten seconds, or has taken a megabyte, is let go and resumes where it was.
+Credentials are checked before every page and every few seconds: a revoked key ends its streams.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 PATH = "/api/v1/schema/events"
 HEARTBEAT = 15.0
+CHECK_EVERY = 3.0
+PAUSE = 1.0
+"""Seconds between two tries to read what cannot be read now."""
 TAKES_WITHIN = 10.0
 MOST_BYTES = 1_000_000
 MOST_LISTENERS = 2_000
@@ -86,27 +90,32 @@ class Events:
                     await task
 
     async def _run(self, stream: _Stream) -> None:
-        while not self._closing and stream.open and not self.feed.forgot(stream.epoch):
+        in_vain = False  # there is news, but it could not be read
+        while not self._closing and await stream.allowed() and not self.feed.forgot(stream.epoch):
             try:
                 page = await self.feed.after(stream.epoch)
             except Away:
                 page = ()
             for event in page:
-                if stream.open:
+                if stream.open and (not stream.check_is_due or await stream.allowed()):
                     await stream.put(event.full if stream.full else event.wire, event.epoch)
-            if not page:
-                await self._idle(stream)
+            if page:
+                in_vain = False
+            elif in_vain:
+                await asyncio.sleep(min(PAUSE, stream.patience))
+            else:
+                in_vain = await self._news(stream)
+            await stream.beat()
         await stream.end()
 
-    async def _idle(self, stream: _Stream) -> None:
-        """Waits for news, at most until the next heartbeat."""
+    async def _news(self, stream: _Stream) -> bool:
+        """Waits for news, at most until something is due; whether there is some."""
         waiting = asyncio.ensure_future(self.feed.wait(stream.epoch))
         try:
             done, _ = await asyncio.wait((waiting,), timeout=stream.patience)
         finally:
             waiting.cancel()
-        if not done:
-            await stream.beat()
+        return bool(done)
 
 
 class _Stream:
@@ -117,14 +126,20 @@ class _Stream:
         self._expires = caller.expires_at
         self.full = caller.role == "service_role"
         self._bytes = 0
+        self._spoke = self._checked = time.monotonic()
         self.epoch = 0
         self.open = True
 
     @property
     def patience(self) -> float:
-        """Seconds until something is due: the heartbeat, or the end of the caller's credentials."""
-        left = HEARTBEAT if self._expires is None else self._expires - time.time()
-        return max(0.0, min(HEARTBEAT, left))
+        """Seconds until something is due: the heartbeat, a look at the credentials, or their end."""
+        left = CHECK_EVERY if self._expires is None else self._expires - time.time()
+        return max(0.0, min(CHECK_EVERY, left, self._spoke + HEARTBEAT - time.monotonic()))
+
+    @property
+    def check_is_due(self) -> bool:
+        """Whether the last look at the credentials was long ago."""
+        return time.monotonic() - self._checked >= CHECK_EVERY
 
     async def begin(self, latest: int, since: int | None) -> None:
         """Headers, the retry hint, and where the stream begins."""
@@ -142,16 +157,20 @@ class _Stream:
         except TimeoutError:
             self.open = False
             return
-        self.epoch = epoch
+        self.epoch, self._spoke = epoch, time.monotonic()
         self._bytes += len(wire)
         self.open = self.open and self._bytes < MOST_BYTES
 
     async def beat(self) -> None:
-        """A comment that keeps the connection, while the credentials still hold."""
-        if not await self._still_allowed():
-            self.open = False
-            return
-        await self.put(b":\n\n", self.epoch)
+        """A comment that keeps the connection, where nothing was sent for long."""
+        if self.open and time.monotonic() - self._spoke >= HEARTBEAT and await self.allowed():
+            await self.put(b":\n\n", self.epoch)
+
+    async def allowed(self) -> bool:
+        """Whether more may be sent; looks at the credentials (in memory, unless keys have changed) and ends the stream without them."""
+        self.open = self.open and await self._still_allowed()
+        self._checked = time.monotonic()
+        return self.open
 
     async def end(self) -> None:
         """Closes the response."""

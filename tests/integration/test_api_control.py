@@ -165,6 +165,20 @@ def test_feedback_is_kept_and_a_wrong_heal_counts_once_against_its_rule() -> Non
     assert post(f"receipts/{receipt.pk}/feedback", service, {"right": "maybe"})[0] == 422
 
 
+def test_wrong_about_a_write_that_only_waits_does_not_hide_a_later_reversal() -> None:
+    capture()
+    service, item, rule = key_of("service_role")[0], keep(), approval.approve(propose(), reviewer())
+    post(f"receipts/{item.receipt}/feedback", service, {"right": False})
+    second = Receipt.objects.create(
+        outcome="replayed", schema="public", table="users", operation="insert", role="anon", fixes=[{**RENAME[0], "rule": str(rule.pk)}]
+    )
+    QuarantineItem.objects.update(state="replayed", replay_receipt=second.pk)
+    for receipt in (item.receipt, second.pk, item.receipt):  # two receipts of one write
+        post(f"receipts/{receipt}/feedback", service, {"right": False})
+    rule.refresh_from_db()
+    assert rule.reversals == 1
+
+
 def test_a_kept_write_cannot_be_undone() -> None:
     item = keep()
     status, body = post(f"receipts/{item.receipt}/undo", key_of("service_role")[0])
@@ -183,6 +197,25 @@ def test_what_is_not_there_is_404_and_what_is_no_id_is_422() -> None:
     status, body = get("quarantine/not-an-id", service)
     assert (status, set(body)) == (422, {"code", "message", "details", "hint"})
     assert get("quarantine?limit=100000", service)[0] == 422
+
+
+def test_a_nul_is_refused() -> None:
+    service, item = key_of("service_role")[0], keep()
+    for status, body in (
+        post(f"receipts/{item.receipt}/feedback", service, {"right": False, "comment": "a\0b"}),
+        get("quarantine?state=%00", service),
+        get("quarantine?table=%00", service),
+    ):
+        assert (status, body["code"], set(body)) == (422, "MG422", {"code", "message", "details", "hint"})
+    assert post(f"receipts/{item.receipt}/feedback", service, {"right": False, "comment": "two\nlines"})[0] == 200
+
+
+@pytest.mark.parametrize("megabytes", [5, 20])
+def test_a_body_that_is_too_large_is_413(megabytes: int) -> None:
+    service, item = key_of("service_role")[0], keep()
+    for path, name in ((f"receipts/{item.receipt}/feedback", "comment"), ("schema/impact", "ddl")):
+        status, body = post(path, service, {"right": True, name: "x" * megabytes * 1_000_000})
+        assert (status, body["code"], set(body)) == (413, "MG413", {"code", "message", "details", "hint"})
 
 
 def test_schema_versions_and_changes_are_readable() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,44 @@ def test_a_healed_write_is_undone_by_its_caller_also_after_its_receipt_was_copie
     assert running.control("SELECT successes FROM healing_rule WHERE signature LIKE %s", "%copied_name") == [{"successes": 2}]
     assert call(running, "POST", f"/api/v1/receipts/{healed.headers['mendgate-receipt']}/undo").status_code == 200
     assert names(running) == ["Bea"]
+
+
+def test_a_write_is_one_reversal_however_often_it_is_called_wrong_and_undone(running: Gateway) -> None:
+    running.sql("DELETE FROM people")
+    quarantine, first = kept(running, {"wrong_name": "Hal"})
+    approve(running, quarantine, "wrong_name")
+    running.manage("replay", "--all-waiting", "--wait")
+    second, third = (call(running, "POST", "/rest/v1/people", {"wrong_name": name}).headers["mendgate-receipt"] for name in ("Ida", "Jon"))
+
+    def say_wrong(receipt: str) -> None:
+        assert call(running, "POST", f"/api/v1/receipts/{receipt}/feedback", {"right": False}).status_code == 200
+
+    def undo(receipt: str) -> None:
+        assert call(running, "POST", f"/api/v1/receipts/{receipt}/undo").json()["outcome"] == "undone"
+
+    def reversals() -> int:
+        return int(running.control("SELECT reversals FROM healing_rule WHERE signature LIKE %s", "%wrong_name")[0]["reversals"])
+
+    for step in (say_wrong, undo, say_wrong):
+        step(first)
+        assert reversals() == 1
+    for step in (undo, say_wrong, undo):
+        step(second)
+        assert reversals() == 2
+    running.sql("INSERT INTO mendgate.undone(receipt) VALUES (%s)", third)  # an undo whose process died before it told us
+    for _ in range(2):
+        running.manage("shell", "-c", "from healing.receipt_copies import copy_all; print(copy_all())")
+        assert reversals() == 3
+    undo(third)
+    say_wrong(third)
+    assert reversals() == 3
+    assert running.control("SELECT outcome FROM healing_receipt WHERE id = %s", third) == [{"outcome": "undone"}]
+
+
+def test_a_body_of_twenty_megabytes_is_413(running: Gateway) -> None:
+    for path, name in ((f"receipts/{uuid.uuid4()}/feedback", "comment"), ("schema/impact", "ddl")):
+        answer = call(running, "POST", f"/api/v1/{path}", {"right": True, name: "x" * 20_000_000})
+        assert (answer.status_code, answer.json()["code"]) == (413, "MG413")
 
 
 def test_a_row_that_was_changed_since_is_not_undone(running: Gateway) -> None:

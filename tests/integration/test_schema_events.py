@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from unittest.mock import ANY
 
 import jwt
 import psycopg
 import pytest
 
-from schema_monitor.events import Feed
+from healing.gateway import auth, events
+from schema_monitor.events import Away, Event, Feed
 from tests.gateway_process import JWT_SECRET, Gateway
 from tests.integration.event_stream import Reader
 
@@ -20,6 +22,11 @@ INSERT INTO schema_monitor_schemaversion (epoch, taken_at, scope, fingerprint, s
 SELECT epoch + 1, now(), scope, fingerprint, snapshot, lineage, 'made', 'command'
 FROM schema_monitor_schemaversion ORDER BY epoch DESC LIMIT 1 RETURNING epoch"""
 _CONNECTIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'mendgate events' AND datname = current_database()"
+
+REVOKE = """
+from healing import keys_admin, models
+keys_admin.revoke_key(models.ApiKey.objects.get(name="revoked while it listens"), "rita")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +148,81 @@ def test_a_stream_ends_when_the_token_does(gateway: Gateway) -> None:
         begun = time.monotonic()
         await stream.to_the_end()
         assert time.monotonic() - begun < 20
+
+    asyncio.run(go())
+
+
+def test_a_revoked_key_ends_its_stream_also_while_events_come(gateway: Gateway) -> None:
+    key = gateway.make_key(name="revoked while it listens")
+
+    async def go() -> None:
+        stream = await Reader.open(gateway, apikey=key)
+        await stream.until(await asyncio.to_thread(publish, gateway))
+        ending = asyncio.create_task(stream.to_the_end(within=20))
+        await asyncio.to_thread(gateway.manage, "shell", "-c", REVOKE)
+        last = 0
+        while not ending.done():
+            last = await asyncio.to_thread(publish, gateway)
+            await asyncio.sleep(0.1)
+        await ending
+        assert stream.seen[-1][0] <= last
+
+    asyncio.run(go())
+
+
+class Behind(Feed):
+    """Knows that there is news, and cannot read it while ``away``."""
+
+    away, reads = True, 0
+
+    async def after(self, epoch: int) -> Sequence[Event]:
+        self.reads += 1
+        if self.away:
+            raise Away
+        return await super().after(epoch)
+
+
+class Door:
+    """Lets everybody in until it is shut."""
+
+    shut = False
+
+    async def caller(self, headers: Mapping[str, str]) -> auth.Caller:
+        if self.shut:
+            raise auth.unauthorized("PGRST301", "Unknown or revoked API key")
+        return auth.make_caller(None, "service_role", {"role": "service_role"})
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_who_is_behind_while_the_control_database_is_away_is_kept_without_haste(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    for name, seconds in {"HEARTBEAT": 0.4, "CHECK_EVERY": 0.2, "PAUSE": 0.1}.items():
+        monkeypatch.setattr(events, name, seconds)
+    start, sent = latest(gateway), bytearray()
+    newest = publish(gateway, 120)
+
+    async def send(message: Any) -> None:
+        sent.extend(message.get("body", b""))
+
+    async def receive() -> Any:
+        return await asyncio.get_running_loop().create_future()
+
+    async def go() -> None:
+        feed, door = Behind(gateway.control_url), Door()
+        scope = {"method": "GET", "query_string": b""}
+        answer = asyncio.create_task(events.Events(feed)(scope, {"last-event-id": str(start)}, receive, send, door))  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            while sent.count(b":\n\n") < 3:
+                await asyncio.sleep(0.05)
+            assert feed.reads < 100
+            if back:
+                feed.away = False
+                while f"id: {newest}\n".encode() not in sent:
+                    await asyncio.sleep(0.05)
+                assert sent.count(b"event: schema\n") == 120
+            door.shut = True
+            await answer
 
     asyncio.run(go())
 
