@@ -68,9 +68,7 @@ def try_apart(
     seconds = limits.wait + limits.seconds + _GRACE
     command = [sys.executable, "-m", "schema_monitor.impact.apart"]
     try:
-        done = subprocess.run(
-            command, input=msgspec.json.encode(job), stdout=subprocess.PIPE, cwd=_ROOT, timeout=seconds, check=False
-        )
+        done = subprocess.run(command, input=msgspec.json.encode(job), stdout=subprocess.PIPE, cwd=_ROOT, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         drop(scratch_url or control_url, job.name)
         raise Stopped(f"It ran longer than {limits.seconds:g} s.") from None
