@@ -96,7 +96,7 @@ def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied
     if shown is None or any(relation.column(key) is None for key in keys):
         return None
     touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
-    sql = _compose(relation, keys, shown, touched, tuple(asked.values()))
+    sql = _statement(attempt, relation, keys, shown, touched, tuple(asked.values()))
     prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
     return Plan(relation, Lane(prelude, sql, bool(shown or touched)), bool(shown), touched, attempt.names.named(relation))
 
@@ -136,6 +136,19 @@ def _settle(attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
     head = receipts.head_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
     header = fixes.header(tuple(a.fix for a in applied))
     return Settled(plan, vet, shape.names, applied, head, header)
+
+
+def _statement(
+    attempt: Attempt, relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]
+) -> str:
+    """The lane's SQL, remembered: rows that are looked at with care share their statements too."""
+    cache, place = attempt.services.statements, (relation.oid, relation.fingerprint, keys, shown, touched, former)
+    found = cache.get(place)
+    if found is None:
+        if len(cache) > _MOST_SHAPES:
+            cache.clear()
+        found = cache[place] = _compose(relation, keys, shown, touched, former)
+    return found
 
 
 def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:
