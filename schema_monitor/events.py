@@ -19,15 +19,15 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
+from schema_monitor.listening import GONE, keep_listening, ring
+
 log = logging.getLogger("mendgate.events")
 
 CHANNEL = "mendgate_snapshot"
 LOOK_EVERY = 5.0
 """Seconds between two looks that nobody asked for: what a lost notification costs."""
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 KEPT = 256
 PAGE = 100
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
 _LATEST = "SELECT coalesce(max(epoch), 0) FROM schema_monitor_schemaversion"
 _EVENTS = """
 SELECT v.epoch, body::text, (body || jsonb_build_object('changes', (
@@ -142,22 +142,7 @@ class Feed:
         await asyncio.shield(self._news)
 
     async def _follow(self) -> None:
-        failures = 0
-        while True:
-            try:
-                connection = await self._connect()
-                try:
-                    self._connection, failures = connection, 0
-                    await self._listen()
-                finally:
-                    self._connection = None
-                    connection.terminate()
-            except _GONE as error:
-                log.warning("schema events: the control database is away: %s", error or type(error).__name__)
-            except Exception:
-                log.exception("schema events stopped for a moment")
-            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-            failures += 1
+        await keep_listening(self._connect, self._listen, log, "no schema events, the control database is away")
 
     async def _connect(self) -> asyncpg.Connection:
         connection = await asyncpg.connect(self._url, timeout=5, server_settings={"application_name": "mendgate events"})
@@ -169,16 +154,16 @@ class Feed:
         if str(payload).startswith("schema:"):
             self._bell.set()
 
-    async def _listen(self) -> None:
+    async def _listen(self, connection: asyncpg.Connection) -> None:
         """LISTEN is done: the first look sees what was missed before it."""
-        self._bell.set()
-        while True:
-            with contextlib.suppress(TimeoutError):
-                # not wait_for: in Python 3.11 it loses a cancellation that comes together with what it waits for
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self._bell.wait()
-            self._bell.clear()  # before the look: what rings from here on is looked at again
-            await self._look()
+        self._connection = connection
+        try:
+            self._bell.set()
+            while True:
+                await ring(self._bell, LOOK_EVERY)
+                await self._look()
+        finally:
+            self._connection = None
 
     async def _look(self) -> None:
         latest = await self._fetch_latest()
@@ -209,7 +194,7 @@ class Feed:
             try:
                 async with asyncio.timeout(10):
                     rows = await self._connection.fetch(_EVENTS, epoch, PAGE)
-            except _GONE as error:
+            except GONE as error:
                 raise Away from error
         return [Event(epoch, _wire(epoch, plain), _wire(epoch, full)) for epoch, full, plain in rows]
 

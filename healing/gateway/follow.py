@@ -20,16 +20,15 @@ from healing.gateway.state import Keeper
 from schema_monitor import catalog, ddl_log
 from schema_monitor.core.ddl import Entry, sightings
 from schema_monitor.core.snapshot import Relation
+from schema_monitor.listening import GONE, keep_listening, ring
 
 log = logging.getLogger("mendgate.follow")
 
 LOOK_EVERY = 5.0
 """Seconds between two looks that nobody asked for: lost notifications, and targets where nothing rings."""
 LOOK_WITHIN = 60.0
-PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 MOST = 100
 """So many relations are read one by one; more than that, the whole catalog at once."""
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
 
 
 class Follower:
@@ -63,25 +62,11 @@ class Follower:
                 await self._look(connection)
             finally:
                 connection.terminate()
-        except _GONE as error:
+        except GONE as error:
             log.warning("could not look into the target's DDL log: %s", error or type(error).__name__)
 
     async def _follow(self) -> None:
-        failures = 0
-        while True:
-            try:
-                connection = await self._connect()
-                try:
-                    failures = 0
-                    await self._listen(connection)
-                finally:
-                    connection.terminate()
-            except _GONE as error:
-                log.warning("not following the target's DDL log: %s", error or type(error).__name__)
-            except Exception:
-                log.exception("not following the target's DDL log")
-            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-            failures += 1
+        await keep_listening(self._connect, self._listen, log, "not following the target's DDL log")
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {"application_name": "mendgate follower"}
@@ -95,11 +80,7 @@ class Follower:
         """LISTEN is done: the first look sees what was missed before it."""
         self._bell.set()
         while True:
-            with contextlib.suppress(TimeoutError):
-                # not wait_for: in Python 3.11 it loses a cancellation that comes together with what it waits for
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self._bell.wait()
-            self._bell.clear()  # before the look: what rings from here on is looked at again
+            await ring(self._bell, LOOK_EVERY)
             if self._keeper.ready:
                 async with asyncio.timeout(LOOK_WITHIN):
                     await self._look(connection)
