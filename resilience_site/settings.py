@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django_rq",
     "ninja",  # installed so that its API docs use our static files, not a CDN
     "schema_monitor",
+    "breakers",
     "healing",
 ]
 MIDDLEWARE = [
