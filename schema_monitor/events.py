@@ -28,6 +28,7 @@ LOOK_EVERY = 5.0
 """Seconds between two looks that nobody asked for: what a lost notification costs."""
 KEPT = 256
 PAGE = 100
+_MOST_EPOCH = 2**63 - 1
 _LATEST = "SELECT coalesce(max(epoch), 0) FROM schema_monitor_schemaversion"
 _EVENTS = """
 SELECT v.epoch, body::text, (body || jsonb_build_object('changes', (
@@ -53,8 +54,13 @@ class Event(Struct, frozen=True):
     wire: bytes
     full: bytes
 
+    @property
+    def at(self) -> int:
+        """Its place in the stream."""
+        return self.epoch
 
-class Away(Exception):
+
+class Away(LookupError):
     """The control database does not answer, so nothing can be said about the past now."""
 
 
@@ -90,6 +96,16 @@ class Feed:
             self._listeners -= 1
             if self._listeners == 0:
                 await self._stop()
+
+    def parse(self, text: str) -> int:
+        """The epoch that an id names. Raises ``ValueError``."""
+        if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > _MOST_EPOCH:
+            raise ValueError("is no epoch")
+        return int(text)
+
+    def hello(self, name: str, at: int, latest: int) -> bytes:
+        """The first event of a stream that begins after that epoch."""
+        return f'id: {at}\nevent: {name}\ndata: {{"epoch":{at},"latest":{latest}}}\n\n'.encode()
 
     async def latest(self, within: float = 5.0) -> int:
         """The newest epoch; 0 before the first capture. Raises ``Away``."""

@@ -1,13 +1,14 @@
-"""``GET /api/v1/schema/events``: schema versions as server-sent events. Free of Django.
+"""Server-sent events: ``GET /api/v1/schema/events`` and ``GET /api/v1/breakers/events``. Free of Django.
 
     id: 214
     event: schema
     data: {"epoch": 214, "taken_at": …, "summary": …, "changes": […]}     as /changes has them: more for service_role
 
-``Last-Event-ID`` (or ``?since=``) replays what came after that epoch; without it the stream begins now. The first event is ``ready`` and
-carries an id too, so a caller that saw only that misses nothing either. An epoch that was never given out (the control database was
-restored) answers ``reset``. A caller that takes nothing for ten seconds, or has taken a megabyte, is let go and resumes where it was.
-Credentials are checked before every page and every few seconds: a revoked key ends its streams.
+What is told comes from a ``Source`` (``schema_monitor.events.Feed``, ``breakers.gateway.edge_feed.Feed``); how it is sent is one.
+``Last-Event-ID`` (or ``?since=``) replays what came after that id; without it the stream begins now. The first event is ``ready`` and
+carries an id too, so a caller that saw only that misses nothing either. An id that was never given out (the control database was
+restored), or whose followers are lost, answers ``reset``. A caller that takes nothing for ten seconds, or has taken a megabyte, is let go
+and resumes where it was. Credentials are checked before every page and every few seconds: a revoked key ends its streams.
 """
 
 from __future__ import annotations
@@ -15,13 +16,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import parse_qs
 
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.errors import DialectError
-from schema_monitor.events import Away, Feed
+
+P = TypeVar("P")
+"""A place in a source."""
+P_co = TypeVar("P_co", covariant=True)
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -41,13 +46,49 @@ _HEADERS = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
-_MOST_EPOCH = 2**63 - 1
 
 
-class Events:
-    """The endpoint of one process."""
+class Told(Protocol[P_co]):
+    """One event, as it goes over the wire; ``full`` is for service_role."""
 
-    def __init__(self, feed: Feed) -> None:
+    @property
+    def at(self) -> P_co: ...
+    @property
+    def wire(self) -> bytes: ...
+    @property
+    def full(self) -> bytes: ...
+
+
+class Source(Protocol[P]):
+    """What a stream of events is read from. ``latest`` and ``after`` raise ``Away`` (a LookupError) while nothing can be read."""
+
+    @property
+    def listeners(self) -> int: ...
+    def open(self) -> AbstractAsyncContextManager[object]:
+        """Follow for as long as the block runs."""
+
+    def parse(self, text: str) -> P:
+        """The place that an id names. Raises ``ValueError``."""
+
+    def hello(self, name: str, at: P, latest: P) -> bytes:
+        """The first event: ``ready`` or ``reset``."""
+
+    async def latest(self) -> P: ...
+    async def after(self, at: P) -> Sequence[Told[P]]: ...
+    def forgot(self, at: P) -> bool:
+        """Whether what follows that place cannot be told any more."""
+
+    async def wait(self, at: P) -> None:
+        """Until there is something after that place."""
+
+    def end(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+class Events(Generic[P]):
+    """The endpoint of one source in one process."""
+
+    def __init__(self, feed: Source[P]) -> None:
         self.feed = feed
         self._closing = False
 
@@ -55,16 +96,18 @@ class Events:
         """Answers one request; returns when it has ended. Raises ``DialectError`` while nothing was sent yet."""
         _check_method(scope["method"])
         caller = await verified(auth, headers)
-        since = _since(headers, scope["query_string"])
+        since = _since(self.feed, headers, scope["query_string"])
         if self._closing or self.feed.listeners >= MOST_LISTENERS:
             raise _unavailable("There are too many listeners here now.")
         async with self.feed.open():
             try:
                 latest = await self.feed.latest()
-            except Away:
+            except LookupError:
                 raise _unavailable("The control database does not answer.") from None
-            stream = _Stream(send, headers, auth, caller)
-            await stream.begin(latest, since)
+            lost = since is not None and self.feed.forgot(since)
+            at = latest if since is None or lost else since
+            stream = _Stream(send, headers, auth, caller, at)
+            await stream.begin(self.feed.hello("reset" if lost else "ready", at, latest))
             await self._until_gone(receive, self._run(stream))
 
     def end(self) -> None:
@@ -89,16 +132,16 @@ class Events:
                 with contextlib.suppress(asyncio.CancelledError, OSError, RuntimeError):
                     await task
 
-    async def _run(self, stream: _Stream) -> None:
+    async def _run(self, stream: _Stream[P]) -> None:
         in_vain = False  # there is news, but it could not be read
-        while not self._closing and await stream.allowed() and not self.feed.forgot(stream.epoch):
+        while not self._closing and await stream.allowed() and not self.feed.forgot(stream.at):
             try:
-                page = await self.feed.after(stream.epoch)
-            except Away:
+                page = await self.feed.after(stream.at)
+            except LookupError:
                 page = ()
             for event in page:
                 if stream.open and (not stream.check_is_due or await stream.allowed()):
-                    await stream.put(event.full if stream.full else event.wire, event.epoch)
+                    await stream.put(event.full if stream.full else event.wire, event.at)
             if page:
                 in_vain = False
             elif in_vain:
@@ -108,9 +151,9 @@ class Events:
             await stream.beat()
         await stream.end()
 
-    async def _news(self, stream: _Stream) -> bool:
+    async def _news(self, stream: _Stream[P]) -> bool:
         """Waits for news, at most until something is due; whether there is some."""
-        waiting = asyncio.ensure_future(self.feed.wait(stream.epoch))
+        waiting = asyncio.ensure_future(self.feed.wait(stream.at))
         try:
             done, _ = await asyncio.wait((waiting,), timeout=stream.patience)
         finally:
@@ -118,16 +161,16 @@ class Events:
         return bool(done)
 
 
-class _Stream:
-    """One response under way. ``epoch`` is the last that was sent."""
+class _Stream(Generic[P]):
+    """One response under way. ``at`` is the place of the last event that was sent."""
 
-    def __init__(self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller) -> None:
+    def __init__(self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller, at: P) -> None:
         self._send, self._headers, self._auth = send, headers, auth
         self._expires = caller.expires_at
         self.full = caller.role == "service_role"
         self._bytes = 0
         self._spoke = self._checked = time.monotonic()
-        self.epoch = 0
+        self.at = at
         self.open = True
 
     @property
@@ -141,15 +184,12 @@ class _Stream:
         """Whether the last look at the credentials was long ago."""
         return time.monotonic() - self._checked >= CHECK_EVERY
 
-    async def begin(self, latest: int, since: int | None) -> None:
+    async def begin(self, hello: bytes) -> None:
         """Headers, the retry hint, and where the stream begins."""
         await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        name = "reset" if since is not None and since > latest else "ready"
-        self.epoch = latest if since is None or since > latest else since
-        first = f'retry: {RETRY_MS}\nid: {self.epoch}\nevent: {name}\ndata: {{"epoch":{self.epoch},"latest":{latest}}}\n\n'
-        await self.put(first.encode(), self.epoch)
+        await self.put(b"retry: %d\n" % RETRY_MS + hello, self.at)
 
-    async def put(self, wire: bytes, epoch: int) -> None:
+    async def put(self, wire: bytes, at: P) -> None:
         """Sends one event; a caller that does not take it in time is let go."""
         try:
             async with asyncio.timeout(TAKES_WITHIN):  # not wait_for: in Python 3.11 it may lose a cancellation
@@ -157,14 +197,14 @@ class _Stream:
         except TimeoutError:
             self.open = False
             return
-        self.epoch, self._spoke = epoch, time.monotonic()
+        self.at, self._spoke = at, time.monotonic()
         self._bytes += len(wire)
         self.open = self.open and self._bytes < MOST_BYTES
 
     async def beat(self) -> None:
         """A comment that keeps the connection, where nothing was sent for long."""
         if self.open and time.monotonic() - self._spoke >= HEARTBEAT and await self.allowed():
-            await self.put(b":\n\n", self.epoch)
+            await self.put(b":\n\n", self.at)
 
     async def allowed(self) -> bool:
         """Whether more may be sent; looks at the credentials (in memory, unless keys have changed) and ends the stream without them."""
@@ -206,13 +246,14 @@ def _check_method(method: str) -> None:
         raise DialectError("MG405", 405, "Events are read with GET", None, None, (("Allow", "GET"),))
 
 
-def _since(headers: dict[str, str], query: bytes) -> int | None:
+def _since(feed: Source[P], headers: dict[str, str], query: bytes) -> P | None:
     given = headers.get("last-event-id") or next(iter(parse_qs(query.decode("latin-1")).get("since", [])), "")
     if not given:
         return None
-    if not (given.isascii() and given.isdigit()) or len(given) > 19 or int(given) > _MOST_EPOCH:
-        raise DialectError("MG422", 422, "Last-Event-ID is no epoch", None, "Send the id of the last event that you saw.")
-    return int(given)
+    try:
+        return feed.parse(given)
+    except ValueError as error:
+        raise DialectError("MG422", 422, f"Last-Event-ID {error}", None, "Send the id of the last event that you saw.") from None
 
 
 def _unavailable(why: str) -> DialectError:
