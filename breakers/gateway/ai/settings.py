@@ -1,0 +1,36 @@
+"""What the AI gateway needs to know to run; handed in by the composition root, so that nothing here reads the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+
+from msgspec import Struct
+
+
+def is_global(address: str) -> bool:
+    """Whether an address belongs to the public net."""
+    ip = ip_address(address.partition("%")[0])
+    return ip.is_global and not ip.is_multicast
+
+
+def _cannot_unseal(blob: bytes) -> bytes:
+    raise RuntimeError("the composition root gave no way to open sealed keys")
+
+
+class AiSettings(Struct, frozen=True, kw_only=True):
+    """``base_url``, ``api_key`` and ``model`` are the environment's provider. Sizes in bytes."""
+
+    database_url: str = ""
+    home: Path = Path(".mendgate")
+    base_url: str | None = None
+    api_key: str | None = None
+    model: str | None = None
+    unseal: Callable[[bytes], bytes] = _cannot_unseal
+    """opens what ``healing.gateway.seal`` sealed: the providers' keys."""
+    public: Callable[[str], bool] = is_global
+    """which addresses may be called where the provider does not allow private ones."""
+    body_limit: int = 16 * 1024 * 1024
+    answer_limit: int = 16 * 1024 * 1024
+    most_in_flight: int = 2_000
