@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from breakers.gateway.ai.settings import AiSettings
 from healing.gateway import seal
 from healing.gateway.settings import Settings, configure
 from resilience_site.config import Config
 from schema_monitor.alerts import sealed
+from schema_monitor.core.reach import reachable
 
 
 def connect(config: Config) -> Settings:
@@ -18,8 +20,21 @@ def connect(config: Config) -> Settings:
         jwt_secret=config.jwt_secret,
         jwks_url=config.jwks_url,
         upstream_supabase_url=config.upstream_supabase_url,
+        ai=_ai(config),
     )
     configure(settings)
     seal.configure(config.secret_key, config.secret_key_fallbacks)
     sealed.configure(seal.seal, seal.unseal)
     return settings
+
+
+def _ai(config: Config) -> AiSettings:
+    return AiSettings(
+        database_url=config.database_url,
+        home=config.home,
+        base_url=config.ai_base_url,
+        api_key=config.ai_api_key,
+        model=config.ai_model,
+        unseal=seal.unseal,
+        public=lambda address: reachable(address, (), plain=False),
+    )

@@ -2,6 +2,7 @@
 
 /rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
 /api/v1/schema/events           schema versions as they come (they may stay for hours, so they do not count as requests in flight)
+/v1/…        the AI gateway, in OpenAI's dialect (it counts its own)
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from breakers.gateway.ai.app import AiGateway
 from healing.gateway import answer as answers
+from healing.gateway.ai import Ai, is_ai
 from healing.gateway.answer import Answer
+from healing.gateway.auth import Authenticator
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
@@ -44,6 +48,7 @@ class Gateway:
         self.settings = settings
         self.services: Services | None = None
         self.events = Events(Feed(settings.database_url))
+        self.ai = Ai(AiGateway(settings.ai), self._authenticator)
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -52,6 +57,9 @@ class Gateway:
             await self._lifespan(receive, send)
             return
         headers = _joined(scope["headers"])
+        if is_ai(scope["path"]):
+            await self.ai(scope, headers, receive, send)
+            return
         if scope["path"] == EVENTS:
             answer = await self._stream(scope, headers, receive, send)
             if answer is None:
@@ -69,12 +77,14 @@ class Gateway:
                 if self.services is None:
                     services = Services(self.settings)
                     await services.open()
+                    await self.ai.gateway.open()
                     self.services = services
         return self.services
 
     async def close(self) -> None:
         """Finishes what is under way."""
         await self.events.close()
+        await self.ai.gateway.close()
         if self.services is not None:
             await self.services.close()
 
@@ -82,7 +92,7 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                when_streams_end(self.events.end)
+                when_streams_end(self._end_streams)
                 await self.open()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
@@ -90,6 +100,13 @@ class Gateway:
                     await self.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
+
+    def _end_streams(self) -> None:
+        self.events.end()
+        self.ai.gateway.end()
+
+    async def _authenticator(self) -> Authenticator:
+        return (await self.open()).auth
 
     async def _stream(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
         """Streams until the caller or we end it; an answer where it could not begin."""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from breakers.gateway.ai.settings import AiSettings
+
 
 class Settings(Struct, frozen=True, kw_only=True):
     """URLs are libpq URLs. Sizes in bytes, times in seconds."""
@@ -27,6 +29,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     depth_limit: int = 100
     row_limit: int = 100_000
     most_in_flight: int = 4_000
+    ai: AiSettings = AiSettings()
 
 
 _current: Settings | None = None
