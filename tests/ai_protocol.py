@@ -111,6 +111,17 @@ REFUSALS: dict[str, tuple[int, dict[str, Any]]] = {
         400,
         error("This model's maximum context length is 8 tokens.", "invalid_request_error", "context_length_exceeded", "messages"),
     ),
+    "context-length-local": (
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "request (9007 tokens) exceeds the available context size",
+                "type": "exceed_context_size_error",
+            }
+        },
+    ),
+    "error-text": (500, {"error": "something broke"}),
     "content-filter-400": (400, error("The response was filtered.", "invalid_request_error", "content_filter", "prompt")),
 }
 

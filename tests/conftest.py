@@ -5,6 +5,7 @@
 ``control_url``  a migrated, empty control database
 ``valkey_url``   an empty Valkey database
 ``gateway``      the real web process on fresh databases; ``shared_gateway`` is one for the whole run
+``local_model``  the base URL of a small real language model
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER
 from tests import commands
 from tests.gateway_process import Gateway
+from tests.local_model import local_model
+
+__all__ = ["local_model"]
 
 CONTROL_TEMPLATE = "control_template"
 TARGET_TEMPLATE = "target_template"

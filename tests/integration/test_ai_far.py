@@ -110,10 +110,7 @@ def test_refused_is_refused(far: FarAi) -> None:
 
 def test_rules_choose_by_key_and_heal(far: FarAi) -> None:
     far.plan(Rule("401", key="sk-bad"), Rule("503", skip=1, times=2))
-    ask_with = lambda key: (
-        httpx.post(far.base_url() + "/chat/completions", json=ASK, headers={"authorization": f"Bearer {key}"}).status_code
-    )
-    assert [ask_with("sk-bad"), *(ask_with("sk-good") for _ in range(4))] == [401, 200, 503, 503, 200]
+    assert [with_key(far, "sk-bad"), *(with_key(far, "sk-good") for _ in range(4))] == [401, 200, 503, 503, 200]
     assert [each.fault for each in far.asked] == ["401", "", "503", "503", ""]
 
 
