@@ -18,6 +18,8 @@ class Action(StrEnum):
     """try again a few times, then quarantine."""
     UNAVAILABLE = "unavailable"
     """the database cannot be reached or used now: 503, retry before send."""
+    AWAY = "away"
+    """the database is known to be away: as unavailable, but not tried again at once."""
     REFUSE = "refuse"
     """never healed, never escalated."""
     PASS = "pass"  # noqa: S105 - no password
@@ -26,6 +28,7 @@ class Action(StrEnum):
 
 
 _CODES: Final[dict[str, tuple[Action, str]]] = {
+    "PGRST001": (Action.AWAY, "the breaker of the database is open"),
     "PGRST102": (Action.HEAL, "rows with different keys: split by set of keys in one transaction"),
     "PGRST204": (Action.REREAD, "unknown column: the catalog may have changed"),
     "PGRST205": (Action.REREAD, "unknown table: the catalog may have changed"),

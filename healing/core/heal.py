@@ -190,7 +190,7 @@ def _after(failure: Failure, statement: Statement, mended: Mended, state: _State
             state.retries += 1
             yield Pause(state.retries)
             return None
-        case classify.Action.RETRY | classify.Action.UNAVAILABLE:
+        case classify.Action.RETRY | classify.Action.UNAVAILABLE | classify.Action.AWAY:
             return Refused(failure, unavailable=True)
         case classify.Action.REFUSE | classify.Action.PASS:
             return Refused(failure)

@@ -84,6 +84,8 @@ class Failure(Struct, frozen=True):
     constraint: str | None = None
     table: str | None = None
     schema: str | None = None
+    retry_after: int | None = None
+    """seconds, where it is known when to try again."""
 
 
 class Misfit(Struct, frozen=True):

@@ -25,7 +25,7 @@ from healing.gateway.target import DatabaseError, Pool, Transaction
 MOST_ROWS = 500
 MOST_BYTES = 1 << 20
 PARALLEL = 2
-_SHARED_FATE = ("08", "53", "57P", "MG", "40001")
+_SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST001")
 
 
 class Lane(Struct, frozen=True):

@@ -49,7 +49,7 @@ def from_failure(failure: Failure, *, authenticated: bool) -> DialectError:
     status = status_of(failure.code, failure.message, authenticated=authenticated)
     headers: Headers = (("WWW-Authenticate", "Bearer"),) if status == 401 else ()
     if status == 503:
-        headers = (("Retry-After", "1"),)
+        headers = (("Retry-After", str(failure.retry_after or 1)),)
     return DialectError(failure.code, status, failure.message, failure.details, failure.hint, headers)
 
 

@@ -17,6 +17,7 @@ EXACT: dict[str, int] = {
     "57P02": 503,  # the server crashed
     "57P03": 503,  # the server is starting
     "P0001": 400,  # RAISE
+    "PGRST001": 503,  # the breaker of the database is open
 }
 BY_CLASS: dict[str, int] = {
     "08": 503,  # connection
