@@ -23,6 +23,10 @@ class AiSettings(Struct, frozen=True, kw_only=True):
     """``base_url``, ``api_key`` and ``model`` are the environment's provider. Sizes in bytes."""
 
     database_url: str = ""
+    redis_url: str = ""
+    """where processes share limits and the cache; empty = each keeps its own limits, and no cache."""
+    namespace: str = "mendgate"
+    """keeps several Mendgates on one Valkey apart."""
     home: Path = Path(".mendgate")
     base_url: str | None = None
     api_key: str | None = None
