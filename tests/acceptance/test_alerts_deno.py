@@ -13,7 +13,7 @@ import pytest
 from resilience_site.processes import stop
 from schema_monitor.alerts.signing import rotate, secrets_of
 from schema_monitor.alerts.trial import send_test
-from tests.acceptance.test_supabase_js import BINARY
+from tests.acceptance.deno_cases import BINARY
 from tests.integration.alert_rows import subscribed
 
 HOWTO = Path(__file__).parents[2] / "docs/howto/alerts.md"
