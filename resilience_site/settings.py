@@ -33,6 +33,7 @@ INSTALLED_APPS = [
     "ninja",  # installed so that its API docs use our static files, not a CDN
     "schema_monitor",
     "breakers",
+    "metrics",
     "healing",
 ]
 MIDDLEWARE = [

@@ -1,0 +1,142 @@
+"""The observations of one process: taken without waiting, counted in the background, flushed to the control database.
+
+``observe`` costs under a microsecond: it appends to a bounded buffer, and counts what finds it full. A thread counts twice a second and
+flushes every few seconds. What could not be stored is kept, merged, and sent again under the same number, so a flush whose answer was
+lost is not counted twice. Free of Django.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from metrics.core.count import Tally
+from metrics.core.observation import Observation
+from metrics.core.sketch import dump
+
+log = logging.getLogger("mendgate.metrics")
+
+MOST = 50_000
+"""Observations held between two counts."""
+COUNT_EVERY = 0.5
+FLUSH_EVERY = 5.0
+
+Sink = Callable[[str, int, str], None]
+"""Stores (boot, number, body as JSON) durably, once per (boot, number); raises where it cannot."""
+
+
+class Recorder:
+    """One a process. ``start`` begins to flush; before it, observations wait."""
+
+    def __init__(self) -> None:
+        self._seen: deque[Observation] = deque()
+        self._dropped = 0
+        self._counting = threading.Lock()
+        self._reset()
+
+    def _reset(self) -> None:
+        self._tally = Tally()
+        self._boot, self._number = str(uuid4()), 0
+        self._pending: str | None = None
+        self._sink: Sink | None = None
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def observe(self, seen: Observation) -> None:
+        """Takes note. Never waits, never raises."""
+        if len(self._seen) < MOST:
+            self._seen.append(seen)
+        else:
+            self._dropped += 1
+
+    def start(self, sink: Sink) -> None:
+        """Flushes in the background from here on."""
+        self._sink = sink
+        if self._thread is None:
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, args=(self._stop,), name="metrics", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Flushes what is left and ends the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._stop.set()
+            thread.join(timeout=3)
+        self.flush()
+
+    def flush(self) -> bool:
+        """Stores everything that was observed so far; whether that worked. Also for processes that end at once, as a job's does."""
+        with self._counting:
+            self._count()
+            while self._pending is not None or self._tally:
+                if not self._send():
+                    return False
+            return True
+
+    def _run(self, stop: threading.Event) -> None:
+        rounds = 0
+        while not stop.wait(COUNT_EVERY):
+            rounds += 1
+            if rounds * COUNT_EVERY >= FLUSH_EVERY:
+                rounds = 0
+                self.flush()
+            else:
+                with self._counting:
+                    self._count()
+
+    def _count(self) -> None:
+        tally, seen = self._tally, self._seen
+        for _ in range(len(seen)):
+            try:
+                tally.observe(seen.popleft())
+            except Exception:
+                log.exception("an observation could not be counted")
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            tally.add(dropped, "mendgate_observations_dropped_total")
+
+    def _send(self) -> bool:
+        """Sends one numbered body; a body that may have arrived is sent again as it was."""
+        if self._sink is None:
+            return False
+        if self._pending is None:
+            self._pending, self._tally = _body(self._tally), Tally()
+        try:
+            self._sink(self._boot, self._number, self._pending)
+        except Exception as error:
+            log.debug("the counts could not be stored, they wait: %s", error)
+            return False
+        self._pending, self._number = None, self._number + 1
+        return True
+
+    def after_fork(self) -> None:
+        """A forked process begins anew: what the parent has counted is the parent's."""
+        sink = self._sink
+        self._seen.clear()
+        self._dropped, self._counting = 0, threading.Lock()
+        self._reset()
+        self._sink = sink
+
+
+def _body(tally: Tally) -> str:
+    body: dict[str, Any] = {
+        "counters": [[list(series), amount] for series, amount in tally.counters.items()],
+        "sketches": [[list(series), dump(sketch)] for series, sketch in tally.sketches.items()],
+    }
+    return msgspec.json.encode(body).decode().replace("\\u0000", "\\ufffd")
+
+
+recorder = Recorder()
+observe = recorder.observe
+
+os.register_at_fork(after_in_child=recorder.after_fork)
+atexit.register(recorder.stop)
