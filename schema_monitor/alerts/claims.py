@@ -26,6 +26,7 @@ from schema_monitor.core.retry import KEEP, MAX_ATTEMPTS, OPENS_AT, pause_of_des
 LEASE = timedelta(minutes=3)
 """Longer than any attempt takes."""
 _LOCK = 0x6D67_616C  # claims one after another, or two workers could send to one subscription at once
+_FIRST_HOLD = timedelta(seconds=5)
 _DIED = "The worker ended while it was being sent; it may have arrived."
 
 _RECOVER = """
@@ -77,12 +78,16 @@ def claim(limit: int) -> list[Claim]:
 
 @transaction.atomic
 def settle(claimed: Claim, sent: Sent) -> AlertDelivery | None:
-    """Writes down how an attempt went, and what it says about the destination. None where the lease was lost meanwhile."""
+    """Writes down how an attempt went, and what it says about the destination. None where the lease was lost meanwhile, or the message
+    was held back and no attempt was made."""
     message = (
         AlertMessage.objects.select_for_update(of=("self", "subscription"), no_key=True).select_related("subscription")
         .filter(pk=claimed.id, state=AlertMessage.State.SENDING, lease_until=claimed.lease_until).first()
     )  # fmt: skip
     if message is None:
+        return None
+    if sent.held:
+        _hold(message, sent)
         return None
     if sent.ok:
         _delivered(message)
@@ -144,6 +149,14 @@ def _failed(message: AlertMessage, sent: Sent) -> None:
         message.state = AlertMessage.State.FAILED
     else:
         message.state, message.next_try_at = AlertMessage.State.WAITING, now + max(pause, sent.pause or pause)
+
+
+def _hold(message: AlertMessage, sent: Sent) -> None:
+    """Back to the outbox as if it had not been claimed. A test is not repeated."""
+    message.attempts = max(message.attempts - 1, 0)
+    message.state = AlertMessage.State.WAITING if message.version_id is not None else AlertMessage.State.FAILED
+    message.next_try_at, message.last_error, message.lease_until = timezone.now() + (sent.pause or _FIRST_HOLD), sent.error, None
+    message.save(update_fields=["state", "attempts", "next_try_at", "last_error", "lease_until"])
 
 
 def _circuit(subscription: SchemaSubscription, failures: int, until: datetime | None) -> None:

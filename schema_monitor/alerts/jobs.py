@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from schema_monitor.alerts import doorbell, outbox
 from schema_monitor.alerts.claims import Claim, claim, give_up_old, settle
+from schema_monitor.alerts.gates import through
 from schema_monitor.alerts.models import AlertMessage
 from schema_monitor.alerts.parcel import Parcel, Spoiled, pack
 from schema_monitor.alerts.sent import Sent
@@ -57,7 +58,7 @@ def _packed(claimed: Claim) -> Parcel:
 def _send(parcel: Parcel) -> Sent:
     """In a thread, without the database. What it raises is a fault of ours, and says so."""
     try:
-        return parcel.send()
+        return through(parcel.destination, parcel.send)
     except Exception as error:
         logger.exception("an alert could not be sent")
         return Sent(False, error=f"A fault of ours: {type(error).__name__}")

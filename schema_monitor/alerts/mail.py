@@ -33,11 +33,13 @@ def send(message: EmailMessage) -> Sent:
     began = time.monotonic()
     try:
         message.send()
-        sent = Sent(True, 250)
+        sent = Sent(True, 250, mail=True)
     except smtplib.SMTPRecipientsRefused as error:
-        sent = Sent(False, error="; ".join(f"{to}: {code} {_said(text)}" for to, (code, text) in error.recipients.items())[:500])
+        codes = [code for code, _ in error.recipients.values()]
+        said = "; ".join(f"{to}: {code} {_said(text)}" for to, (code, text) in error.recipients.items())[:500]
+        sent = Sent(False, max(codes, default=None), said, mail=True)
     except smtplib.SMTPResponseException as error:
-        sent = Sent(False, error.smtp_code, f"{error.smtp_code} {_said(error.smtp_error)}")
+        sent = Sent(False, error.smtp_code, f"{error.smtp_code} {_said(error.smtp_error)}", mail=True)
     except (smtplib.SMTPException, OSError, ValueError) as error:
         sent = Sent(False, error=f"{type(error).__name__}: {_said(str(error))}")
     return sent.after(time.monotonic() - began)

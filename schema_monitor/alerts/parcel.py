@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -30,6 +32,8 @@ class Posted(Struct, frozen=True):
     reference: str
     signing: tuple[str, ...]
     networks: tuple[str, ...]
+    destination: str = ""
+    """What its gate is called."""
 
     def send(self) -> Sent:
         """Once."""
@@ -42,6 +46,11 @@ class Mailed(Struct, frozen=True):
 
     message: EmailMessage
 
+    @property
+    def destination(self) -> str:
+        """What its gate is called; none where there is no server."""
+        return f"alerts:{Channel.EMAIL}" if settings.MENDGATE.email_url else ""
+
     def send(self) -> Sent:
         """Once."""
         return mail.send(self.message)
@@ -51,6 +60,7 @@ class Spoiled(Struct, frozen=True):
     """Could not even be made ready."""
 
     error: str
+    destination: str = ""
 
     def send(self) -> Sent:
         """Says why."""
@@ -73,7 +83,15 @@ def _pack(subscription: SchemaSubscription, letter: Letter) -> Parcel:
     if subscription.channel == Channel.EMAIL:
         return Mailed(mail.compose(letter, [each.strip() for each in address.split(",")]))
     if subscription.channel == Channel.WEBHOOK:
-        text, signing = webhook.body(letter), tuple(secrets_of(subscription))
+        text, signing, gate = webhook.body(letter), tuple(secrets_of(subscription)), f"webhooks:{_host(address)}"
     else:
         text, signing = json.dumps(_CHATS[subscription.channel](letter), ensure_ascii=False), ()
-    return Posted(address, text, letter.reference, signing, settings.MENDGATE.alert_networks)
+        gate = f"alerts:{subscription.channel}"
+    return Posted(address, text, letter.reference, signing, settings.MENDGATE.alert_networks, gate)
+
+
+def _host(address: str) -> str:
+    """Host and port, in characters that a breaker's name may have."""
+    parts = urlsplit(address)
+    host = re.sub(r"[^a-z0-9.:-]", "-", (parts.hostname or "").strip("[]"))
+    return f"{host}:{parts.port}"[:180] if parts.port else host[:180]

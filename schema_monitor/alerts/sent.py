@@ -11,7 +11,8 @@ from schema_monitor.core.retry import LONGEST_RETRY_AFTER
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """``status`` is HTTP's or SMTP's; ``pause`` what the other side asked for; ``gone``: it never wants to hear from us again."""
+    """``status`` is HTTP's, or (``mail``) SMTP's; ``pause`` what the other side asked for; ``gone``: it never wants to hear from us again;
+    ``held``: it was not tried, its destination is left alone for now."""
 
     ok: bool
     status: int | None = None
@@ -19,6 +20,8 @@ class Sent(msgspec.Struct, frozen=True):
     pause: timedelta | None = None
     gone: bool = False
     milliseconds: int | None = None
+    mail: bool = False
+    held: bool = False
 
     def after(self, seconds: float) -> Sent:
         """The same with how long it took."""
