@@ -11,7 +11,7 @@ from ninja import NinjaAPI
 from ninja.openapi.docs import Swagger
 from ninja.renderers import BaseRenderer
 
-from healing import api_errors, api_impact, api_quarantine, api_receipts, api_schema
+from healing import api_errors, api_impact, api_metrics, api_quarantine, api_receipts, api_schema
 from healing.api_caller import KeyAuth
 
 
@@ -40,3 +40,4 @@ api.add_router("/quarantine", api_quarantine.router)
 api.add_router("/receipts", api_receipts.router)
 api.add_router("/schema", api_schema.router)
 api.add_router("/schema", api_impact.router)
+api.add_router("/metrics", api_metrics.router)

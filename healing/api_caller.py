@@ -16,16 +16,25 @@ __all__ = ["Caller", "KeyAuth", "caller_of", "own", "sees_all", "sees_values"]
 
 
 class KeyAuth(AuthBase):
-    """``apikey: mg_…`` or ``Authorization: Bearer …``; leaves the verified ``Caller`` in ``request.auth``."""
+    """``apikey: mg_…`` or ``Authorization: Bearer …``; leaves the verified ``Caller`` in ``request.auth``. A key that is limited to some
+    scopes must have one of ``scopes``."""
 
     openapi_type = "apiKey"
     openapi_in = "header"
     openapi_name = "apikey"
 
+    def __init__(self, *scopes: str) -> None:
+        super().__init__()
+        self._scopes = scopes or ("api",)
+
     def __call__(self, request: HttpRequest) -> Caller:
-        """Verify; ``DialectError`` 401 says what to do."""
+        """Verify; ``DialectError`` 401 or 403 says what to do."""
         headers = {name: request.headers.get(name, "") for name in ("apikey", "authorization")}
-        return async_to_sync(_authenticator().caller)(headers)
+        caller: Caller = async_to_sync(_authenticator().caller)(headers)
+        if caller.scopes and not set(caller.scopes) & set(self._scopes):
+            hint = f"Use a key without scopes, or with {' or '.join(self._scopes)}."
+            raise DialectError("MG403", 403, "This key is not for the control plane's API", None, hint)
+        return caller
 
 
 def caller_of(request: HttpRequest) -> Caller:
@@ -68,6 +77,4 @@ async def _find_key(digest: str) -> Key | None:
     row = await ApiKey.objects.filter(hash=digest, revoked_at=None).afirst()
     if row is None:
         return None
-    if row.scopes and "api" not in row.scopes:
-        raise DialectError("MG403", 403, "This key is not for the control plane's API", None, "Use a key without scopes, or with api.")
     return Key(str(row.pk), row.name, row.role, tuple(row.scopes), row.expires_at.timestamp() if row.expires_at else None)

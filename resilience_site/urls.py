@@ -8,6 +8,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from healing.admin.queues import guarded
+from healing.api_metrics import scrape
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
@@ -15,4 +16,5 @@ urlpatterns = [
     path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),
     path("admin/", admin.site.urls),
     path("api/v1/", include("healing.urls")),
+    path("metrics", scrape),
 ]
