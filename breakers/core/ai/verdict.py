@@ -1,0 +1,136 @@
+"""What a provider's answer means for the call, its key, the next attempt and the breaker.
+
+| kind      | when                                         | then                                    | breaker  |
+|-----------|----------------------------------------------|-----------------------------------------|----------|
+| ok        | a valid answer                               | it is the answer                        | ok       |
+| failure   | 5xx, 408, no connection, a broken 200        | once more, then the next model          | failure  |
+| timeout   | a limit of ours                              | the next model                          | failure  |
+| throttled | 429                                          | the next key, the next model; cooled    | excluded |
+| key       | 401, 402, 403                                | the key is retired; the next key        | excluded |
+| missing   | 404                                          | the next model                          | excluded |
+| larger    | the context is too long                      | the next model with a larger one        | excluded |
+| filter    | refused for its content                      | handed through                          | excluded |
+| caller    | any other 4xx                                | handed through                          | excluded |
+| refused   | our breaker is open                          | the next model                          | -        |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from breakers.core.ai.retry_after import retry_after
+
+
+class Kind(StrEnum):
+    """See the table above."""
+
+    OK = "ok"
+    FAILURE = "failure"
+    TIMEOUT = "timeout"
+    THROTTLED = "throttled"
+    KEY = "key"
+    MISSING = "missing"
+    LARGER = "larger"
+    FILTER = "filter"
+    CALLER = "caller"
+    REFUSED = "refused"
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """``reason`` is short and for the log; ``body`` is the provider's own words where they may be handed through."""
+
+    kind: Kind
+    reason: str = ""
+    status: int = 0
+    retry_after: float | None = None
+    """seconds."""
+    body: bytes = b""
+
+
+OK = Verdict(kind=Kind.OK)
+HANDED_THROUGH = frozenset({Kind.CALLER, Kind.FILTER, Kind.LARGER, Kind.MISSING})
+_LARGER = ("context_length_exceeded", "context length", "context window", "maximum context", "context size", "too many tokens")
+_FILTER = ("content_filter", "content_policy_violation", "content management policy", "moderation", "responsibleai", "flagged")
+_THROTTLED = ("rate_limit", "too_many_requests", "insufficient_quota", "resource_exhausted")
+_KEY = ("invalid_api_key", "authentication_error", "billing")
+_MISSING = ("model_not_found",)
+
+
+def failure(reason: str, status: int = 0, after: float | None = None) -> Verdict:
+    """The provider failed."""
+    return Verdict(kind=Kind.FAILURE, reason=reason, status=status, retry_after=after)
+
+
+def timeout(reason: str) -> Verdict:
+    """A limit of ours passed: ``connect``, ``first_token``, ``stall``, ``total``."""
+    return Verdict(kind=Kind.TIMEOUT, reason=reason)
+
+
+def of_status(status: int, headers: Mapping[str, str], body: bytes, now: float) -> Verdict:
+    """What an answer other than 2xx means. ``now`` is Unix time."""
+    reason = f"status {status}"
+    after = retry_after(headers, now)
+    if status >= 500 or status == 408 or status < 400:
+        return failure(reason, status, after)
+    kind = _kind(status, telling(body))
+    handed = body if kind in HANDED_THROUGH and is_error(body) else b""
+    return Verdict(kind=kind, reason=reason, status=status, retry_after=after, body=handed)
+
+
+def of_error(error: Any) -> Verdict:
+    """What an error means that came inside a 200. It is a failure, unless its own code says what else."""
+    text = msgspec.json.encode({"error": error})
+    code = error.get("code") if isinstance(error, dict) else None
+    status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3) else 500
+    told = telling(text)
+    kind = _kind(status, told) if 400 <= status < 500 else _named(told)
+    if kind in (None, Kind.CALLER, Kind.MISSING):
+        return failure("error inside 200", status)
+    handed = text if kind in HANDED_THROUGH else b""
+    return Verdict(kind=kind, reason="error inside 200", status=status if status < 500 else 400, body=handed)
+
+
+def _kind(status: int, told: str) -> Kind:
+    named = _named(told)
+    if status == 429:
+        return Kind.THROTTLED
+    if status in (401, 402, 403):
+        return named if named in (Kind.FILTER, Kind.MISSING) else Kind.KEY
+    if status == 413:
+        return Kind.LARGER
+    if status == 404:
+        return Kind.MISSING
+    return named if named in (Kind.LARGER, Kind.FILTER, Kind.MISSING) else Kind.CALLER
+
+
+def _named(told: str) -> Kind | None:
+    words = ((Kind.LARGER, _LARGER), (Kind.FILTER, _FILTER), (Kind.THROTTLED, _THROTTLED), (Kind.KEY, _KEY), (Kind.MISSING, _MISSING))
+    return next((kind for kind, said in words if any(word in told for word in said)), None)
+
+
+def telling(body: bytes) -> str:
+    """Code, type and message of an error, lower-cased; '' where there is no error to read."""
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return ""
+    value = value[0] if isinstance(value, list) and value else value
+    error = value.get("error", value) if isinstance(value, dict) else None
+    if isinstance(error, str):
+        return error.lower()
+    if not isinstance(error, dict):
+        return ""
+    return " ".join(str(error[name]) for name in ("code", "type", "status", "message") if error.get(name) is not None).lower()
+
+
+def is_error(body: bytes) -> bool:
+    """Whether a body is an error in OpenAI's shape, so that SDKs can read it."""
+    try:
+        return isinstance(msgspec.json.decode(body, type=dict[str, Any]).get("error"), dict)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False

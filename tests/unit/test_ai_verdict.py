@@ -1,0 +1,132 @@
+"""What an answer of a provider means."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from breakers.core.ai.complete import Whole, content_of, read_whole
+from breakers.core.ai.retry_after import MOST, retry_after
+from breakers.core.ai.tokens import Tokens
+from breakers.core.ai.verdict import Kind, Verdict, of_error, of_status
+
+NOW = 1_790_000_000.0
+
+
+def error(message: str = "x", **more: object) -> bytes:
+    return json.dumps({"error": {"message": message, **more}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (500, b"", Kind.FAILURE),
+        (503, b"<html>", Kind.FAILURE),
+        (529, error("Overloaded"), Kind.FAILURE),
+        (408, b"", Kind.FAILURE),
+        (302, b"", Kind.FAILURE),
+        (204, b"", Kind.FAILURE),
+        (429, error(code="rate_limit_exceeded"), Kind.THROTTLED),
+        (429, error(code="insufficient_quota"), Kind.THROTTLED),
+        (401, error(code="invalid_api_key"), Kind.KEY),
+        (402, b"", Kind.KEY),
+        (403, error("not allowed"), Kind.KEY),
+        (403, error("Your input was flagged by moderation"), Kind.FILTER),
+        (403, error(code="model_not_found"), Kind.MISSING),
+        (404, error(code="model_not_found"), Kind.MISSING),
+        (400, error(code="context_length_exceeded"), Kind.LARGER),
+        (400, error("request (9007 tokens) exceeds the available context size", code=400, type="exceed_context_size_error"), Kind.LARGER),
+        (400, error("This model's maximum context length is 8192 tokens"), Kind.LARGER),
+        (413, b"", Kind.LARGER),
+        (400, error(code="content_filter"), Kind.FILTER),
+        (400, error("Invalid value for 'temperature'."), Kind.CALLER),
+        (422, b'{"error":"text"}', Kind.CALLER),
+        (400, b'[{"error":{"code":400,"message":"The input token count exceeds the context window"}}]', Kind.LARGER),
+        (400, b"[" * 100_000, Kind.CALLER),
+    ],
+)
+def test_each_status_has_its_meaning(status: int, body: bytes, kind: Kind):
+    assert of_status(status, {}, body, NOW).kind is kind
+
+
+def test_only_errors_that_sdks_can_read_are_handed_through_and_never_those_about_our_key():
+    assert of_status(400, {}, error("mine"), NOW).body == error("mine")
+    assert of_status(400, {}, b"<html>", NOW).body == b""
+    assert of_status(401, {}, error("Incorrect API key provided: sk-secret"), NOW).body == b""
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ({"message": "Provider returned error", "code": "upstream_error"}, Kind.FAILURE),
+        ({"message": "busy", "code": 429}, Kind.THROTTLED),
+        ({"message": "busy", "code": "rate_limit_exceeded"}, Kind.THROTTLED),
+        ({"message": "x", "code": 400}, Kind.FAILURE),
+        ({"message": "x", "code": 502}, Kind.FAILURE),
+        ({"message": "x", "code": "context_length_exceeded"}, Kind.LARGER),
+        ("text", Kind.FAILURE),
+        (["odd"], Kind.FAILURE),
+    ],
+)
+def test_an_error_inside_a_200_is_a_failure_unless_its_code_says_what_else(said: object, kind: Kind):
+    assert of_error(said).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"Retry-After": "3"}, 3.0),
+        ({"retry-after": "0.5"}, 0.5),
+        ({"Retry-After-Ms": "1500", "Retry-After": "9"}, 1.5),
+        ({"Retry-After": formatdate(NOW + 30, usegmt=True)}, 30.0),
+        ({"Retry-After": formatdate(NOW - 30, usegmt=True)}, 0.0),
+        ({"Retry-After": "-5"}, 0.0),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "inf"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "99999999"}, MOST),
+        ({"Retry-After": "Fri, 99 Foo 2026 00:00:00 GMT"}, None),
+    ],
+)
+def test_retry_after_is_read_in_every_spelling(headers: dict[str, str], seconds: float | None):
+    assert retry_after(headers, NOW) == seconds
+
+
+@given(st.text(max_size=40))
+def test_any_retry_after_is_a_bounded_wait_or_none(text: str):
+    seconds = retry_after({"Retry-After": text}, NOW)
+    assert seconds is None or 0 <= seconds <= MOST
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty body"),
+        (b"  \n ", "empty body"),
+        (b"<!DOCTYPE html>", "HTML"),
+        (b"\xff\xfe{]", "no JSON"),
+        (b'{"choices":[{"message":{"conte', "no JSON"),
+        (b'{"choices":[]}', "empty choices"),
+        (b'{"choices":null}', "empty choices"),
+        (b"{}", "empty choices"),
+        (b"[]", "no JSON"),
+        (b'{"choices":[{}]}', "a choice without a message"),
+        (b'{"error":{"message":"x"},"choices":[{"message":{}}]}', "error inside 200"),
+    ],
+)
+def test_a_200_that_is_no_answer_is_a_failure(body: bytes, reason: str):
+    verdict = read_whole(body)
+    assert isinstance(verdict, Verdict) and (verdict.kind, verdict.reason) == (Kind.FAILURE, reason)
+
+
+def test_a_whole_answer_gives_its_usage():
+    body = b'{"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":5,"completion_tokens":1},"error":null}'
+    assert read_whole(body) == Whole(Tokens(5, 1), len(body))
+    assert content_of(body) == "hi"
+    assert isinstance(read_whole(b'{"data":[{"embedding":[1]}]}', embeddings=True), Whole)
+    assert isinstance(read_whole(b'{"data":[]}', embeddings=True), Verdict)
