@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from breakers.models.breaker_limits import BOUNDS, check_name, check_ramp, validators
@@ -99,16 +99,6 @@ class BreakerConfig(models.Model):
         permissions = [("override_breaker", "Can force breakers open, close them, and switch them off")]
         constraints = [
             *(_within(field) for field in BOUNDS),
-            models.CheckConstraint(
-                condition=Q(timeout_cap__gte=F("timeout")),
-                name="breaker_cap_is_no_less_than_timeout",
-                violation_error_message="The longest open time must be no shorter than the first (timeout).",
-            ),
-            models.CheckConstraint(
-                condition=Q(window_calls=0) | Q(window_calls__gte=F("failure_threshold")) & Q(window_calls__gte=F("minimum_calls")),
-                name="breaker_can_open",
-                violation_error_message="It could never open: the window holds fewer calls than the failures or calls that it waits for.",
-            ),
             models.CheckConstraint(condition=Q(override__in=Override.values), name="breaker_override_is_known"),
             models.CheckConstraint(
                 condition=Q(override="") | ~Q(override_why=""),
@@ -121,11 +111,18 @@ class BreakerConfig(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """The steps of the ramp; all else is in validators and constraints."""
+        """What each field alone cannot tell."""
+        problems = {}
         try:
             check_ramp(self.ramp)
         except ValidationError as error:
-            raise ValidationError({"ramp": error.messages}) from error
+            problems["ramp"] = error.messages
+        if None not in (self.timeout, self.timeout_cap) and self.timeout_cap < self.timeout:
+            problems["timeout_cap"] = ["The longest open time must be no shorter than the first (timeout)."]
+        if self.window_calls and self.window_calls < max(self.failure_threshold or 0, self.minimum_calls or 0):
+            problems["window_calls"] = ["It could never open: the window holds fewer calls than the failures or calls that it waits for."]
+        if problems:
+            raise ValidationError(problems)
 
     @property
     def pending(self) -> bool:

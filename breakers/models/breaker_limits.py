@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from msgspec import Struct
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}", re.ASCII)
+from breakers.core import names
+
 MOST_STEPS = 10
 
 
@@ -22,24 +21,25 @@ class Bound(Struct, frozen=True):
     @property
     def said(self) -> str:
         """The bound as a person reads it."""
-        return f"{self.low:g} to {self.high:g}{' ' if self.unit else ''}{self.unit}"
+        return f"{self.low:,g} to {self.high:,g}{' ' if self.unit else ''}{self.unit}"
 
 
 BOUNDS = {
-    "failure_threshold": Bound(1, 100_000, "failures"),
-    "failure_rate": Bound(0.01, 1),
-    "minimum_calls": Bound(1, 100_000, "calls"),
-    "consecutive": Bound(0, 1000, "failures in a row"),
-    "slow_after": Bound(0.001, 600, "seconds"),
+    "failure_threshold": Bound(1, 1_000_000, "failures"),
+    "failure_rate": Bound(0, 1),
+    "minimum_calls": Bound(1, 1_000_000, "calls"),
+    "consecutive": Bound(0, 1_000_000, "failures in a row"),
+    "slow_after": Bound(0, 86_400, "seconds"),
     "slow_rate": Bound(0.01, 1),
-    "window": Bound(1, 3600, "seconds"),
-    "window_calls": Bound(0, 1000, "calls"),
-    "timeout": Bound(0.1, 86_400, "seconds"),
-    "timeout_cap": Bound(0.1, 86_400, "seconds"),
-    "permits": Bound(1, 100, "calls at a time"),
-    "permit_seconds": Bound(0.1, 3600, "seconds"),
-    "ramp_seconds": Bound(0.1, 3600, "seconds"),
+    "window": Bound(0.1, 3600, "seconds"),
+    "window_calls": Bound(0, 100_000, "calls"),
+    "timeout": Bound(0.01, 86_400, "seconds"),
+    "timeout_cap": Bound(0.01, 86_400, "seconds"),
+    "permits": Bound(1, 1000, "calls at a time"),
+    "permit_seconds": Bound(0.05, 3600, "seconds"),
+    "ramp_seconds": Bound(0, 3600, "seconds"),
 }
+"""Those of ``breakers.core.types.Settings``: whatever the code may ask for can be stored."""
 
 
 def validators(field: str) -> list[MinValueValidator | MaxValueValidator]:
@@ -51,8 +51,10 @@ def validators(field: str) -> list[MinValueValidator | MaxValueValidator]:
 
 def check_name(name: str) -> None:
     """A name is part of Valkey's keys and of URLs."""
-    if not NAME.fullmatch(name):
-        raise ValidationError("Use letters, digits and . _ : / @ - only, at most 200, beginning with a letter or digit.")
+    try:
+        names.check(name)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
 
 
 def check_ramp(ramp: object) -> None:
