@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from urllib.parse import urlsplit
+
+from breakers import ai_sealed
 from breakers.gateway.ai.settings import AiSettings
 from healing.gateway import seal
 from healing.gateway.settings import Settings, configure
@@ -25,12 +29,15 @@ def connect(config: Config) -> Settings:
     configure(settings)
     seal.configure(config.secret_key, config.secret_key_fallbacks)
     sealed.configure(seal.seal, seal.unseal)
+    ai_sealed.configure(seal.seal, seal.unseal)
     return settings
 
 
 def _ai(config: Config) -> AiSettings:
     return AiSettings(
         database_url=config.database_url,
+        redis_url=config.redis_url,
+        namespace=namespace_of(config.database_url),
         home=config.home,
         base_url=config.ai_base_url,
         api_key=config.ai_api_key,
@@ -38,3 +45,10 @@ def _ai(config: Config) -> AiSettings:
         unseal=seal.unseal,
         public=lambda address: reachable(address, (), plain=False),
     )
+
+
+def namespace_of(database_url: str) -> str:
+    """What keeps several Mendgates on one Valkey apart: the control database's name, and where it is in short."""
+    parts = urlsplit(database_url)
+    where = hashlib.sha256(f"{parts.hostname}:{parts.port}".encode()).hexdigest()[:6]
+    return f"{parts.path.strip('/') or 'mendgate'}-{where}"
