@@ -1,0 +1,33 @@
+"""A sample error that may be shown: its kind and the shape of its message, without values that may be somebody's."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 200
+_READ = 2_000
+_HIDDEN = "…"
+_SECRET = re.compile(
+    r"""(?P<url>://)[^/\s@]*@"""  # the user and password of a URL
+    r"""|(?P<query>\?)[^\s'"]+"""
+    r"""|"[^"]*"|'[^']*'"""
+    r"""|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"""  # an e-mail address
+    r"""|\b(?:sk|pk|eyJ)[-_A-Za-z0-9.]{6,}"""  # API keys and tokens
+    r"""|\b[A-Za-z0-9+/_-]{24,}={0,2}"""
+    r"""|\d{4,}"""
+)
+
+
+def redact(error: str | BaseException) -> str:
+    """At most 200 characters on one line."""
+    name = "" if isinstance(error, str) else type(error).__name__
+    said = " ".join(_text(error)[:_READ].split())
+    hidden = _SECRET.sub(lambda found: (found["url"] or found["query"] or "") + _HIDDEN, said)
+    return (f"{name}: {hidden}" if name and hidden else name or hidden)[:LONGEST]
+
+
+def _text(error: str | BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # somebody's __str__
+        return ""
