@@ -198,6 +198,14 @@ class QuarantineItem(models.Model):
         "Replay", null=True, blank=True, on_delete=models.SET_NULL, related_name="items", help_text="The order to replay it."
     )
     why = models.TextField(blank=True, default="", db_default="")
+    assist = models.ForeignKey(
+        "AssistRun",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="healed",
+        help_text="The AI's run whose proven fix it lands, or landed, with.",
+    )
 
     class Meta:
         ordering = ["number"]
@@ -347,3 +355,22 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.outcome} {self.schema}.{self.table} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+from healing.assist.models import AssistRun, Prompt  # noqa: E402 - they belong to this app, and point at the rows above
+
+__all__ = [
+    "ApiKey",
+    "AssistRun",
+    "Decision",
+    "Healing",
+    "Policy",
+    "Prompt",
+    "Proposal",
+    "QuarantineItem",
+    "Receipt",
+    "Replay",
+    "Role",
+    "Rule",
+    "Source",
+]

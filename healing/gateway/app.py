@@ -25,7 +25,7 @@ from healing.gateway.events import PATH as EVENTS
 from healing.gateway.events import Events
 from healing.gateway.kept import Envelope
 from healing.gateway.read import read
-from healing.gateway.request import parse
+from healing.gateway.request import PREFIX, parse
 from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
@@ -37,8 +37,6 @@ log = logging.getLogger("mendgate.gateway")
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-PREFIX = "/rest/v1"
 
 
 class Gateway:

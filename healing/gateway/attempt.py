@@ -23,6 +23,7 @@ from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Statement
 from healing.gateway import idempotency, kept, receipts
 from healing.gateway.answer import Answer
+from healing.gateway.assisted import Assisted
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
@@ -66,12 +67,14 @@ class Attempt:
         headers: Mapping[str, str],
         may_roll_back: bool,
         outcome: str = "committed",
+        assisted: Assisted | None = None,
     ) -> None:
         self._outcome_word = outcome
         self.services, self.request, self.caller = services, request, caller
         self.payload, self.statement, self.claim = payload, statement, claim
         self.level, self.strict, self.may_roll_back = level, strict, may_roll_back
         self.headers = headers
+        self.assisted = assisted
         self.names = self._fresh_names()
         self.relation: Relation | None = None
         self.table_fix: Applied | None = None
@@ -105,7 +108,8 @@ class Attempt:
         operation = str(self.statement.operation)
         relation = self.find_relation()
         moved = relation is not None and relation.name != self.request.name
-        return self.services.context(relation, operation, self.level, self.strict, self.caller, moved)
+        known = self.services.context(relation, operation, self.level, self.strict, self.caller, moved)
+        return known if self.assisted is None else self.assisted.added_to(known)
 
     async def perform(self, step: Step) -> CoreAnswer:
         """Carries out one step."""
@@ -323,6 +327,7 @@ class Attempt:
             changes=landed.changes,
             stored=landed.stored or landed.statement.rows,
             verified=landed.verified,
+            noted=self.assisted.noted if self.assisted else None,
         )
 
     def _applied(self, landed: Landed) -> tuple[Applied, ...]:

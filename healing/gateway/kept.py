@@ -48,7 +48,21 @@ _PROPOSAL = """
 INSERT INTO healing_proposal (id, schema, "table", signature, fix, probability, source, sentence, evidence, content_hash)
 VALUES ($1::text::uuid, $2, $3, $4, $5::text::jsonb, $6, $7, $8, $9::text::jsonb, $10)
 ON CONFLICT (schema, "table", signature, content_hash) DO UPDATE
-SET probability = EXCLUDED.probability, evidence = EXCLUDED.evidence WHERE healing_proposal.state = 'open'"""
+SET probability = CASE WHEN healing_proposal.evidence ? 'ai'
+        THEN GREATEST(healing_proposal.probability, EXCLUDED.probability) ELSE EXCLUDED.probability END,
+    evidence = healing_proposal.evidence || EXCLUDED.evidence
+WHERE healing_proposal.state = 'open'"""
+_ASSIST = """
+INSERT INTO healing_assistrun (id, schema, "table", signature, fingerprint, state, asked_by)
+SELECT $1::text::uuid, $2, $3, $4, $5, 'due', ''
+WHERE NOT EXISTS (
+    SELECT FROM (
+        SELECT r.verdict, r.fingerprint, r.prompt_id FROM healing_assistrun r
+        WHERE r.schema = $2 AND r."table" = $3 AND r.signature = $4 AND r.state = 'done' ORDER BY r.finished_at DESC LIMIT 1
+    ) last
+    WHERE last.verdict <> 'proven' AND last.fingerprint = $5
+      AND last.prompt_id IS NOT DISTINCT FROM (SELECT id FROM healing_prompt WHERE active))
+ON CONFLICT DO NOTHING"""
 
 
 _AGAIN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.TransactionRollbackError, DatabaseError, OSError)
@@ -99,8 +113,10 @@ async def keep(
     claim: Claim | None,
     row_versions: str,
     fingerprint: str,
+    assist: bool = False,
 ) -> Kept:
-    """Stores the write. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
+    """Stores the write; with ``assist`` also that the AI is to be asked about its cause, unless it was, in vain, about this very
+    schema. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
     item_id, receipt_id = new_id(), new_id()
     signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
     receipt = receipts.make("quarantined", statement, table, caller, quarantine=item_id)
@@ -128,7 +144,7 @@ async def keep(
     )
     for last in (False, False, True):
         try:
-            return await _store(pool, item, receipt, proposals, caller, claim)
+            return await _store(pool, item, receipt, proposals, caller, claim, assist)
         except _AGAIN:
             if last:  # an earlier try may have been cut off after its commit: the next finds the item by its id
                 raise
@@ -136,7 +152,13 @@ async def keep(
 
 
 async def _store(
-    pool: Pool, item: tuple[Any, ...], receipt: receipts.Receipt, proposals: Sequence[Proposal], caller: Caller, claim: Claim | None
+    pool: Pool,
+    item: tuple[Any, ...],
+    receipt: receipts.Receipt,
+    proposals: Sequence[Proposal],
+    caller: Caller,
+    claim: Claim | None,
+    assist: bool,
 ) -> Kept:
     async with pool.connection() as connection, connection.transaction():
         if await connection.fetchval(_ITEM, *item) is None:
@@ -145,7 +167,18 @@ async def _store(
             return await _earlier(connection, caller, claim, automatic=item[14])
         await _write_receipt(connection, item[-1], receipt, item[0])
         await _write_proposals(connection, item[1], item[2], item[4], proposals)
+        if assist:
+            await _ask(connection, item)
     return Kept(item[0], item[-1])
+
+
+async def _ask(connection: Any, item: tuple[Any, ...]) -> None:
+    """In a savepoint: a fault of the AI tier must not lose the payload."""
+    try:
+        async with connection.transaction():
+            await connection.execute(_ASSIST, new_id(), item[1], item[2], item[4], item[-2])
+    except asyncpg.PostgresError:
+        log.exception("the AI could not be asked; the write is kept without it")
 
 
 async def write_receipt(pool: Pool, receipt_id: str, receipt: receipts.Receipt) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -61,9 +61,10 @@ def make(
     stored: Sequence[Row] | None = None,
     quarantine: str | None = None,
     verified: bool = True,
+    noted: Mapping[str, Any] | None = None,
 ) -> Receipt:
-    """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation."""
-    found = [*_name_fixes(name_fixes), *fixes_of(applied)]
+    """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation; ``noted`` see ``fixes_of``."""
+    found = [*_name_fixes(name_fixes), *fixes_of(applied, noted or {})]
     head = head_of(outcome, statement, table, caller, found, changes, quarantine, verified)
     values = {"sent": statement.rows, "stored": stored, "changes": changes}
     return Receipt(head, encode(values))
@@ -101,9 +102,14 @@ def values_of(sent: bytes, stored: bytes) -> bytes:
     return b'{"sent":[%b],"stored":[%b],"changes":[]}' % (sent, stored)
 
 
-def fixes_of(applied: Sequence[Applied]) -> list[dict[str, Any]]:
-    """Fixes as a receipt tells them."""
-    return [{**fixes.dump((a.fix,))[0], "source": a.source, "rule": a.rule, "rows": a.rows} for a in applied]
+def fixes_of(applied: Sequence[Applied], noted: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Fixes as a receipt tells them. ``noted``: what to say under ``assist`` of a fix that no rule made, by the name it goes by."""
+    return [_told(each, noted or {}) for each in applied]
+
+
+def _told(applied: Applied, noted: Mapping[str, Any]) -> dict[str, Any]:
+    said = {**fixes.dump((applied.fix,))[0], "source": applied.source, "rule": applied.rule, "rows": applied.rows}
+    return said if applied.rule is None or applied.rule not in noted else {**said, "rule": None, "assist": noted[applied.rule]}
 
 
 def _name_fixes(found: Sequence[fixes.Fix]) -> list[dict[str, Any]]:

@@ -15,12 +15,13 @@ import msgspec
 from msgspec import Struct
 
 from healing.gateway import newer
-from healing.gateway.app import PREFIX
+from healing.gateway.answer import Answer
+from healing.gateway.assisted import RUN, Assisted, assisted_of
 from healing.gateway.auth import Caller, Key, make_caller
 from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import Claim, make_claim
 from healing.gateway.kept import Envelope, without_value
-from healing.gateway.request import parse
+from healing.gateway.request import PREFIX, Request, parse
 from healing.gateway.seal import unseal
 from healing.gateway.services import Services
 from healing.gateway.settings import current
@@ -28,8 +29,21 @@ from healing.gateway.target import DatabaseError
 from healing.gateway.write import write
 
 REPLAYER = "mendgate:replay"
-_ITEM = """SELECT id::text, request, key_id::text AS key, role, claims, idempotency_key, row_versions, schema, "table", operation
+_ITEM = """SELECT id::text, request, key_id::text AS key, role, claims, idempotency_key, row_versions, schema, "table", operation,
+    assist_id::text AS assist
 FROM healing_quarantineitem WHERE id = $1::text::uuid"""
+
+
+class Opened(Struct, frozen=True):
+    """A kept write as it came, ready to be run again. ``horizon``: '' or where newer writes to its rows begin."""
+
+    id: str
+    envelope: Envelope
+    caller: Caller
+    request: Request
+    claim: Claim
+    horizon: str
+    assisted: Assisted | None = None
 
 
 class ReplayResult(Struct, frozen=True):
@@ -55,35 +69,51 @@ async def replay_items(ids: list[str]) -> list[ReplayResult]:
 async def replay_item(services: Services, item_id: str) -> ReplayResult:
     """Replays one item. Never raises for what the databases say."""
     try:
-        async with services.control.connection() as connection:
-            item = await connection.fetchrow(_ITEM, item_id)
-        if item is None:
+        opened = await open_item(services, item_id)
+        if opened is None:
             return ReplayResult("failed", 404, error=_error("MG404", f"There is no quarantined write {item_id}"))
-        return await _replay(services, item)
+        return await _replay(services, opened)
     except DialectError as error:
         return _of_error(error)
     except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         return ReplayResult("unavailable", 503, error=_error("MG503", str(error)))
 
 
-async def _replay(services: Services, item: asyncpg.Record) -> ReplayResult:
+async def open_item(services: Services, item_id: str) -> Opened | None:
+    """A kept write, unsealed, with the AI's proven fix where it is to land with one; None where there is no such write."""
+    async with services.control.connection() as connection:
+        item = await connection.fetchrow(_ITEM, item_id)
+        run = await connection.fetchrow(RUN, item["assist"]) if item is not None and item["assist"] else None
+    if item is None:
+        return None
+    envelope, caller = _envelope(item["request"]), _caller(item)
+    path = envelope.path.removeprefix(PREFIX)
+    request = parse(envelope.method, path, envelope.query, envelope.headers, services.settings.exposed_schemas)
+    claim = _claim(item, caller, envelope)
+    return Opened(item["id"], envelope, caller, request, claim, item["row_versions"], assisted_of(run) if run else None)
+
+
+async def _replay(services: Services, opened: Opened) -> ReplayResult:
     if not await services.has_our_schema():
         hint = "Install it with: python manage.py doctor --fix"
         return ReplayResult("unavailable", 503, error=_error("MG501", "A replay needs the schema mendgate in the target", hint))
-    envelope, caller = _envelope(item["request"]), _caller(item)
-    request = parse(
-        envelope.method,
-        envelope.path.removeprefix(PREFIX),
-        envelope.query,
-        envelope.headers,
-        services.settings.exposed_schemas,
-    )
-    claim = _claim(item, caller, envelope)
-    seen = item["row_versions"]
-    if seen and not await _answered(services, claim) and await newer.touched_since(services, request, envelope, caller, int(seen)):
+    if await is_late(services, opened):
         return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
-    answer = await write(services, request, envelope, caller, replaying=claim)
+    answer = await carry_out(services, opened)
     return ReplayResult("replayed", answer.status, dict(answer.headers).get("Mendgate-Receipt"))
+
+
+async def is_late(services: Services, opened: Opened) -> bool:
+    """Whether a newer write touched a row of it, and it has not been carried out before."""
+    seen = opened.horizon
+    if not seen or await _answered(services, opened.claim):
+        return False
+    return await newer.touched_since(services, opened.request, opened.envelope, opened.caller, int(seen))
+
+
+async def carry_out(services: Services, opened: Opened) -> Answer:
+    """Writes it, once, as whoever sent it. Raises ``DialectError`` where it still does not land."""
+    return await write(services, opened.request, opened.envelope, opened.caller, replaying=opened.claim, assisted=opened.assisted)
 
 
 async def _answered(services: Services, claim: Claim) -> bool:

@@ -26,6 +26,8 @@ from healing.gateway.querystring import pairs_of, segments_of
 from healing.gateway.ranges import ALL, Range
 from healing.gateway.select import STAR, SelectItem, parse_select
 
+PREFIX = "/rest/v1"
+"""what paths of the data API begin with."""
 READS = ("GET", "HEAD")
 _METHODS = {
     "table": ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"),

@@ -19,8 +19,9 @@ from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.types import Failure, Healing, Operation, Proposal, Statement
 from healing.gateway import answer as answers
-from healing.gateway import kept, lane, receipts
+from healing.gateway import bell, kept, lane, receipts
 from healing.gateway.answer import Answer
+from healing.gateway.assisted import Assisted
 from healing.gateway.attempt import Attempt, Stored
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
@@ -37,12 +38,19 @@ log = logging.getLogger("mendgate.write")
 _LEVELS = list(Healing)
 
 
-async def write(services: Services, request: Request, envelope: Envelope, caller: Caller, replaying: Claim | None = None) -> Answer:
+async def write(
+    services: Services,
+    request: Request,
+    envelope: Envelope,
+    caller: Caller,
+    replaying: Claim | None = None,
+    assisted: Assisted | None = None,
+) -> Answer:
     """Carries out a write. Raises ``DialectError`` for refusals. ``replaying``: this is a replay, under that claim; it is not kept
-    again, what cannot land is raised."""
-    payload = _payload(services, request, envelope)
+    again, what cannot land is raised. ``assisted``: a fix that was proven for this very write."""
+    payload = payload_of(services, request, envelope)
     policy = services.state.policy(request.schema, request.name, caller.key)
-    level = _level(policy, request)
+    level = level_of(policy, request)
     claim = replaying or await claim_of(services, caller, envelope)
     _check_rollback(request, policy)
     if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
@@ -52,13 +60,14 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
         request,
         caller,
         payload,
-        _statement(request, payload),
+        statement_of(request, payload),
         level,
         policy.strict,
         claim,
         envelope.headers,
         policy.allow_tx_rollback,
         "replayed" if replaying else "committed",
+        assisted,
     )
     failure: Failure | None = None
     if replaying is None and claim is None:
@@ -78,7 +87,8 @@ async def write(services: Services, request: Request, envelope: Envelope, caller
     return await _answer(attempt, result, envelope, policy, replaying)
 
 
-def _payload(services: Services, request: Request, envelope: Envelope) -> Payload:
+def payload_of(services: Services, request: Request, envelope: Envelope) -> Payload:
+    """The rows of a request. Raises ``DialectError``."""
     if request.method == "DELETE":
         return EMPTY
     settings = services.settings
@@ -92,7 +102,8 @@ def _payload(services: Services, request: Request, envelope: Envelope) -> Payloa
     return payload
 
 
-def _statement(request: Request, payload: Payload) -> Statement:
+def statement_of(request: Request, payload: Payload) -> Statement:
+    """The write as the healing core sees it."""
     return Statement(
         _operation(request),
         request.schema,
@@ -115,7 +126,7 @@ def _operation(request: Request) -> Operation:
     return Operation.UPSERT if request.preferences.resolution else Operation.INSERT
 
 
-def _level(policy: Policy, request: Request) -> Healing:
+def level_of(policy: Policy, request: Request) -> Healing:
     """The policy's level; the caller may only lower it."""
     wished = request.preferences.healing
     if wished is None:
@@ -168,6 +179,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     """Quarantine: store first, answer after."""
     error = attempt.error_of(result.failure)
     accept = policy.accept or attempt.request.preferences.quarantine == "accept"
+    assist = attempt.level is Healing.ASSISTED and bool(result.misfits)
     proposals = _proposals(attempt, result)
     relation = attempt.relation
     try:
@@ -185,6 +197,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
             claim=attempt.claim,
             row_versions=versions,
             fingerprint=relation.fingerprint if relation else "",
+            assist=assist,
         )
     except DialectError:
         raise
@@ -192,6 +205,8 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
         log.exception("a write could not be kept")
         note = "Mendgate could not keep this write either: the control database did not answer. Nothing was written; send it again."
         raise DialectError(error.code, error.status, error.message, error.details, note, error.headers) from trouble
+    if assist:
+        bell.ring()
     headers = (("Mendgate-Receipt", stored.receipt), ("Mendgate-Quarantine", stored.id))
     if accept:
         value = {"quarantine": stored.id, "receipt": stored.receipt, "state": "waiting", "reason": error.message}
