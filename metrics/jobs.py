@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from metrics import store
+from metrics import store, triggers
 
 
 def sweep() -> None:
-    """Makes points of what was flushed, forgets old ones."""
+    """Makes points of what was flushed, forgets old ones, judges."""
     store.ingest()
     store.prune()
+    triggers.look()

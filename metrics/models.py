@@ -59,3 +59,40 @@ class Point(models.Model):
 
     def __str__(self) -> str:
         return f"{self.series} {self.resolution} {self.at}"
+
+
+class Threshold(models.Model):
+    """What a person set for a trigger in place of ``metrics.core.triggers.LIMITS``."""
+
+    name = models.CharField(max_length=40, unique=True)
+    bound = models.FloatField()
+    least = models.PositiveIntegerField(default=100, help_text="The fewest cases that count.")
+    on = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.bound:g}"
+
+
+class Trigger(models.Model):
+    """A trigger that fired: from its first finding to the first look that did not find it any more."""
+
+    name = models.CharField(max_length=40)
+    about = models.CharField(max_length=200, blank=True, default="")
+    sentence = models.TextField()
+    evidence = models.JSONField(default=dict)
+    since = models.DateTimeField(db_default=Now())
+    seen = models.DateTimeField(db_default=Now(), help_text="The last look that found it.")
+    ended = models.DateTimeField(null=True, blank=True)
+    looked_at_by = models.CharField(max_length=150, blank=True, default="", help_text="Who took note of it.")
+
+    class Meta:
+        ordering = ["-since"]
+        constraints = [
+            models.UniqueConstraint(fields=["name", "about"], condition=models.Q(ended=None), name="a_trigger_fires_once_at_a_time"),
+        ]
+
+    def __str__(self) -> str:
+        return self.sentence

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from metrics.core import evidence, sketch
 from metrics.core import observation as o
@@ -17,6 +20,7 @@ from metrics.core.figures import Figures
 from metrics.core.names import METRICS
 from metrics.core.sketch import Sketch
 from metrics.core.summary import NUMBERS, summarize
+from metrics.core.triggers import LIMITS, WINDOWS, Finding, judge
 
 durations = st.floats(1e-6, 1e5)
 
@@ -162,3 +166,58 @@ def test_too_many_series_fold_into_one():
         tally.add(1, "mendgate_cache_invalidations_total", str(number))
     assert tally.counters[("mendgate_cache_invalidations_total", OTHER)] == 5
     assert len(tally.counters) == MOST_SERIES + 1
+
+
+def judged(figures: Figures, **edited: float) -> list[Finding]:
+    limits = {limit.name: structs.replace(limit, bound=edited.get(limit.name, limit.bound)) for limit in LIMITS}
+    return judge(dict.fromkeys(WINDOWS, figures), limits)
+
+
+def writes(outcome: str, count: int, **more: Any) -> list[o.Observation]:
+    return [o.Wrote("public.a", "insert", "shop", outcome, 0.01, **more)] * count  # type: ignore[arg-type]
+
+
+def test_healthy_traffic_fires_nothing():
+    assert judged(figures_of([*writes("healthy", 500), *writes("healed", 200, heals=(("cast", "builtin"),)), *writes("kept", 2)])) == []
+
+
+def test_no_traffic_fires_nothing():
+    assert judged(Figures()) == []
+
+
+def test_each_trigger_fires_on_its_own_evidence():
+    cases: dict[str, list[o.Observation]] = {
+        "healing_success": [*writes("healed", 80, heals=(("cast", "builtin"),)), *writes("kept", 40)],
+        "ai_fix_rate": [*writes("healed", 70, heals=(("cast", "builtin"),)), *writes("healed", 60, heals=(("cast", "ai"),))],
+        "breaker_trips": [o.BreakerMoved("ai:x", "open")] * 5,
+        "cache_invalidations": [o.Invalidated("settled")] * 11,
+        "slow_healing": [o.Wrote("a", "insert", "shop", "healed", 0.5, heals=(("cast", "builtin"),))] * 120,
+        "growing_quarantine": [*writes("kept", 60), *writes("healed", 5000)],
+        "burn_rate": [*writes("healthy", 900), *writes("failed", 100)],
+    }
+    assert set(cases) == {limit.name for limit in LIMITS}
+    for name, seen in cases.items():
+        found = judged(figures_of(seen))
+        assert [finding.name for finding in found] == [name], (name, found)
+        assert found[0].sentence.endswith((".", "?"))
+
+
+def test_few_cases_do_not_fire_though_their_share_is_bad():
+    assert judged(figures_of([*writes("healed", 5), *writes("kept", 15)])) == []
+    assert judged(figures_of([*writes("healthy", 10), *writes("failed", 5)])) == []
+
+
+def test_a_person_moves_a_threshold():
+    trips = figures_of([o.BreakerMoved("ai:x", "open")] * 3)
+    assert judged(trips) == [] and [f.about for f in judged(trips, breaker_trips=3)] == ["ai:x"]
+
+
+def test_false_alarms_at_the_bound_are_rare():
+    """Success is exactly at the bound: the trigger fires in about one look of a hundred, where a plain comparison fires in half."""
+    chance = random.Random(5)  # noqa: S311
+    alarms = plain = 0
+    for _ in range(400):
+        good = sum(chance.random() < 0.9 for _ in range(120))
+        alarms += surely_below((Share(good, 120), Share(good, 120)), 0.9)
+        plain += good / 120 < 0.9
+    assert alarms <= 16 and plain >= 120
