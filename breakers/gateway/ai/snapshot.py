@@ -44,7 +44,9 @@ class Provider(Struct, frozen=True, kw_only=True):
     base_url: str
     """up to and with ``/v1``; no slash at the end."""
     credentials: tuple[Credential, ...] = ()
-    """active ones only, in the order of use; empty = the service wants none."""
+    """active ones only, in the order of use; empty = the service wants none, or (``wants_key``) all were retired."""
+    wants_key: bool = False
+    """whether it was ever given a key: without an active one nothing needs to be sent."""
     limits: Limits = Limits()
     headers: Mapping[str, str] = field(default_factory=dict)
     allow_private: bool = False
