@@ -190,7 +190,7 @@ async def _ready(services: Services) -> Answer:
     if not services.keeper.ready:
         problems.append("the schema is not loaded")
     try:
-        async with services.pool.connection() as connection:
+        async with services.pool.connection(gated=False) as connection:
             await connection.fetchval("SELECT 1")
     except (DatabaseError, OSError) as error:
         problems.append(f"target database: {error}")

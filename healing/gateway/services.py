@@ -17,6 +17,7 @@ from healing.gateway.follow import Follower
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
+from healing.gateway.target_gate import Gate
 from healing.gateway.traffic import Traffic
 from schema_monitor import catalog
 from schema_monitor.core.lineage import LabelSighting, Seen, Sighting
@@ -40,7 +41,7 @@ class Services:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.pool = Pool(settings.target_database_url, settings.pool_size, settings.pool_wait, settings.statement_timeout)
+        self.pool = Pool(settings.target_database_url, settings.pool_size, settings.pool_wait, settings.statement_timeout, Gate())
         self.control = Pool(settings.database_url, 4, 5.0, 10.0)
         self.keeper = Keeper(settings)
         self.follower = Follower(settings, self.keeper)

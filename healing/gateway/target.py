@@ -17,7 +17,10 @@ from typing import Any
 
 import asyncpg
 
+from breakers.core.types import Outcome
+from breakers.registry import Permit
 from healing.core.types import Failure
+from healing.gateway.target_gate import Gate, outcome_of
 
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
@@ -72,10 +75,12 @@ def failure_of(error: BaseException) -> Failure:
 
 class Pool:
     """At most ``size`` connections, opened when needed, kept open, handed out last in first out. Who waits longer than ``wait``
-    seconds gets a 53300 failure: back-pressure instead of a pile."""
+    seconds gets a 53300 failure: back-pressure instead of a pile. With a ``gate`` nobody waits for a database that is known to be away."""
 
-    def __init__(self, url: str, size: int, wait: float, statement_timeout: float) -> None:
+    def __init__(self, url: str, size: int, wait: float, statement_timeout: float, gate: Gate | None = None) -> None:
         self.url, self.size, self.wait = url, size, wait
+        self._gate = gate
+        self._permits: dict[asyncpg.Connection, Permit] = {}
         self._timeout_ms = str(int(statement_timeout * 1000))
         self._idle: list[asyncpg.Connection] = []
         self._open = 0
@@ -87,8 +92,29 @@ class Pool:
         """Whether a connection could be had without waiting."""
         return not self._waiting and (bool(self._idle) or self._open < self.size)
 
-    async def acquire(self) -> asyncpg.Connection:
-        """A connection in no transaction. Raises ``DatabaseError``."""
+    async def acquire(self, *, gated: bool = True) -> asyncpg.Connection:
+        """A connection in no transaction. Raises ``DatabaseError``. Not ``gated``: tried even where the database is known to be away."""
+        if self._gate is None or not gated:
+            return await self._take()
+        permit = await self._gate.enter()
+        if isinstance(permit, Failure):
+            raise DatabaseError(permit)
+        try:
+            connection = await self._take()
+        except BaseException as error:
+            if permit is not None:
+                permit.settle(outcome_of(error), error=str(error))
+            raise
+        if permit is not None:
+            self._permits[connection] = permit
+        return connection
+
+    def judge(self, connection: asyncpg.Connection, error: BaseException) -> None:
+        """Tells the gate what an error on a connection says of the database. Before ``release``."""
+        if (permit := self._permits.pop(connection, None)) is not None:
+            permit.settle(outcome_of(error), error=f"{type(error).__name__}: {error}")
+
+    async def _take(self) -> asyncpg.Connection:
         while True:
             while self._idle:
                 connection = self._idle.pop()
@@ -101,6 +127,8 @@ class Pool:
 
     def release(self, connection: asyncpg.Connection) -> None:
         """Gives a connection back; a broken or still busy one is thrown away."""
+        if (permit := self._permits.pop(connection, None)) is not None:
+            permit.settle(Outcome.EXCLUDED if connection.is_closed() else Outcome.OK)
         if connection.is_closed() or connection.is_in_transaction() or self._closed:
             self._open -= 1
             if not connection.is_closed():
@@ -114,18 +142,21 @@ class Pool:
                 break
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def connection(self, *, gated: bool = True) -> AsyncIterator[asyncpg.Connection]:
         """A connection for the length of a block, as ourselves; one that died while it was idle is replaced."""
-        connection = await self._acquire_clean()
+        connection = await self._acquire_clean(gated)
         try:
             yield connection
+        except _LOST as error:
+            self.judge(connection, error)
+            raise
         finally:
             self.release(connection)
 
-    async def _acquire_clean(self) -> asyncpg.Connection:
+    async def _acquire_clean(self, gated: bool) -> asyncpg.Connection:
         failure = Failure("08006", "The connection to the database was lost.")
         for _ in range(self.size + 1):
-            connection = await self.acquire()
+            connection = await self.acquire(gated=gated)
             try:
                 await connection.execute(CLEAN)
                 return connection
@@ -200,6 +231,8 @@ class Transaction:
                 return cls(pool, connection)
             except BaseException as error:
                 broken = connection.is_closed() or isinstance(error, _LOST)
+                if not broken or attempt == 2:
+                    pool.judge(connection, error)
                 await cls(pool, connection).rollback()
                 if isinstance(error, asyncio.CancelledError):
                     raise
@@ -242,6 +275,7 @@ class Transaction:
         except BaseException as error:
             if isinstance(error, asyncpg.PostgresError) and not self._connection.is_closed():
                 await self._fail(error)
+            self._pool.judge(self._connection, error)
             await self._abandon()
             if not await self._resolved(xid):
                 failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
@@ -261,6 +295,7 @@ class Transaction:
         self._give_back()
 
     async def _fail(self, error: BaseException) -> None:
+        self._pool.judge(self._connection, error)
         if isinstance(error, asyncio.CancelledError):
             self._connection.terminate()
             self._give_back()
@@ -283,7 +318,7 @@ class Transaction:
         """Whether a transaction whose commit was cut off did commit. Raises ``DatabaseError`` when it cannot be found out."""
         for attempt in range(40):
             try:
-                async with self._pool.connection() as connection:
+                async with self._pool.connection(gated=False) as connection:
                     status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) if xid else None
             except Exception:
                 status = "unreachable"
