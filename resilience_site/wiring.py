@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import urlsplit
 
-from breakers import ai_sealed
+from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
+from healing import alert_gates
 from healing.gateway import seal
 from healing.gateway.settings import Settings, configure
 from resilience_site.config import Config
-from schema_monitor.alerts import sealed
+from schema_monitor.alerts import gates, sealed
 from schema_monitor.core.reach import reachable
 
 
@@ -30,7 +31,16 @@ def connect(config: Config) -> Settings:
     seal.configure(config.secret_key, config.secret_key_fallbacks)
     sealed.configure(seal.seal, seal.unseal)
     ai_sealed.configure(seal.seal, seal.unseal)
+    gates.configure(alert_gates.ask)
+    _share_breakers(where.Where(config.redis_url, namespace_of(config.database_url)))
     return settings
+
+
+def _share_breakers(place: where.Where) -> None:
+    """Once in every process: the web process is wired before Django, and again with it. Nobody waits for Valkey here."""
+    if place.redis_url and place != where.current():
+        where.configure(place)
+        registry.default.connect(place.redis_url, namespace=place.namespace)
 
 
 def _ai(config: Config) -> AiSettings:

@@ -13,7 +13,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from schema_monitor.alerts import outbox, post
+from healing import alert_gates
+from schema_monitor.alerts import gates, outbox, post
 from schema_monitor.alerts.claims import claim, give_up_old, retry_now, settle
 from schema_monitor.alerts.jobs import _packed, deliver, sweep
 from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaAlert, SchemaSubscription
@@ -27,6 +28,14 @@ from tests.integration.alert_rows import ADDED, REMOVED, RENAMED, due_now, store
 from tests.integration.far_end import Answer, FarEnd, listening
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
+
+
+@pytest.fixture(autouse=True)
+def no_gates() -> Iterator[None]:
+    """The outbox's own patience is what is looked at here; a destination's breaker would be faster."""
+    gates.configure(None)
+    yield
+    gates.configure(alert_gates.ask)
 
 
 @pytest.fixture
