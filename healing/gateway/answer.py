@@ -10,16 +10,31 @@ from healing.gateway.errors import DialectError
 JSON = ("Content-Type", "application/json; charset=utf-8")
 
 
+class Deed(Struct, frozen=True):
+    """What was done for an answer, for the metrics: ``table`` is the live relation, ``heals`` (kind of fix, source) of each distinct
+    fix."""
+
+    table: str
+    operation: str
+    rows: int = 1
+    heals: tuple[tuple[str, str], ...] = ()
+
+
 class Answer(Struct, frozen=True):
-    """Status, headers as sent, and the whole body."""
+    """Status, headers as sent, and the whole body. ``deed`` is not sent."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes = b""
+    deed: Deed | None = None
 
     def plus(self, *headers: tuple[str, str]) -> Answer:
         """The same with more headers."""
-        return Answer(self.status, [*self.headers, *headers], self.body)
+        return Answer(self.status, [*self.headers, *headers], self.body, self.deed)
+
+    def of(self, deed: Deed | None) -> Answer:
+        """The same for a deed."""
+        return Answer(self.status, self.headers, self.body, deed)
 
 
 def of_error(error: DialectError) -> Answer:

@@ -11,13 +11,15 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from time import perf_counter
 from typing import Any
 
 from breakers.gateway.ai.app import AiGateway
 from healing.gateway import answer as answers
+from healing.gateway import watch
 from healing.gateway.ai import Ai, is_ai
 from healing.gateway.answer import Answer
-from healing.gateway.auth import Authenticator
+from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
@@ -25,11 +27,12 @@ from healing.gateway.events import PATH as EVENTS
 from healing.gateway.events import Events
 from healing.gateway.kept import Envelope
 from healing.gateway.read import read
-from healing.gateway.request import PREFIX, parse
+from healing.gateway.request import PREFIX, Request, parse
 from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
-from healing.gateway.write import claim_of, write
+from healing.gateway.waiting import waited
+from healing.gateway.write import PARTIAL, claim_of, write
 from schema_monitor.events import Feed
 
 log = logging.getLogger("mendgate.gateway")
@@ -156,10 +159,25 @@ class Gateway:
         if method == "OPTIONS":
             return Answer(200, [("Allow", _ALLOWED[request.kind])])
         envelope = Envelope(method, path, scope["query_string"], headers, body)
-        if request.is_write:
-            return await write(services, request, envelope, caller)
-        claim = await claim_of(services, caller, envelope) if method == "POST" else None
-        return await read(services, request, caller, headers, body, claim)
+        started = perf_counter()
+        try:
+            answer = await _carry_out(services, request, envelope, caller)
+        except DialectError as error:
+            watch.refused(request, caller, error.status, perf_counter() - started)
+            raise
+        except Exception:
+            watch.refused(request, caller, watch.OURS, perf_counter() - started)
+            raise
+        if answer.status != PARTIAL:
+            watch.answered(request, caller, answer, perf_counter() - started)
+        return answer
+
+
+async def _carry_out(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
+    if request.is_write:
+        return await waited(services, request, caller, write(services, request, envelope, caller))
+    claim = await claim_of(services, caller, envelope) if envelope.method == "POST" else None
+    return await read(services, request, caller, envelope.headers, envelope.body, claim)
 
 
 def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from healing.core.heal import Answer as CoreAnswer
 from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Statement
 from healing.gateway import idempotency, kept, receipts
-from healing.gateway.answer import Answer
+from healing.gateway.answer import Answer, Deed
 from healing.gateway.assisted import Assisted
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
@@ -151,6 +151,12 @@ class Attempt:
         traffic.wrote(
             self.relation, self.request.name, operation, self.caller, keys, len(rows), named=named, applied=applied, misfit=misfit
         )
+
+    def deed(self, applied: Sequence[Applied] = ()) -> Deed:
+        """What was done, for the metrics. A name that no relation has is not told: callers make them up."""
+        table = f"{self.relation.schema}.{self.relation.name}" if self.relation is not None else ""
+        heals = tuple({(str(each.fix.__struct_config__.tag), each.source): None for each in applied})
+        return Deed(table, str(self.statement.operation), max(1, len(self.payload.rows)), heals)
 
     # --- Run
 

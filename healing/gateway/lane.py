@@ -141,7 +141,7 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
     attempt.relation = plan.relation
     attempt.count_traffic(load.applied, named=plan.named)
     body = "[" + ",".join([record["row"] for record in records]) + "]" if plan.shown else None
-    answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None)
+    answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None).of(attempt.deed(load.applied))
     return answer.plus(("Mendgate-Receipt", item.receipt_id), *load.headers) if load.receipt else answer
 
 

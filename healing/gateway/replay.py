@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from healing.gateway import newer
+from healing.gateway import newer, watch
 from healing.gateway.answer import Answer
 from healing.gateway.assisted import RUN, Assisted, assisted_of
 from healing.gateway.auth import Caller, Key, make_caller
@@ -74,7 +74,7 @@ async def replay_item(services: Services, item_id: str) -> ReplayResult:
             return ReplayResult("failed", 404, error=_error("MG404", f"There is no quarantined write {item_id}"))
         return await _replay(services, opened)
     except DialectError as error:
-        return _of_error(error)
+        return _told(_of_error(error))
     except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         return ReplayResult("unavailable", 503, error=_error("MG503", str(error)))
 
@@ -98,8 +98,9 @@ async def _replay(services: Services, opened: Opened) -> ReplayResult:
         hint = "Install it with: python manage.py doctor --fix"
         return ReplayResult("unavailable", 503, error=_error("MG501", "A replay needs the schema mendgate in the target", hint))
     if await is_late(services, opened):
-        return ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept"))
+        return _told(ReplayResult("conflict", 409, error=_error("MG409", "A newer write touched the same row since this one was kept")))
     answer = await carry_out(services, opened)
+    watch.replayed("landed", answer.deed)
     return ReplayResult("replayed", answer.status, dict(answer.headers).get("Mendgate-Receipt"))
 
 
@@ -154,3 +155,10 @@ def _of_error(error: DialectError) -> ReplayResult:
 
 def _error(code: str, message: str, hint: str | None = None) -> dict[str, Any]:
     return {"code": code, "message": message, "details": None, "hint": hint}
+
+
+def _told(result: ReplayResult) -> ReplayResult:
+    """The same, told to the metrics."""
+    if result.outcome == "failed" or result.outcome == "conflict":
+        watch.replayed("failed" if result.outcome == "failed" else "conflict", None)
+    return result

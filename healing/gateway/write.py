@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine
+from time import perf_counter
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.types import Failure, Healing, Operation, Proposal, Statement
 from healing.gateway import answer as answers
-from healing.gateway import bell, kept, lane, receipts
+from healing.gateway import bell, kept, lane, receipts, watch
 from healing.gateway.answer import Answer
 from healing.gateway.assisted import Assisted
 from healing.gateway.attempt import Attempt, Stored
@@ -36,6 +37,8 @@ from healing.gateway.target import DatabaseError
 log = logging.getLogger("mendgate.write")
 
 _LEVELS = list(Healing)
+PARTIAL = 207
+"""Status of an answer with one outcome a row; each row was told to the metrics by itself."""
 
 
 async def write(
@@ -83,8 +86,9 @@ async def write(
         return stored.answer
     if claim is not None and not isinstance(result, Landed) and (before := await attempt.answered_before()) is not None:
         return before
-    attempt.count_traffic(result.applied if isinstance(result, Landed) else (), misfit=isinstance(result, Kept))
-    return await _answer(attempt, result, envelope, policy, replaying)
+    applied = result.applied if isinstance(result, Landed) else ()
+    attempt.count_traffic(applied, misfit=isinstance(result, Kept))
+    return (await _answer(attempt, result, envelope, policy, replaying)).of(attempt.deed(applied))
 
 
 def payload_of(services: Services, request: Request, envelope: Envelope) -> Payload:
@@ -255,19 +259,21 @@ async def _row_by_row(services: Services, request: Request, envelope: Envelope, 
         if key is not None:
             headers["idempotency-key"] = f"{key}#{number}"
         one = replace(envelope, body=receipts.encode([row]), headers=dict(headers))
-        outcomes.append(await _outcome(write(services, single, one, caller), caller))
+        outcomes.append(await _outcome(write(services, single, one, caller), single, caller))
     landed = sum(outcome["status"] in (200, 201, 204) for outcome in outcomes)
-    return answers.of_value(207, outcomes, ("Mendgate-Partial", f"landed={landed}, other={len(outcomes) - landed}"))
+    return answers.of_value(PARTIAL, outcomes, ("Mendgate-Partial", f"landed={landed}, other={len(outcomes) - landed}"))
 
 
-async def _outcome(running: Coroutine[Any, Any, Answer], caller: Caller) -> dict[str, Any]:
+async def _outcome(running: Coroutine[Any, Any, Answer], request: Request, caller: Caller) -> dict[str, Any]:
     """What became of one row, for the caller to read."""
+    started = perf_counter()
     try:
         answer = await running
     except DialectError as error:
         answer = answers.of_error(error)
     except DatabaseError as error:
         answer = answers.of_error(from_failure(error.failure, authenticated=caller.role != "anon"))
+    watch.answered(request, caller, answer, perf_counter() - started)
     found = {name.lower(): value for name, value in answer.headers if name.startswith("Mendgate-")}
     body = receipts.decode(answer.body) if answer.body else None
     return {"status": answer.status, **found, ("body" if answer.status < 300 else "error"): body}

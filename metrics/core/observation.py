@@ -9,6 +9,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+Outcome = Literal["healthy", "healed", "kept", "refused", "failed"]
+
 
 class Wrote(Struct, frozen=True, tag="wrote"):
     """A write came to its end. ``outcome``: healthy (stored as sent), healed, kept (in quarantine), refused (without effect), failed
@@ -17,7 +19,7 @@ class Wrote(Struct, frozen=True, tag="wrote"):
     table: str
     operation: str
     caller: str
-    outcome: Literal["healthy", "healed", "kept", "refused", "failed"]
+    outcome: Outcome
     seconds: float
     rows: int = 1
     heals: tuple[tuple[str, str], ...] = ()
