@@ -11,6 +11,9 @@ from redis.exceptions import RedisError
 logger = logging.getLogger(__name__)
 
 DRAIN, SWEEP = "healing.jobs.drain", "healing.jobs.sweep"
+ASSIST = "healing.assist.jobs.work"
+_QUEUES = {ASSIST: "ai"}
+"""jobs with a queue, and a worker, of their own: one that waits for an AI must not keep replays waiting."""
 
 
 def ring_on_commit(job: str = DRAIN) -> None:
@@ -21,7 +24,7 @@ def ring_on_commit(job: str = DRAIN) -> None:
 def ring(job: str = DRAIN) -> bool:
     """Whether a worker was told. Redis being gone is no error here."""
     try:
-        django_rq.get_queue("default", commit_mode="auto").enqueue(job, result_ttl=0, failure_ttl=86400)
+        django_rq.get_queue(_QUEUES.get(job, "default"), commit_mode="auto").enqueue(job, result_ttl=0, failure_ttl=86400)
     except (RedisError, OSError) as error:
         logger.warning("the doorbell is out of order, the sweeper will do it: %s", error)
         return False

@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from healing.assist.reversal import note_reversal
 from healing.gateway.seal import SealError
 from healing.models import QuarantineItem, Receipt, Rule
 from healing.receipt_bundles import COLUMNS, Bundle, unfold
@@ -100,6 +101,7 @@ def count_reversal_once(final: Receipt) -> None:
     receipts = Receipt.objects.select_for_update().filter(pk__in=[final.pk, *kept]).order_by("pk")
     if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
         count_reversal(sorted(rules_of(final)))
+        note_reversal(final)
 
 
 def rules_of(receipt: Receipt) -> set[str]:

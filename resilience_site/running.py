@@ -16,6 +16,7 @@ from resilience_site.watching import is_watching
 CHILDREN = (
     Child("web", ("-m", "resilience_site.web")),
     Child("worker", ("manage.py", "rqworker", "--skip-checks", "-v", "0")),
+    Child("ai", ("manage.py", "rqworker", "ai", "--skip-checks", "-v", "0")),
     Child("cron", ("manage.py", "rqcron", "--skip-checks")),
     Child("watch", ("manage.py", "watch_schema", "--skip-checks")),
 )

@@ -72,12 +72,13 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 RQ_QUEUES = {
-    "default": {
+    name: {
         "URL": MENDGATE.redis_url,
         "DEFAULT_TIMEOUT": 300,
         # Pickle would let whoever writes to Redis run code here.
         "SERIALIZER": "rq.serializers.JSONSerializer",
     }
+    for name in ("default", "ai")  # what waits for an AI has a worker of its own
 }
 REPLAY_RATE = 50  # replays a second, at most: a replay must not crowd out live writes
 

@@ -20,7 +20,7 @@ from healing.sealed_rows import receipt_facts
 from healing.templatetags.mendgate import ago, state
 
 MOST_ROWS = 20
-_OURS = ("source", "rule", "rows")
+_OURS = ("source", "rule", "rows", "assist")
 
 
 @admin.register(Receipt)

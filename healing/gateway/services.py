@@ -50,6 +50,8 @@ class Services:
         self.coalescer = Coalescer(self.pool)
         self.traffic = Traffic(self.control, lambda: self.keeper.state)
         self.statements: dict[object, str] = {}
+        self.waiting = 0
+        """requests that wait for the AI tier (``waiting``)."""
         self._ours: tuple[bool, float] = (False, 0.0)
         self._telling: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
