@@ -226,7 +226,7 @@ def test_what_is_seldom_but_right_is_right(stage: AiStage, fault: str, stream: b
     scene = Scene(stage, "a")
     stage.far.plan(Rule(fault))
     told = stage.ask(scene.name, stream=stream)
-    assert (told.status, told.done, told.error) == (200, stream, None) and told.text.endswith(">" + " ")
+    assert (told.status, told.done, told.error) == (200, stream, None) and told.text.endswith("> ")
     if fault == "odd":
         assert told.text == stage.asked()[-1].sent
 
