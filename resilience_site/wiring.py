@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
 from healing import alert_gates
-from healing.gateway import seal
+from healing.gateway import bell, seal
 from healing.gateway.settings import Settings, configure
+from resilience_site import ai_bell
 from resilience_site.config import Config
 from schema_monitor.alerts import gates, sealed
 from schema_monitor.core.reach import reachable
@@ -28,6 +29,7 @@ def connect(config: Config) -> Settings:
         ai=_ai(config),
     )
     configure(settings)
+    bell.configure(ai_bell.ring)
     seal.configure(config.secret_key, config.secret_key_fallbacks)
     sealed.configure(seal.seal, seal.unseal)
     ai_sealed.configure(seal.seal, seal.unseal)
