@@ -3,7 +3,6 @@
 ::
 
     a person's edit, an override ──> config row, version row ──commit──> publish (Valkey) ──confirmed──> applied_version
-    what the code asks for ──> a row, the first time; later only ``asked``: what a person set stays
 
 Whoever calls records the decision (the audit is a layer above) in the same transaction.
 """
@@ -13,17 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from django.db import connection, transaction
 from msgspec import Struct
 
 from breakers import publish
-from breakers.core.types import Settings
 from breakers.models import BreakerConfig, BreakerConfigVersion
 from breakers.models.breaker import FIELDS
 
-CODE = "code"
-"""Who set what nobody has edited."""
 CHANNEL, PART = "mendgate_snapshot", "breakers"
 
 
@@ -97,65 +92,3 @@ def announce(row: BreakerConfig) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, PART])
     transaction.on_commit(lambda: publish.publish_rows([row.pk]), robust=True)
-
-
-@transaction.atomic
-def note_asked(name: str, asked: Settings, description: str = "") -> bool:
-    """Remembers what the code asks for; makes the row where there is none, and follows the code as long as nobody has edited it. Whether
-    anything is new. Raises ``ValidationError`` for what no row can hold."""
-    wish = _json(asked)
-    row = BreakerConfig.objects.select_for_update().filter(name=name).first()
-    if row is None:
-        return _first(name, wish, description)
-    if row.asked == wish and (row.description or not description):
-        return False
-    row.asked, row.description = wish, row.description or description[:300]
-    if not row.edited and row.settings() != wish:
-        _follow(row, CODE, "The code asks for it.")
-    else:
-        row.save(update_fields=["asked", "description", "updated_at"])
-    return True
-
-
-@transaction.atomic
-def follow_code(pk: int, *, who: str) -> BreakerConfig:
-    """Gives a breaker back to the code: what it asks for is in force, now and later."""
-    row = BreakerConfig.objects.select_for_update().get(pk=pk)
-    row.edited = False
-    if row.settings() != row.asked and row.asked:
-        _follow(row, who, "Back to what the code asks for.")
-    else:
-        row.save(update_fields=["edited", "updated_at"])
-    return row
-
-
-def _follow(row: BreakerConfig, who: str, why: str) -> None:
-    """What nobody but the code has said is no news to the code of other processes; else it is a version like any other."""
-    for field, value in row.asked.items():
-        setattr(row, field, value)
-    row.clean_fields()
-    if row.version > 1:
-        next_version(row, who=who, why=why)
-        return
-    row.save()
-    row.versions.update(settings=row.settings())
-
-
-def _first(name: str, wish: dict[str, Any], description: str) -> bool:
-    facts = {"description": description[:300], "asked": wish, "applied_version": 1, **wish}
-    BreakerConfig(name=name, **facts).clean_fields()
-    row, made = BreakerConfig.objects.get_or_create(name=name, defaults=facts)
-    if made:
-        BreakerConfigVersion.objects.create(config=row, version=row.version, settings=row.settings(), who=CODE, why="First seen.")
-    return made
-
-
-def _json(settings: Settings) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    return {field: list(plain[field]) if field == "ramp" else plain[field] for field in FIELDS}
-
-
-def differs_from_code(row: BreakerConfig) -> dict[str, tuple[Any, Any]]:
-    """Fields in which what is in force is not what the code asks for: (asked, in force)."""
-    now = row.settings()
-    return {name: (asked, now[name]) for name, asked in row.asked.items() if name in now and asked != now[name]}

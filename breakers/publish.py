@@ -23,6 +23,10 @@ _LOOK = 0.01
 _STATES = {word: State(word) for word in ("forced_open", "disabled", "closed")}
 
 
+made: set[str] = set()
+"""Breakers of this process that no code has asked for yet, as far as we know: they were made here, to be ready."""
+
+
 def settings_of(kept: Mapping[str, Any], version: int) -> Settings:
     """A row's or a version's fields as the breaker takes them."""
     fields = {name: kept[name] for name in FIELDS}
@@ -58,6 +62,8 @@ def load() -> int:
 
 
 def _apply(row: BreakerConfig) -> None:
+    if row.name not in {view.name for view in registry.default.views()}:
+        made.add(row.name)
     override, why = row.override, row.override_why
     if row.pending:
         last = row.versions.filter(version=row.version).first()

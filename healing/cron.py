@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rq.cron import register
 
+from breakers import jobs as breakers
 from healing import jobs
 from metrics import jobs as metrics
 from schema_monitor.alerts import jobs as alerts
 
 register(jobs.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=240, name="sweep")
 register(alerts.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=240, name="alerts")
+register(breakers.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=120, name="breakers")
 register(metrics.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=120, name="metrics")

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from breakers import stored
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway.auth import Key
@@ -285,7 +286,7 @@ class Keeper:
             )
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
-            for part in ("schema", "rules", "policies", "keys", "retired"):
+            for part in ("schema", "rules", "policies", "keys", "retired", "breakers"):
                 await self._reload(part)
             self._known = True
         except _GONE as error:
@@ -321,6 +322,8 @@ class Keeper:
                 case "keys":
                     self._parts.keys = _keys(await control.fetch(_KEYS))
                     self._missed.clear()
+                case "breakers":
+                    await _set_breakers(control)
                 case "retired":
                     self._parts.retired = [former(*record) for record in await control.fetch(_RETIRED)]
             self._adopt_parts()
@@ -403,6 +406,14 @@ class Keeper:
 
 
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+
+
+async def _set_breakers(control: asyncpg.Connection) -> None:
+    """What people have set of breakers; a fault of it keeps nothing else from being known."""
+    try:
+        stored.put_in_force(await control.fetch(stored.SQL))
+    except (asyncpg.UndefinedTableError, ValueError) as error:
+        log.warning("breakers go by what the code says: %s", error)
 
 
 def _rules(records: list[Any]) -> list[Rule]:
