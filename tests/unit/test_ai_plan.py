@@ -120,6 +120,12 @@ def test_a_refused_key_is_retired_for_good_and_the_next_is_used():
     assert run.asked == [("a", "k2")]
 
 
+def test_a_provider_that_wants_a_key_is_not_asked_without_one():
+    run = Run(lambda _: OK)
+    ended = run(Deployment(model="locked", provider="p", wants_key=True))
+    assert isinstance(ended, GaveUp) and ended.verdict.kind is Kind.KEY and not run.tries
+
+
 def test_too_long_a_context_goes_to_a_larger_model_only():
     small = Deployment(model="small", provider="p", context=1000)
     run = Run(by_model(small=LARGER))

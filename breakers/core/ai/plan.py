@@ -20,11 +20,12 @@ LEAST = 0.02
 
 
 class Deployment(Struct, frozen=True, kw_only=True):
-    """A model at its provider. ``keys`` are ids, () = it wants none; ``context`` in tokens, 0 = unknown."""
+    """A model at its provider. ``keys`` are ids; ``wants_key``: without one it is not asked. ``context`` in tokens, 0 = unknown."""
 
     model: str
     provider: str
     keys: tuple[str, ...] = ()
+    wants_key: bool = False
     context: int = 0
     first_token: float = 30.0
 
@@ -137,7 +138,8 @@ def place(deployment: Deployment, key: str) -> tuple[str, str]:
 
 def _key(deployment: Deployment, standing: Standing, now: float) -> tuple[str | None, Verdict]:
     """The first key that may be used now; else why there is none."""
-    usable = [key for key in deployment.keys or ("",) if not standing.is_retired(key)]
+    keys = deployment.keys or (() if deployment.wants_key else ("",))
+    usable = [key for key in keys if not standing.is_retired(key)]
     waits = [standing.wait(place(deployment, key), now) for key in usable]
     for key, wait in zip(usable, waits, strict=True):
         if wait <= 0:

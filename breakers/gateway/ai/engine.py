@@ -1,0 +1,41 @@
+"""The parts of the AI gateway of one process and event loop, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from breakers import registry
+from breakers.gateway.ai.cache import Cache
+from breakers.gateway.ai.ledger import Ledger
+from breakers.gateway.ai.load import Source
+from breakers.gateway.ai.router import Gate, Router
+from breakers.gateway.ai.settings import AiSettings
+from breakers.gateway.ai.upstream import Upstream
+
+WHOLE = "ai-gateway"
+"""The breaker of all of it."""
+
+
+class Engine:
+    """What answers requests, from outside (``AiGateway``) and from healing (``Asker``). ``gate`` gives a breaker by name."""
+
+    def __init__(self, settings: AiSettings, gate: Callable[[str], Gate] = registry.get) -> None:
+        self.settings = settings
+        self.gate = gate
+        self.source = Source(settings)
+        self.ledger = Ledger(settings)
+        self.cache = Cache(settings)
+        self.upstream = Upstream(settings)
+        self.router = Router(self.upstream, gate, self.source.retire, self.source.used)
+
+    async def open(self) -> None:
+        """Begins to follow the rows; needs no database to be there."""
+        await self.source.start()
+        await self.ledger.start()
+
+    async def close(self) -> None:
+        """Ends the connections and sends off what was counted."""
+        await self.upstream.close()
+        await self.ledger.stop()
+        await self.cache.close()
+        await self.source.stop()

@@ -1,0 +1,41 @@
+"""Ends the work on a request when its caller hangs up, or when the process has to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+
+from breakers.gateway.ai.asgi import Receive
+
+
+class Watch:
+    """Around the work. When ``gone`` (the caller left) or ``stopped`` the task is cancelled, and the block left without an error."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.gone = False
+        self.stopped = False
+
+    async def __aenter__(self) -> Watch:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._watching = asyncio.ensure_future(self._wait())
+        return self
+
+    def stop(self) -> None:
+        """There is no more time."""
+        self.stopped = True
+        self._task.cancel()
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._task.cancel()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        self._watching.cancel()
+        if kind is not None and issubclass(kind, asyncio.CancelledError) and (self.gone or self.stopped):
+            return self._task.uncancel() == 0
+        return False

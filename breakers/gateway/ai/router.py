@@ -1,0 +1,162 @@
+"""Carries out the plan of attempts: breakers are asked, providers are called, keys are cooled and retired."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from breakers.core.ai.asked import Asked, outgoing
+from breakers.core.ai.budget import RetryBudget
+from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, place, plan
+from breakers.core.ai.standing import Standing
+from breakers.core.ai.verdict import OK, Kind, Verdict
+from breakers.core.types import Outcome
+from breakers.gateway.ai.chain import deployments
+from breakers.gateway.ai.journal import Attempt
+from breakers.gateway.ai.snapshot import AiSnapshot, Model
+from breakers.gateway.ai.upstream import Begun, Body, Outgoing, Upstream
+from breakers.permits import Permit
+from breakers.refusal import Open
+
+FAILURES = frozenset({Kind.FAILURE, Kind.TIMEOUT})
+_WORD = {Kind.OK: "ok", Kind.REFUSED: "refused"}
+
+
+class Gate(Protocol):
+    """A breaker."""
+
+    async def aacquire(self) -> Permit: ...
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One request to be routed. ``attempts`` is added to; ``deadline`` by ``time.monotonic``."""
+
+    asked: Asked
+    model: Model
+    snapshot: AiSnapshot
+    deadline: float
+    attempts: list[Attempt]
+
+
+class Got(Struct, frozen=True, kw_only=True):
+    """An answer, or the beginning of one: then ``permit`` is open until the stream's end."""
+
+    model: Model
+    answer: Body | Begun
+    permit: Permit
+    attempt: Attempt
+    fallback: bool
+    seconds: float
+    """until the first valid content."""
+
+
+class Router:
+    """One per process. ``gate`` gives a breaker by name; ``retire`` is told of keys that were refused, ``used`` of those that work."""
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        gate: Callable[[str], Gate],
+        retire: Callable[[str, str], None],
+        used: Callable[[str], None],
+    ) -> None:
+        self._upstream, self._gate, self._retire, self._used = upstream, gate, retire, used
+        self._standing, self._budget = Standing(), RetryBudget()
+        self._rows: AiSnapshot | None = None
+        self.answered_at: dict[str, float] = {}
+        """when each provider answered last, by ``time.monotonic``."""
+
+    async def route(self, order: Order) -> Got | GaveUp:
+        """An answer from the first that has one."""
+        now = time.monotonic()
+        snapshot = order.snapshot
+        if snapshot is not self._rows:  # rows have changed: who was retired stands there
+            self._rows = snapshot
+            self._standing.reinstate(set())
+        self._budget.called(now)
+        terms = Terms(
+            deadline=order.deadline,
+            streamed=order.asked.stream or order.asked.endpoint != "chat/completions",
+            may_retry=lambda at: self._budget.take(at, snapshot.retry_ratio, snapshot.retry_floor),
+            chance=random.random,
+        )
+        steps = plan(deployments(snapshot, order.model), self._standing, terms, now)
+        got: Got | None = None
+        report: Report | None = None
+        while True:
+            try:
+                step = steps.send(report) if report is not None else next(steps)
+            except StopIteration as end:
+                ended: Served | GaveUp = end.value
+                break
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                verdict = None
+            else:
+                verdict, got = await self._try(step, order)
+            report = Report(verdict, time.monotonic())
+        if isinstance(ended, GaveUp):
+            return ended
+        assert got is not None
+        return got
+
+    async def _try(self, step: Try, order: Order) -> tuple[Verdict, Got | None]:
+        to = step.deployment
+        attempt = Attempt(provider=to.provider, model=to.model, credential=step.key)
+        order.attempts.append(attempt)
+        try:
+            permit = await self._gate(f"ai:{to.provider}").aacquire()
+        except Open as refused:
+            attempt.outcome, attempt.reason = "refused", "its breaker is open"
+            return Verdict(kind=Kind.REFUSED, reason=str(refused), retry_after=refused.retry_after), None
+        started = time.monotonic()
+        attempt.outcome = "cancelled"
+        try:
+            answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
+        except BaseException:
+            permit.close()
+            raise
+        finally:
+            attempt.seconds = time.monotonic() - started
+        verdict = answer if isinstance(answer, Verdict) else OK
+        attempt.outcome, attempt.reason = _WORD.get(verdict.kind, "failed"), verdict.reason
+        if isinstance(answer, Verdict):
+            self._learn(step, verdict, permit, attempt.seconds)
+            return verdict, None
+        self._works(to, step.key)
+        if isinstance(answer, Body):
+            permit.settle(Outcome.OK)
+        model = order.snapshot.models[to.model]
+        fallback = model.name != order.model.name
+        return verdict, Got(model=model, answer=answer, permit=permit, attempt=attempt, fallback=fallback, seconds=attempt.seconds)
+
+    def _outgoing(self, step: Try, order: Order) -> Outgoing:
+        model = order.snapshot.models[step.deployment.model]
+        provider = order.snapshot.providers[model.provider]
+        return Outgoing(
+            provider=provider,
+            credential=next((each for each in provider.credentials if each.id == step.key), None),
+            endpoint=order.asked.endpoint,
+            body=outgoing(order.asked, model.upstream),
+            streamed=order.asked.stream,
+            hide_usage=not order.asked.wants_usage,
+        )
+
+    def _learn(self, step: Try, verdict: Verdict, permit: Permit, seconds: float) -> None:
+        if verdict.kind in FAILURES:
+            permit.settle(Outcome.FAILURE, seconds, verdict.reason)
+            return
+        permit.close()
+        if verdict.kind is Kind.KEY and step.key:
+            self._retire(step.key, f"{step.deployment.provider} answered {verdict.reason}")
+
+    def _works(self, to: Deployment, key: str) -> None:
+        self._standing.answered(place(to, key))
+        self.answered_at[to.provider] = time.monotonic()
+        if key:
+            self._used(key)

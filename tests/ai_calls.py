@@ -1,0 +1,134 @@
+"""The AI gateway in this process, called as a server would call it; for tests of what is between a caller and a provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from breakers.gateway.ai.app import AiGateway
+from breakers.gateway.ai.caller import AiCaller
+from breakers.gateway.ai.engine import Engine
+from breakers.gateway.ai.journal import Call
+from breakers.gateway.ai.settings import AiSettings
+from breakers.gateway.ai.snapshot import AiSnapshot, Credential, Limits, Model, Provider, Secret
+from breakers.registry import Registry
+
+QUICK = Limits(connect=0.3, first_token=0.4, stall=0.3, total=1.5)
+HELLO = {"messages": [{"role": "user", "content": "hello"}]}
+
+
+def provider(name: str, base_url: str, *keys: str, **more: Any) -> Provider:
+    credentials = tuple(Credential(id=f"{name}-{key}", secret=Secret(key)) for key in keys)
+    given = {"limits": QUICK, "allow_private": True, "wants_key": bool(keys), **more}
+    return Provider(name=name, base_url=base_url, credentials=credentials, **given)
+
+
+def snapshot(*providers: Provider, models: tuple[Model, ...] = (), **more: Any) -> AiSnapshot:
+    """Each provider with a model of its name, unless others are given."""
+    models = models or tuple(Model(name=each.name, provider=each.name, upstream=f"up-{each.name}") for each in providers)
+    return AiSnapshot(providers={each.name: each for each in providers}, models={each.name: each for each in models}, **more)
+
+
+class Answer:
+    """What the caller got."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.parts: list[bytes] = []
+        self.whole = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.parts)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        return dict(self.json["error"])
+
+    @property
+    def events(self) -> list[Any]:
+        """Of a stream; ``[DONE]`` as text."""
+        data = [part.removeprefix("data: ") for part in self.body.decode().split("\n\n") if part]
+        return [each if each == "[DONE]" else json.loads(each) for each in data]
+
+    @property
+    def text(self) -> str:
+        if self.headers.get("content-type", "").startswith("application/json"):
+            return str(self.json["choices"][0]["message"]["content"])
+        deltas = [each["choices"][0]["delta"] for each in self.events if isinstance(each, dict) and each.get("choices")]
+        return "".join(delta.get("content") or "" for delta in deltas)
+
+
+class Calls:
+    """``taking`` is awaited before each part is taken: a slow caller."""
+
+    def __init__(self, gateway: AiGateway, recorded: list[Call]) -> None:
+        self.gateway, self.recorded = gateway, recorded
+        self.caller = AiCaller("key-1", "service_role")
+        self.registry = Registry()
+
+    def knows(self, rows: AiSnapshot) -> None:
+        """The rows are these now."""
+        self.gateway.engine.source._snapshot = rows
+
+    async def __call__(
+        self,
+        body: Any,
+        path: str = "chat/completions",
+        method: str = "POST",
+        headers: dict[str, str] | None = None,
+        leaves: asyncio.Event | None = None,
+        taking: Callable[[bytes], Any] | None = None,
+    ) -> Answer:
+        answer, raw = Answer(), body if isinstance(body, bytes) else json.dumps(body).encode()
+        read = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal read
+            if not read:
+                read = True
+                return {"type": "http.request", "body": raw}
+            await (leaves or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                answer.status = message["status"]
+                answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+                return
+            if taking is not None:
+                await taking(message["body"])
+            answer.parts.append(message["body"])
+            answer.whole = not message.get("more_body")
+
+        async def authenticate(_: dict[str, str]) -> AiCaller:
+            return self.caller
+
+        scope = {"type": "http", "method": method, "path": f"/v1/{path}"}
+        await self.gateway(scope, headers or {}, receive, send, authenticate)
+        return answer
+
+
+@asynccontextmanager
+async def ai_calls(rows: AiSnapshot, **settings: Any) -> AsyncIterator[Calls]:
+    """A gateway with breakers of its own that knows ``rows``."""
+    registry, config = Registry(), AiSettings(**settings)
+    recorded: list[Call] = []
+    engine = Engine(config, registry.get)
+    engine.ledger.record = lambda call, _=None: recorded.append(call)  # type: ignore[method-assign, assignment]
+    calls = Calls(AiGateway(config, engine), recorded)
+    calls.registry = registry
+    calls.knows(rows)
+    try:
+        yield calls
+    finally:
+        await calls.gateway.close()
+        registry.close()
