@@ -48,7 +48,7 @@ class Resolution(models.TextChoices):
 class Point(models.Model):
     """What a series counted in one stretch of time that began at ``at`` (UTC): an amount, or a sketch."""
 
-    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="points")
+    series = models.ForeignKey(Series, on_delete=models.CASCADE, related_name="points", db_index=False)
     resolution = models.CharField(max_length=1, choices=Resolution.choices)
     at = models.DateTimeField()
     amount = models.FloatField(default=0.0)
@@ -56,6 +56,7 @@ class Point(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["resolution", "at", "series"], name="one_point_per_stretch")]
+        indexes = [models.Index(fields=["series", "resolution", "at"], name="points_of_a_series")]
 
     def __str__(self) -> str:
         return f"{self.series} {self.resolution} {self.at}"
