@@ -86,16 +86,17 @@ class Source(Protocol[P]):
 
 
 class Events(Generic[P]):
-    """The endpoint of one source in one process."""
+    """The endpoint of one source in one process. ``check`` raises ``DialectError`` for a caller that may not listen."""
 
-    def __init__(self, feed: Source[P]) -> None:
-        self.feed = feed
+    def __init__(self, feed: Source[P], check: Callable[[Caller], None] | None = None) -> None:
+        self.feed, self._check = feed, check or may_use_api
         self._closing = False
 
     async def __call__(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send, auth: Authenticator) -> None:
         """Answers one request; returns when it has ended. Raises ``DialectError`` while nothing was sent yet."""
         _check_method(scope["method"])
-        caller = await verified(auth, headers)
+        caller = await auth.caller(headers)
+        self._check(caller)
         since = _since(self.feed, headers, scope["query_string"])
         if self._closing or self.feed.listeners >= MOST_LISTENERS:
             raise _unavailable("There are too many listeners here now.")
@@ -106,7 +107,7 @@ class Events(Generic[P]):
                 raise _unavailable("The control database does not answer.") from None
             lost = since is not None and self.feed.forgot(since)
             at = latest if since is None or lost else since
-            stream = _Stream(send, headers, auth, caller, at)
+            stream = _Stream(send, headers, auth, caller, at, self._check)
             await stream.begin(self.feed.hello("reset" if lost else "ready", at, latest))
             await self._until_gone(receive, self._run(stream))
 
@@ -164,8 +165,10 @@ class Events(Generic[P]):
 class _Stream(Generic[P]):
     """One response under way. ``at`` is the place of the last event that was sent."""
 
-    def __init__(self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller, at: P) -> None:
-        self._send, self._headers, self._auth = send, headers, auth
+    def __init__(
+        self, send: Send, headers: dict[str, str], auth: Authenticator, caller: Caller, at: P, check: Callable[[Caller], None]
+    ) -> None:
+        self._send, self._headers, self._auth, self._check = send, headers, auth, check
         self._expires = caller.expires_at
         self.full = caller.role == "service_role"
         self._bytes = 0
@@ -222,18 +225,16 @@ class _Stream(Generic[P]):
         if self._expires is not None and self._expires <= time.time():
             return False
         try:
-            await verified(self._auth, self._headers)
+            self._check(await self._auth.caller(self._headers))
         except DialectError as error:
             return error.status not in (401, 403)
         return True
 
 
-async def verified(auth: Authenticator, headers: dict[str, str]) -> Caller:
-    """The caller, with a key that may use the API. Raises ``DialectError``."""
-    caller = await auth.caller(headers)
+def may_use_api(caller: Caller) -> None:
+    """Raises ``DialectError`` 403 for a key that is not for the API."""
     if caller.scopes and "api" not in caller.scopes:
         raise DialectError("MG403", 403, "This key is not for the control plane's API", None, "Use a key without scopes, or with api.")
-    return caller
 
 
 async def _disconnected(receive: Receive) -> None:

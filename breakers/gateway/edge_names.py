@@ -1,0 +1,90 @@
+"""How many breakers callers of the API may make: names come from outside, and each is kept in memory and in Valkey.
+
+With its name goes what its first caller wished for, so that every process counts by the same settings. A name that nobody used for a week
+gives its place free. Breakers that exist already are not counted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from breakers.gateway.edge_errors import too_many
+from breakers.gateway.edge_shared import Away, Shared
+
+MOST = 500
+MOST_PER_KEY = 100
+KEPT = 7 * 86_400
+AGAIN = 600.0
+"""Seconds until a name that is in use is noted again."""
+LOOK = 2.0
+"""Seconds that the names made elsewhere are remembered."""
+_NOTE = """
+local now = tonumber(redis.call('TIME')[1])
+for i = 1, 2 do
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[i], '-inf', now - ARGV[2])) do
+    redis.call('ZREM', KEYS[i], old)
+    if i == 1 then redis.call('HDEL', KEYS[3], old) end
+  end
+end
+if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 'all' end
+  if redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[4]) then return 'key' end
+  redis.call('ZADD', KEYS[2], now, ARGV[1])
+  redis.call('HSET', KEYS[3], ARGV[1], ARGV[5])
+end
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZADD', KEYS[2], 'XX', now, ARGV[1])
+for i = 1, 3 do redis.call('EXPIRE', KEYS[i], ARGV[2]) end
+return redis.call('HGET', KEYS[3], ARGV[1])
+"""
+Wishes = Mapping[str, Any]
+
+
+class Made:
+    """The breakers of one namespace that callers made."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._noted: dict[str, float] = {}
+        self._mine: Counter[str] = Counter()
+        self._known: dict[str, Wishes] = {}
+        self._looked = float("-inf")
+
+    async def admit(self, name: str, owner: str, wishes: Wishes) -> Wishes:
+        """Notes that a name is in use; what its first caller wished for. Raises ``EdgeError`` 429 where there may be no new one."""
+        if time.monotonic() < self._noted.get(name, 0.0):
+            return wishes
+        keys = [self._shared.own("names"), self._shared.own(f"names:{owner}"), self._shared.own("wishes")]
+        try:
+            (said,) = await self._shared.ask([("EVAL", _NOTE, 3, *keys, name, KEPT, MOST, MOST_PER_KEY, msgspec.json.encode(wishes))])
+        except Away:
+            said = self._full_here(name, owner)
+        if said in (b"all", b"key"):
+            raise too_many(
+                f"This key has made {MOST_PER_KEY} breakers already" if said == b"key" else f"There are {MOST} breakers of callers already",
+                "Take names from a closed set: one for each service you call, none with ids in it.",
+            )
+        self._mine[owner] += name not in self._noted
+        self._noted[name] = time.monotonic() + AGAIN
+        return msgspec.json.decode(said) if said else wishes
+
+    def _full_here(self, name: str, owner: str) -> bytes:
+        if name in self._noted:
+            return b""
+        return b"all" if len(self._noted) >= MOST else b"key" if self._mine[owner] >= MOST_PER_KEY else b""
+
+    async def everywhere(self) -> Mapping[str, Wishes]:
+        """Those that callers of any process made, as of a moment ago."""
+        if time.monotonic() - self._looked >= LOOK:
+            self._looked = time.monotonic()
+            with contextlib.suppress(Away):
+                (pairs,) = await self._shared.ask([("HGETALL", self._shared.own("wishes"))])
+                found = pairs.items() if isinstance(pairs, dict) else zip(pairs[::2], pairs[1::2], strict=True)
+                self._known = {name.decode(): msgspec.json.decode(wishes) for name, wishes in found}
+        return self._known
