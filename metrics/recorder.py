@@ -34,7 +34,7 @@ Sink = Callable[[str, int, str], None]
 
 
 class Recorder:
-    """One a process. ``start`` begins to flush; before it, observations wait."""
+    """One a process. Observations wait until they are flushed."""
 
     def __init__(self) -> None:
         self._seen: deque[Observation] = deque()
@@ -57,9 +57,12 @@ class Recorder:
         else:
             self._dropped += 1
 
-    def start(self, sink: Sink) -> None:
-        """Flushes in the background from here on."""
+    def connect(self, sink: Sink) -> None:
+        """Says where flushes go; they go when ``flush`` is called, or by themselves after ``start``."""
         self._sink = sink
+
+    def start(self) -> None:
+        """Flushes in the background from here on."""
         if self._thread is None:
             self._stop.clear()
             self._thread = threading.Thread(target=self._run, args=(self._stop,), name="metrics", daemon=True)

@@ -6,12 +6,12 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
 from metrics.core.count import Series as Labels
 from metrics.core.figures import Figures
+from metrics.core.fold import ALL, folded
 from metrics.core.names import METRICS
 from metrics.core.sketch import Sketch, dump, load
 from metrics.models import Flush, Point, Resolution, Series
@@ -20,32 +20,7 @@ BATCH = 200
 EVER = datetime(2000, 1, 1, tzinfo=UTC)
 KEPT = {Resolution.MINUTE: timedelta(days=2), Resolution.HOUR: timedelta(days=60), Resolution.DAY: timedelta(days=800)}
 _LOCK = 7_305_140_281
-_INSERT = "INSERT INTO metrics_flush (boot, number, body) VALUES (%s, %s, %s::jsonb) ON CONFLICT (boot, number) DO NOTHING"
 Key = tuple[Labels, str, datetime]
-
-
-class Sink:
-    """Stores flushes from any process, over a connection of its own that is opened when it is needed. Free of Django's connections:
-    a recorder's thread must not share a request's."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._connection: psycopg.Connection[Any] | None = None
-
-    def __call__(self, boot: str, number: int, body: str) -> None:
-        """Raises ``psycopg.Error`` where it cannot be stored now."""
-        if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=3, application_name="mendgate metrics")
-        try:
-            self._connection.execute(_INSERT, [boot, number, body])
-        except psycopg.Error:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Closes the connection; the next flush opens another."""
-        if self._connection is not None:
-            self._connection.close()
 
 
 def ingest() -> int:
@@ -69,6 +44,7 @@ def figures(since: datetime, until: datetime | None = None) -> Figures:
     found, until = Figures(), until or timezone.now() + timedelta(minutes=1)
     resolution = resolution_for(since)
     points = Point.objects.filter(resolution=resolution, at__gte=start_of(resolution, since), at__lt=until)
+    points = points.exclude(series__name__startswith=ALL)
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost:  # one moment: a flush counts as itself or as its points, never as both or neither
@@ -129,12 +105,13 @@ def _add(flushes: list[Flush]) -> None:
     sketches: dict[Key, Sketch] = defaultdict(Sketch)
     for flush in flushes:
         for labels, amount, sketch in _parts(flush.body):
-            for resolution in Resolution.values:
-                key = (labels, resolution, start_of(resolution, flush.at))
-                if sketch is None:
-                    amounts[key] += amount
-                else:
-                    sketches[key].merge(sketch)
+            for each in filter(None, (labels, folded(labels))):
+                for resolution in Resolution.values:
+                    key = (each, resolution, start_of(resolution, flush.at))
+                    if sketch is None:
+                        amounts[key] += amount
+                    else:
+                        sketches[key].merge(sketch)
     ids = _series({labels for labels, _, _ in (*amounts, *sketches)})
     _add_amounts(amounts, ids)
     _add_sketches(sketches, ids)

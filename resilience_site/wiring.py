@@ -10,6 +10,8 @@ from breakers.gateway.ai.settings import AiSettings
 from healing import alert_gates
 from healing.gateway import bell, seal
 from healing.gateway.settings import Settings, configure
+from metrics.recorder import recorder
+from metrics.sink import Sink
 from resilience_site import ai_bell
 from resilience_site.config import Config
 from schema_monitor.alerts import gates, sealed
@@ -34,6 +36,7 @@ def connect(config: Config) -> Settings:
     sealed.configure(seal.seal, seal.unseal)
     ai_sealed.configure(seal.seal, seal.unseal)
     gates.configure(alert_gates.ask)
+    recorder.connect(Sink(config.database_url))
     _share_breakers(where.Where(config.redis_url, namespace_of(config.database_url)))
     return settings
 

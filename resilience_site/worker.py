@@ -1,12 +1,17 @@
-"""RQ's worker as we run it: each job ends with its breakers' results reported (its process ends by ``os._exit``)."""
+"""RQ's worker as we run it: each job's process ends by ``os._exit``, so breakers and metrics are reported before."""
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any
 
+from rq.job import Job
+from rq.queue import Queue
 from rq.worker import Worker
 
 from breakers import registry
+from metrics.core.observation import JobRan
+from metrics.recorder import recorder
 
 PATIENCE = 0.5
 """Seconds that the end of a job waits for Valkey."""
@@ -15,9 +20,13 @@ PATIENCE = 0.5
 class ReportingWorker(Worker):
     """As RQ's own."""
 
-    def perform_job(self, *args: Any, **kwargs: Any) -> bool:
-        """The job, then the report."""
+    def perform_job(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> bool:
+        """The job, then the reports."""
+        started, done = perf_counter(), False
         try:
-            return super().perform_job(*args, **kwargs)
+            done = super().perform_job(job, queue, *args, **kwargs)
+            return done
         finally:
+            recorder.observe(JobRan(job.func_name or "", done, perf_counter() - started))
             registry.default.flush(PATIENCE)
+            recorder.flush()

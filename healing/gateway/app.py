@@ -33,6 +33,7 @@ from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
 from healing.gateway.waiting import waited
 from healing.gateway.write import PARTIAL, claim_of, write
+from metrics.recorder import recorder
 from schema_monitor.events import Feed
 
 log = logging.getLogger("mendgate.gateway")
@@ -94,11 +95,13 @@ class Gateway:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 when_streams_end(self._end_streams)
+                recorder.start()
                 await self.open()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 with contextlib.suppress(Exception):
                     await self.close()
+                await asyncio.to_thread(recorder.stop)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

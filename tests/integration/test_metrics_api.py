@@ -38,7 +38,7 @@ def traffic() -> None:
     def store(boot: str, number: int, body: str) -> None:
         Flush.objects.create(boot=uuid.UUID(boot), number=number, body=msgspec.json.decode(body))
 
-    recorder._sink = store
+    recorder.connect(store)
     for _ in range(9):
         recorder.observe(Wrote('public."odd\n\\name"', "insert", "shop", "healthy", 0.004))
     recorder.observe(Wrote("public.a", "insert", "shop", "healed", 0.012, heals=(("rename_column", "lineage"),)))

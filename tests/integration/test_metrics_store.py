@@ -19,6 +19,7 @@ from metrics import store
 from metrics.core.observation import JobRan, SchemaMoved, Wrote
 from metrics.models import Flush, Point, Resolution, Series
 from metrics.recorder import Recorder
+from metrics.sink import Sink
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WROTE = Wrote("public.a", "insert", "shop", "healthy", 0.02)
@@ -30,8 +31,8 @@ def dsn() -> str:
 
 
 @pytest.fixture
-def sink() -> Iterator[store.Sink]:
-    sink = store.Sink(dsn())
+def sink() -> Iterator[Sink]:
+    sink = Sink(dsn())
     yield sink
     sink.close()
 
@@ -42,11 +43,11 @@ def writes() -> float:
 
 def recorder_with(sink: recording.Sink) -> Recorder:
     recorder = Recorder()
-    recorder._sink = sink
+    recorder.connect(sink)
     return recorder
 
 
-def test_observations_are_figures_before_and_after_they_are_ingested(sink: store.Sink):
+def test_observations_are_figures_before_and_after_they_are_ingested(sink: Sink):
     recorder = recorder_with(sink)
     for _ in range(7):
         recorder.observe(WROTE)
@@ -62,7 +63,7 @@ def test_observations_are_figures_before_and_after_they_are_ingested(sink: store
     assert Point.objects.filter(series__name="mendgate_writes_total").count() in (4, 5), "one a resolution; a minute may have ended"
 
 
-def test_a_flush_whose_answer_was_lost_counts_once(sink: store.Sink):
+def test_a_flush_whose_answer_was_lost_counts_once(sink: Sink):
     calls = []
 
     def cut(boot: str, number: int, body: str) -> None:
@@ -81,16 +82,16 @@ def test_a_flush_whose_answer_was_lost_counts_once(sink: store.Sink):
     assert writes() == 2
 
 
-def test_what_cannot_be_stored_waits_and_is_merged(sink: store.Sink):
-    recorder = recorder_with(store.Sink("host=127.0.0.1 port=1 dbname=none"))
+def test_what_cannot_be_stored_waits_and_is_merged(sink: Sink):
+    recorder = recorder_with(Sink("host=127.0.0.1 port=1 dbname=none"))
     for _ in range(3):
         recorder.observe(WROTE)
         assert not recorder.flush()
-    recorder._sink = sink
+    recorder.connect(sink)
     assert recorder.flush() and writes() == 3
 
 
-def test_a_full_buffer_drops_and_says_how_many(sink: store.Sink, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_buffer_drops_and_says_how_many(sink: Sink, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(recording, "MOST", 10)
     recorder = recorder_with(sink)
     for _ in range(25):
@@ -100,18 +101,19 @@ def test_a_full_buffer_drops_and_says_how_many(sink: store.Sink, monkeypatch: py
     assert found.total("mendgate_writes_total") == 10 and found.total("mendgate_observations_dropped_total") == 15
 
 
-def test_a_bad_observation_does_not_take_the_others_along(sink: store.Sink):
+def test_a_bad_observation_does_not_take_the_others_along(sink: Sink):
     recorder = recorder_with(sink)
     recorder.observe("nonsense")  # type: ignore[arg-type]
     recorder.observe(WROTE)
     assert recorder.flush() and writes() == 1
 
 
-def test_the_thread_flushes_and_stop_flushes_the_rest(sink: store.Sink, monkeypatch: pytest.MonkeyPatch):
+def test_the_thread_flushes_and_stop_flushes_the_rest(sink: Sink, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(recording, "COUNT_EVERY", 0.02)
     monkeypatch.setattr(recording, "FLUSH_EVERY", 0.04)
     recorder = Recorder()
-    recorder.start(sink)
+    recorder.connect(sink)
+    recorder.start()
     recorder.observe(WROTE)
     until = time.monotonic() + 5
     while not Flush.objects.exists() and time.monotonic() < until:
@@ -122,14 +124,14 @@ def test_the_thread_flushes_and_stop_flushes_the_rest(sink: store.Sink, monkeypa
     assert writes() == 2 and not [t for t in threading.enumerate() if t.name == "metrics"]
 
 
-def test_a_forked_process_counts_its_own_only(sink: store.Sink):
+def test_a_forked_process_counts_its_own_only(sink: Sink):
     recorder = recorder_with(sink)
     recorder.observe(WROTE)
     child = os.fork()
     if child == 0:
         try:
             recorder.after_fork()
-            recorder._sink = store.Sink(dsn())
+            recorder.connect(Sink(dsn()))
             recorder.observe(WROTE)
             recorder.flush()
         finally:
@@ -140,7 +142,7 @@ def test_a_forked_process_counts_its_own_only(sink: store.Sink):
     assert Flush.objects.values("boot").distinct().count() == 2
 
 
-def test_two_ingest_at_once_and_nothing_counts_twice(sink: store.Sink):
+def test_two_ingest_at_once_and_nothing_counts_twice(sink: Sink):
     for _ in range(60):
         sink(str(uuid4()), 0, '{"counters":[[["mendgate_schema_changes_total","info"],1]],"sketches":[]}')
 
@@ -159,13 +161,13 @@ def test_two_ingest_at_once_and_nothing_counts_twice(sink: store.Sink):
     assert store.ever().total("mendgate_schema_changes_total") == 60
 
 
-def test_series_that_this_version_does_not_know_are_left_out(sink: store.Sink):
+def test_series_that_this_version_does_not_know_are_left_out(sink: Sink):
     sink(str(uuid4()), 0, '{"counters":[[["from_the_future","x"],1]],"sketches":[]}')
     assert store.figures(timezone.now() - timedelta(hours=1)).total("mendgate_writes_total") == 0
     assert store.ingest() == 1 and not Series.objects.exists()
 
 
-def test_the_resolution_follows_the_age_and_old_points_are_pruned(sink: store.Sink):
+def test_the_resolution_follows_the_age_and_old_points_are_pruned(sink: Sink):
     now = timezone.now()
     assert store.resolution_for(now - timedelta(hours=24)) == Resolution.MINUTE
     assert store.resolution_for(now - timedelta(days=7)) == Resolution.HOUR
