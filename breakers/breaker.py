@@ -19,9 +19,11 @@ from typing import Any
 
 from breakers.calling import Calling
 from breakers.core.machine import Machine
+from breakers.core.redact import redact
 from breakers.core.types import Change, Outcome, Settings, Standing, State, View
 from breakers.permits import Permit, Trial
 from breakers.refusal import Open
+from breakers.shared.scripts import Claim
 from breakers.tally import Tally
 
 FAILURE, EXCLUDED, OK, SLOW = Outcome.FAILURE, Outcome.EXCLUDED, Outcome.OK, Outcome.SLOW
@@ -30,7 +32,10 @@ PATIENCE = 0.1
 PAUSE = 0.1
 """Seconds before the shared state is asked again after a refusal."""
 INBOX = 256
+IDLE = 0.05
+"""The inbox is worked off when so many results are in it; and not more often than so many seconds where none failed."""
 FOREVER = float("inf")
+PAUSED = {"rule": "throttle", "sentence": "The service asked for a pause."}
 Outside = Any
 
 
@@ -51,6 +56,7 @@ class Breaker(Calling):
         """of the shared state, as it was heard last; 0 = never."""
         self.pending = self.disputed = False
         self.standing: Standing | None = None
+        self.heard_throttle = b"0"
         self._led = False
         self.renew()
 
@@ -61,8 +67,9 @@ class Breaker(Calling):
         self._inbox: deque[Any] = deque()
         self._asking = 0
         self._refused_until = 0.0
+        self._machine.leases.clear()
         self.tally = Tally()
-        self.changes: deque[Change] = deque(maxlen=20)
+        self.changes: deque[tuple[float, Change]] = deque(maxlen=20)
         self._reflect(self._clock())
         self._work_at = 0.0
 
@@ -92,8 +99,7 @@ class Breaker(Calling):
         try:
             answer = found.result(PATIENCE)
         except (TimeoutError, CancelledError):
-            found.cancel()
-            answer = None
+            answer = None if found.cancel() else found.result(PATIENCE)
         return self._taken(answer)
 
     async def aacquire(self) -> Permit:
@@ -152,6 +158,8 @@ class Breaker(Calling):
             raise self._refusal(now)
         with self._lock:
             machine = self._machine
+            if self._inbox:
+                self._count(now)
             share = 1.0 if machine.passes(now) else machine.share(now) if machine.state is State.CLOSED and machine.held is None else 0.0
             if machine.wait(now) <= 0.0 and machine.held is not State.FORCED_OPEN and share > 0.0:
                 self._reflect(now)
@@ -202,21 +210,20 @@ class Breaker(Calling):
         wait = machine.wait(now)
         if not wait:
             wait = self.settings.timeout if state is State.FORCED_OPEN else max(PAUSE, machine.free_at(now) - now)
-        why = "The service asked for a pause." if machine.throttled - now >= wait else (machine.why or {}).get("sentence", "")
-        return Open(self.name, state, wait, why)
+        why = PAUSED if machine.throttled - now >= wait else machine.why or {}
+        return Open(self.name, state, wait, why.get("sentence", ""))
 
     # Off the hot path
 
     def _work_off(self, now: float) -> None:
         """Counts what is in the inbox, unless somebody is at it: then they see ours, too."""
-        link = self._link
         while self._inbox and self._lock.acquire(blocking=False):
             try:
                 failed = self._count(now)
             finally:
                 self._lock.release()
             self._notify()
-            link.news(self, failed)
+            self._link.news(failed)
 
     def _count(self, now: float) -> bool:
         machine, inbox, failed = self._machine, self._inbox, False
@@ -254,7 +261,7 @@ class Breaker(Calling):
         """After something was done with the machine: its changes go to whoever wants them."""
         if self._machine.changes:
             self._led = False
-            self.changes.extend(self._machine.changes)
+            self.changes.extend((now, change) for change in self._machine.changes)
             self._machine.changes.clear()
         self._reflect(now)
 
@@ -262,10 +269,15 @@ class Breaker(Calling):
         machine = self._machine
         self._epoch = machine.epoch
         self._slow_after = machine.settings.slow_after
-        self._work_at = machine.window.ends
+        self._work_at = max(machine.window.ends, now + IDLE)
         self._gate = not machine.passes(now)
         held = machine.held
         self._shut_until = FOREVER if held is State.FORCED_OPEN else 0.0 if held is not None else now + machine.wait(now)
+
+    def _after(self, now: float) -> None:
+        """After holding the lock: whoever found it taken left their results to us."""
+        self._notify()
+        self._work_off(now)
 
     def _notify(self) -> None:
         """Tell listeners, once for each new state; never while holding the lock."""
@@ -281,12 +293,9 @@ class Breaker(Calling):
         now = self._clock()
         with self._lock:
             machine = self._machine
-            news = standing.version != self.version
+            concerns = self._concerns(standing)
             self.standing, self.version = standing, standing.version
-            if standing.config_version >= machine.settings.version and standing.override is not machine.override:
-                machine.decree(standing.override, (standing.why or {}).get("sentence", "A person decided."), now)
-                machine.changes.clear()
-            if news or (standing.state is not State.CLOSED and not self._led):
+            if concerns:
                 machine.adopt(standing, now)
                 self._led = standing.state is not State.CLOSED
                 self._refused_until = 0.0
@@ -294,7 +303,44 @@ class Breaker(Calling):
             if standing.throttled:
                 machine.throttle(standing.throttled, now)
             self._reflect(now)
-        self._notify()
+        self._after(now)
+
+    def _concerns(self, standing: Standing) -> bool:
+        """Whether the shared state goes before ours: always when it is not closed. A breaker that opened for this process alone runs its
+        course, unless a person closed it."""
+        news = standing.version != self.version
+        if standing.state is not State.CLOSED:
+            return news or not self._led
+        alone = not self._led and (self.version == 0 or self._machine.state is not State.CLOSED)
+        return news and (not alone or (standing.why or {}).get("rule") == "person")
+
+    @property
+    def held(self) -> State | None:
+        """What a person holds it in."""
+        return self._machine.override
+
+    def claim(self) -> Claim:
+        """What this process would tell a server that forgot the breaker."""
+        standing, machine = self.standing, self._machine
+        if standing is None or standing.state is State.CLOSED or machine.state is State.CLOSED:
+            return Claim(trips=machine.trips)
+        return Claim(machine.state, int(1000 * max(0.0, machine.until - self._clock())), machine.trips, machine.why)
+
+    def take(self) -> tuple[Tally, list[tuple[float, Change]]]:
+        """What was counted and what changed here since the last report: now somebody else's."""
+        with self._lock:
+            tally, self.tally = self.tally, Tally()
+            changes = list(self.changes)
+            self.changes.clear()
+        return tally, changes
+
+    def sample(self) -> str:
+        """The last error, redacted."""
+        return redact(self._machine.error or "")
+
+    def work_off(self) -> None:
+        """Count what waits to be counted."""
+        self._work_off(self._clock())
 
     def configure(self, settings: Settings) -> None:
         """Other settings from now on; nothing counted is lost."""
@@ -302,7 +348,7 @@ class Breaker(Calling):
         with self._lock:
             self._machine.configure(settings, now)
             self._reflect(now)
-        self._notify()
+        self._after(now)
 
     def decree(self, override: State | None, reason: str) -> None:
         """A person's word, for this process."""
@@ -312,7 +358,7 @@ class Breaker(Calling):
             self._machine.changes.clear()
             self._led = self._led and self._machine.state is not State.CLOSED
             self._reflect(now)
-        self._notify()
+        self._after(now)
 
     def throttle(self, seconds: float) -> None:
         """Let nothing through for so long."""
@@ -320,13 +366,12 @@ class Breaker(Calling):
         with self._lock:
             self._machine.throttle(seconds, now)
             self._reflect(now)
-        self._notify()
+        self._after(now)
 
     def view(self) -> View:
         """How it stands."""
         now = self._clock()
-        if self._inbox:
-            self._work_off(now)
+        self.work_off()
         with self._lock:
             machine = self._machine
             mine, standing = machine.window.counts(now), self.standing
@@ -343,7 +388,7 @@ class Breaker(Calling):
                 failures=counts.failures,
                 slow=counts.slow,
                 rate=counts.rate,
-                why=machine.why,
+                why=PAUSED if machine.held is None and machine.throttled > max(now, machine.until) else machine.why,
                 shared=self._link.up,
                 pending=self.pending,
             )

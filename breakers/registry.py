@@ -86,7 +86,7 @@ class Registry:
         """The service asked for a pause (Retry-After): nothing goes through for so long. Never makes a longer one shorter."""
         breaker = self.get(name)
         breaker.throttle(ms / 1000)
-        self._link.throttle(breaker, ms)
+        self._link.throttle(breaker, ms / 1000)
 
     def views(self) -> list[View]:
         """All breakers of this process, by name."""
