@@ -19,8 +19,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-FAST_PREFIXES = ("/rest/v1/", "/v1/", "/api/v1/transactions")
-FAST_PATHS = ("/rest/v1", "/v1", "/healthz", "/readyz", "/api/v1/schema/events")
+FAST_PREFIXES = ("/rest/v1/", "/v1/", "/api/v1/transactions", "/api/v1/breakers/")
+FAST_PATHS = ("/rest/v1", "/v1", "/healthz", "/readyz", "/api/v1/schema/events", "/api/v1/breakers")
 
 
 class Site:

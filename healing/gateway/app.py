@@ -3,6 +3,7 @@
 /rest/v1/…   the data API       /healthz  the process is alive       /readyz  it can serve
 /api/v1/schema/events           schema versions as they come (they may stay for hours, so they do not count as requests in flight)
 /v1/…        the AI gateway, in OpenAI's dialect (it counts its own)
+/api/v1/breakers…               breakers for callers that hold no state, and their changes as they come
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any
 
+from breakers import registry
 from breakers.gateway.ai.app import AiGateway
+from breakers.gateway.edge import MOST_BYTES
 from healing.gateway import answer as answers
 from healing.gateway import watch
 from healing.gateway.ai import Ai, is_ai
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Authenticator, Caller
+from healing.gateway.breakers import Breakers, is_breaker_events, is_breakers
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
@@ -51,6 +55,7 @@ class Gateway:
         self.services: Services | None = None
         self.events = Events(Feed(settings.database_url))
         self.ai = Ai(AiGateway(settings.ai), self._authenticator)
+        self.breakers = Breakers(registry.default, settings.ai.redis_url, settings.ai.namespace)
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -62,13 +67,14 @@ class Gateway:
         if is_ai(scope["path"]):
             await self.ai(scope, headers, receive, send)
             return
-        if scope["path"] == EVENTS:
+        if scope["path"] == EVENTS or (is_breaker_events(scope["path"]) and not is_preflight(scope["method"], headers)):
             answer = await self._stream(scope, headers, receive, send)
             if answer is None:
                 return
         else:
             answer = await self._respond(scope, headers, receive)
-        plain = scope["path"].startswith(PREFIX) and not is_preflight(scope["method"], headers)
+        open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"])
+        plain = open_to_browsers and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
         await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
 
@@ -86,6 +92,7 @@ class Gateway:
     async def close(self) -> None:
         """Finishes what is under way."""
         await self.events.close()
+        await self.breakers.close()
         await self.ai.gateway.close()
         if self.services is not None:
             await self.services.close()
@@ -107,6 +114,7 @@ class Gateway:
 
     def _end_streams(self) -> None:
         self.events.end()
+        self.breakers.events.end()
         self.ai.gateway.end()
 
     async def _authenticator(self) -> Authenticator:
@@ -115,7 +123,8 @@ class Gateway:
     async def _stream(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send) -> Answer | None:
         """Streams until the caller or we end it; an answer where it could not begin."""
         try:
-            await self.events(scope, headers, receive, send, (await self.open()).auth)
+            stream = self.breakers.stream if is_breaker_events(scope["path"]) else self.events
+            await stream(scope, headers, receive, send, (await self.open()).auth)
         except DialectError as error:
             return answers.of_error(error)
         return None
@@ -149,8 +158,11 @@ class Gateway:
             return preflight(headers)
         if len(scope["query_string"]) > self.settings.url_limit:
             raise DialectError("MG414", 414, "The URL is too long", None, f"At most {self.settings.url_limit} bytes.")
-        body = await _body(headers, receive, self.settings.body_limit)
+        breakers = is_breakers(scope["path"])
+        body = await _body(headers, receive, MOST_BYTES if breakers else self.settings.body_limit)
         caller = await services.auth.caller(headers)
+        if breakers:
+            return await self.breakers.answer(method, _raw_path(scope), headers, body, caller)
         if caller.scopes and "data" not in caller.scopes:
             raise DialectError("42501", 403, "This API key may not use the data API", None, "Give it the scope data, or use another key.")
         if not services.keeper.ready:
