@@ -17,9 +17,9 @@ from django.utils import timezone
 from msgspec import Struct
 
 from metrics.core.count import Series as Labels
-from metrics.core.cover import COARSEST_FIRST, DAY, HOUR, LENGTHS, MINUTE, Part, ceiling, cover, floor
+from metrics.core.cover import COARSEST_FIRST, DAY, LENGTHS, MINUTE, Part, ceiling, cover, floor
 from metrics.core.figures import Figures
-from metrics.core.fold import ALL, plain, stored
+from metrics.core.fold import WIDE, stored
 from metrics.core.names import METRICS
 from metrics.core.sketch import Sketch, load
 from metrics.models import Flush, Series
@@ -90,7 +90,7 @@ def steps(names: Sequence[str], since: datetime, until: datetime, step: timedelt
     number of minutes, hours or days. Call it within ``one_moment``."""
     places = _Places(names, only, ())
     start, end = floor(since, step), ceiling(until, step)
-    part = Part(_finest(start, step), start, end)
+    part = Part(_made_of(step), start, end)
     found = _read(places, part, step, start)
     for at, labels, amount, sketch in _waiting(places, start, end):
         _put(found.setdefault(start + (at - start) // step * step, Figures()), labels, amount, sketch)
@@ -131,25 +131,20 @@ class _Places:
         if name not in self.wanted.values():
             return None
         for kind, value in zip(kinds, labels[1:], strict=True):
-            if value and ((kind == "table" and self.only.table not in ("", value)) or (kind == "caller" and self.only.caller not in ("", value))):
+            if kind in WIDE and getattr(self.only, kind) not in ("", value):
                 return None
-        emptied = ("table", "caller")
-        shown = (v if k not in emptied or k in self.keep else "" for k, v in zip(kinds, labels[1:], strict=True))
-        return (name, *shown)
+        return (name, *("" if kind in WIDE and kind not in self.keep else value for kind, value in zip(kinds, labels[1:], strict=True)))
 
     def _name(self, name: str) -> str:
-        labels = METRICS[name].labels
-        narrow = (self.only.table and "table" in labels) or (self.only.caller and "caller" in labels)
-        kept = any(label in labels for label in self.keep)
-        return name if narrow or kept else stored(name)
+        told_apart = any(label in METRICS[name].labels for label in WIDE if getattr(self.only, label) or label in self.keep)
+        return name if told_apart else stored(name)
 
     def _rows(self) -> Iterator[tuple[int, str, list[str]]]:
-        for stored_name in self.wanted:
-            rows = Series.objects.filter(name=stored_name)
-            for label in ("table", "caller"):
-                value = getattr(self.only, label)
-                if value and not stored_name.startswith(ALL) and label in METRICS[plain(stored_name)].labels:
-                    rows = rows.filter(**{f"labels__{METRICS[plain(stored_name)].labels.index(label)}": value})
+        for stored_as, name in self.wanted.items():
+            rows = Series.objects.filter(name=stored_as)
+            for place, label in enumerate(METRICS[name].labels if stored_as == name else ()):
+                if label in WIDE and getattr(self.only, label):
+                    rows = rows.filter(**{f"labels__{place}": getattr(self.only, label)})
             yield from rows.values_list("pk", "name", "labels")
 
 
@@ -158,7 +153,7 @@ def _read(places: _Places, part: Part, step: timedelta, origin: datetime) -> dic
     found: dict[datetime, Figures] = {}
     if not places.series:
         return found
-    asked = [step, origin, places.series, places.of, part.resolution, part.start, part.end]
+    asked: list[Any] = [step, origin, places.series, places.of, part.resolution, part.start, part.end]
     with connection.cursor() as cursor:
         cursor.execute(_SUMS, asked)
         for at, place, amount in cursor.fetchall():
@@ -202,13 +197,10 @@ def _resolutions(since: datetime) -> tuple[str, ...]:
     return tuple(r for r in COARSEST_FIRST if r == DAY or age < _kept(r))
 
 
-def _finest(since: datetime, step: timedelta) -> str:
-    """The coarsest resolution that a step is made of; a finer one is not needed, and may be forgotten already."""
-    return next((r for r in COARSEST_FIRST if step % LENGTHS[r] == timedelta(0)), HOUR)
+def _made_of(step: timedelta) -> str:
+    """The coarsest resolution that a step is a whole number of: a finer one may be forgotten already."""
+    return next((r for r in COARSEST_FIRST if step % LENGTHS[r] == timedelta(0)), MINUTE)
 
 
 def _kept(resolution: str) -> timedelta:
     return next(kept for name, kept in KEPT.items() if name == resolution) - timedelta(hours=1)
-
-
-

@@ -28,8 +28,3 @@ def folded(series: Series) -> Series | None:
 def stored(name: str) -> str:
     """The name that a metric's sums over all tables and callers are stored under: its own, where it has neither label."""
     return ALL + name if any(label in WIDE for label in METRICS[name].labels) else name
-
-
-def plain(name: str) -> str:
-    """The metric of a stored name."""
-    return name.removeprefix(ALL)
