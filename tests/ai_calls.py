@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from breakers.gateway.ai.app import AiGateway
 from breakers.gateway.ai.caller import AiCaller
 from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.journal import Call
+from breakers.gateway.ai.load import Source
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.snapshot import AiSnapshot, Credential, Limits, Model, Provider, Secret
 from breakers.registry import Registry
@@ -30,6 +32,10 @@ def snapshot(*providers: Provider, models: tuple[Model, ...] = (), **more: Any) 
     """Each provider with a model of its name, unless others are given."""
     models = models or tuple(Model(name=each.name, provider=each.name, upstream=f"up-{each.name}") for each in providers)
     return AiSnapshot(providers={each.name: each for each in providers}, models={each.name: each for each in models}, **more)
+
+
+registry = Registry()
+numbers = itertools.count(1)
 
 
 class Answer:
@@ -67,17 +73,34 @@ class Answer:
         return "".join(delta.get("content") or "" for delta in deltas)
 
 
+class Known(Source):
+    """Rows that are what a test says."""
+
+    def __init__(self, settings: AiSettings, rows: AiSnapshot) -> None:
+        super().__init__(settings)
+        self.rows = rows
+        self.retired: list[str] = []
+
+    @property
+    def snapshot(self) -> AiSnapshot:
+        return self.rows
+
+    def retire(self, credential_id: str, why: str) -> None:
+        self.retired.append(credential_id)
+
+
 class Calls:
     """``taking`` is awaited before each part is taken: a slow caller."""
 
-    def __init__(self, gateway: AiGateway, recorded: list[Call]) -> None:
-        self.gateway, self.recorded = gateway, recorded
+    def __init__(self, settings: AiSettings, rows: AiSnapshot) -> None:
+        number = next(numbers)
+        self.breaker = lambda name: registry.get(f"{name}.{number}")
+        self.known = Known(settings, rows)
+        self.engine = Engine(settings, self.breaker, self.known)
+        self.recorded: list[Call] = []
+        self.engine.ledger.record = lambda call, _=None: self.recorded.append(call)  # type: ignore[method-assign, assignment]
+        self.gateway = AiGateway(settings, self.engine)
         self.caller = AiCaller("key-1", "service_role")
-        self.registry = Registry()
-
-    def knows(self, rows: AiSnapshot) -> None:
-        """The rows are these now."""
-        self.gateway.engine.source._snapshot = rows
 
     async def __call__(
         self,
@@ -120,15 +143,8 @@ class Calls:
 @asynccontextmanager
 async def ai_calls(rows: AiSnapshot, **settings: Any) -> AsyncIterator[Calls]:
     """A gateway with breakers of its own that knows ``rows``."""
-    registry, config = Registry(), AiSettings(**settings)
-    recorded: list[Call] = []
-    engine = Engine(config, registry.get)
-    engine.ledger.record = lambda call, _=None: recorded.append(call)  # type: ignore[method-assign, assignment]
-    calls = Calls(AiGateway(config, engine), recorded)
-    calls.registry = registry
-    calls.knows(rows)
+    calls = Calls(AiSettings(**settings), rows)
     try:
         yield calls
     finally:
         await calls.gateway.close()
-        registry.close()

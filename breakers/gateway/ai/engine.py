@@ -17,12 +17,13 @@ WHOLE = "ai-gateway"
 
 
 class Engine:
-    """What answers requests, from outside (``AiGateway``) and from healing (``Asker``). ``gate`` gives a breaker by name."""
+    """What answers requests, from outside (``AiGateway``) and from healing (``Asker``). ``gate`` gives a breaker by name; ``source`` the
+    rows, where they are not the database's."""
 
-    def __init__(self, settings: AiSettings, gate: Callable[[str], Gate] = registry.get) -> None:
+    def __init__(self, settings: AiSettings, gate: Callable[[str], Gate] = registry.get, source: Source | None = None) -> None:
         self.settings = settings
         self.gate = gate
-        self.source = Source(settings)
+        self.source = source or Source(settings)
         self.ledger = Ledger(settings)
         self.cache = Cache(settings)
         self.upstream = Upstream(settings)
