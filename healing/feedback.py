@@ -19,7 +19,7 @@ def give_feedback(receipt: Receipt, right: bool, comment: str) -> dict[str, Any]
     store(list({each.pk: each for each in (receipt, final)}.values()))  # they may not have been moved here yet
     wrong = not right and final.outcome != "quarantined"
     if wrong:
-        count_reversal_once(final)
+        count_reversal_once(final, "feedback")
     kept = Receipt.objects.select_for_update().get(pk=receipt.pk)
     said_wrong_before = kept.feedback is not None and kept.feedback.get("ever_wrong", False)
     kept.feedback = {

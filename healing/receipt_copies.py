@@ -21,6 +21,7 @@ from django.utils import timezone
 from healing.assist.reversal import note_reversal
 from healing.gateway.seal import SealError
 from healing.models import QuarantineItem, Receipt, Rule
+from healing.observed import reversed_by
 from healing.receipt_bundles import COLUMNS, Bundle, unfold
 from healing.rules import count_reversal
 from healing.target import target_connection
@@ -90,11 +91,11 @@ def _count_uses(receipts: list[Receipt]) -> None:
 @transaction.atomic
 def note_undone(final: Receipt) -> None:
     """The write of this receipt was taken back: its rules are reversed."""
-    count_reversal_once(final)
+    count_reversal_once(final, "undo")
     Receipt.objects.filter(pk=final.pk).update(outcome="undone")
 
 
-def count_reversal_once(final: Receipt) -> None:
+def count_reversal_once(final: Receipt, by: str) -> None:
     """A reversal of the rules that healed this write, unless it was undone or called wrong before. Whoever calls this marks it so
     (``outcome`` or ``feedback.ever_wrong``), in the same transaction; the write's receipts stay locked until then."""
     kept = QuarantineItem.objects.filter(replay_receipt=final.pk).values_list("receipt", flat=True)
@@ -102,6 +103,7 @@ def count_reversal_once(final: Receipt) -> None:
     if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
         count_reversal(sorted(rules_of(final)))
         note_reversal(final)
+        reversed_by(final, by)
 
 
 def rules_of(receipt: Receipt) -> set[str]:

@@ -39,6 +39,7 @@ class Recorder:
     def __init__(self) -> None:
         self._seen: deque[Observation] = deque()
         self._dropped = 0
+        self._starts = False
         self._counting = threading.Lock()
         self._reset()
 
@@ -56,13 +57,16 @@ class Recorder:
             self._seen.append(seen)
         else:
             self._dropped += 1
+        if self._starts and self._thread is None:
+            self.start()
 
-    def connect(self, sink: Sink) -> None:
-        """Says where flushes go; they go when ``flush`` is called, or by themselves after ``start``."""
-        self._sink = sink
+    def connect(self, sink: Sink, *, starts: bool = False) -> None:
+        """Says where flushes go: when ``flush`` is called, and by themselves after ``start`` (``starts``: at the first observation)."""
+        self._sink, self._starts = sink, starts
 
     def start(self) -> None:
         """Flushes in the background from here on."""
+        self._starts = False
         if self._thread is None:
             self._stop.clear()
             self._thread = threading.Thread(target=self._run, args=(self._stop,), name="metrics", daemon=True)
@@ -123,11 +127,11 @@ class Recorder:
 
     def after_fork(self) -> None:
         """A forked process begins anew: what the parent has counted is the parent's."""
-        sink = self._sink
+        sink, starts = self._sink, self._starts or self._thread is not None
         self._seen.clear()
         self._dropped, self._counting = 0, threading.Lock()
         self._reset()
-        self._sink = sink
+        self._sink, self._starts = sink, starts
 
 
 def _body(tally: Tally) -> str:

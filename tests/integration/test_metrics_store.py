@@ -181,3 +181,13 @@ def test_the_resolution_follows_the_age_and_old_points_are_pruned(sink: Sink):
     assert store.prune() > 0 and not Point.objects.filter(resolution=Resolution.MINUTE).exists()
     assert store.figures(now - timedelta(days=7)).total("mendgate_schema_changes_total") == 3
     assert store.ever().sketch("mendgate_job_seconds").count == 1
+
+
+def test_the_first_observation_starts_the_thread_where_that_is_asked(sink: Sink):
+    recorder = Recorder()
+    recorder.connect(sink, starts=True)
+    assert recorder._thread is None
+    recorder.observe(WROTE)
+    assert recorder._thread is not None
+    recorder.stop()
+    assert writes() == 1
