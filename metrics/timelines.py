@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 from msgspec import Struct
 
@@ -139,13 +140,15 @@ class _Places:
         told_apart = any(label in METRICS[name].labels for label in WIDE if getattr(self.only, label) or label in self.keep)
         return name if told_apart else stored(name)
 
-    def _rows(self) -> Iterator[tuple[int, str, list[str]]]:
+    def _rows(self) -> Iterable[tuple[int, str, list[str]]]:
+        asked = Q()
         for stored_as, name in self.wanted.items():
-            rows = Series.objects.filter(name=stored_as)
+            narrowed = Q(name=stored_as)
             for place, label in enumerate(METRICS[name].labels if stored_as == name else ()):
                 if label in WIDE and getattr(self.only, label):
-                    rows = rows.filter(**{f"labels__{place}": getattr(self.only, label)})
-            yield from rows.values_list("pk", "name", "labels")
+                    narrowed &= Q(**{f"labels__{place}": getattr(self.only, label)})
+            asked |= narrowed
+        return Series.objects.filter(asked).values_list("pk", "name", "labels")
 
 
 def _read(places: _Places, part: Part, step: timedelta, origin: datetime) -> dict[datetime, Figures]:
