@@ -11,6 +11,8 @@ SCOPES = frozenset({"api", "breakers"})
 OURS = ("ai:", "webhooks:", "alerts:")
 OUR_OWN = frozenset({"ai-gateway", "healing-ai", "target-database"})
 """Breakers that this gateway guards its own calls with. Everyone reads them; only we report to them."""
+PATHS = frozenset({"events", "report"})
+"""Names that mean something else in a path."""
 LONGEST_NAME = 100
 LONGEST_ISOLATE = 200
 SOURCES_PER_KEY = 16
@@ -48,6 +50,8 @@ def checked_name(name: str) -> str:
     """A breaker's name as callers may choose one. Raises ``EdgeError``."""
     if not 0 < len(name) <= LONGEST_NAME or not name.isascii() or not all(c.isalnum() or c in "._:-" for c in name):
         raise bad_input("This is no name of a breaker", f"Letters, digits and . _ : - only, at most {LONGEST_NAME} of them.")
+    if name in PATHS:
+        raise bad_input(f"{name} cannot be the name of a breaker", "It is part of the API's own paths.")
     return name
 
 

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--role", choices=Role.values, required=True)
         parser.add_argument("--name", default="", help="Who uses it, e.g. the edge function's name.")
         parser.add_argument("--expires", type=_moment, help="ISO date or time; without a zone it is UTC.")
-        parser.add_argument("--scope", action="append", choices=["data", "ai", "api"], default=[])
+        parser.add_argument("--scope", action="append", choices=["data", "ai", "api", "breakers"], default=[])
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create and print."""
