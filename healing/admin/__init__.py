@@ -2,9 +2,11 @@
 
 from healing.admin import (
     alert_messages,
+    assist_runs,
     decisions,
     keys,
     policies,
+    prompts,
     proposals,
     quarantine,
     queues,
@@ -18,9 +20,11 @@ from healing.admin import (
 
 __all__ = [
     "alert_messages",
+    "assist_runs",
     "decisions",
     "keys",
     "policies",
+    "prompts",
     "proposals",
     "quarantine",
     "queues",

@@ -27,6 +27,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Receipts", "receipt_long", "admin:healing_receipt_changelist", "healing.view_receipt"),
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
+            ("AI askings", "smart_toy", "admin:healing_assistrun_changelist", "healing.view_assistrun"),
             ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),
         ),
         _group(
@@ -42,6 +43,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "Set up",
             ("Alerts", "notifications", "admin:schema_monitor_schemasubscription_changelist", "schema_monitor.view_schemasubscription"),
             ("Policies", "policy", "admin:healing_policy_changelist", "healing.view_policy"),
+            ("Prompts", "edit_note", "admin:healing_prompt_changelist", "healing.view_prompt"),
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),
             ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "django_rq.admin"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db import transaction
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from healing.models import Policy
+from healing.assist.configured import NOBODY, is_configured
+from healing.models import Healing, Policy
 from healing.policy import announce
 
 
@@ -28,6 +29,8 @@ class PolicyAdmin(ModelAdmin):  # type: ignore[misc]
         with transaction.atomic():
             obj.save()
             announce(obj, request.user.get_username(), "change" if change else "create")
+        if obj.healing == Healing.ASSISTED and not is_configured():
+            messages.warning(request, NOBODY)
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         """Announced, then removed."""

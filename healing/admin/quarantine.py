@@ -80,7 +80,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         self.require_view(request)
         context = {
             **self.admin_site.each_context(request), "title": "Quarantine by cause", "opts": self.opts,
-            "groups": causes.waiting_causes(), "may_replay": request.user.has_perm(REPLAY),
+            "groups": causes.waiting_causes(), "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE),
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/causes.html", context)
 

@@ -84,6 +84,12 @@ def said(found: list[dict[str, Any]]) -> list[str]:
         return [str(op.get("op")) for op in ops]
 
 
+def assisted_by(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the fixes say of the AI runs that they came from, each run once."""
+    facts = [fix["assist"] for fix in found if isinstance(fix.get("assist"), dict)]
+    return list({each.get("run"): each for each in facts}.values())
+
+
 def _details(receipt: Receipt) -> dict[str, Any]:
     facts = receipt_facts(receipt)
     sent, stored = facts["sent"] or [], facts["stored"]
@@ -93,6 +99,6 @@ def _details(receipt: Receipt) -> dict[str, Any]:
         "rows": [diff(left, right, names) if right is not None else sent_only(left) for left, right in pairs],
         "unstored": "Not stored" if receipt.outcome in ("quarantined", "rejected") else "Stored, not read back",
         "has_stored": stored is not None, "more": max(0, len(sent) - MOST_ROWS), "changes": facts["changes"] or receipt.changes,
-        "said": said(receipt.fixes), "rules": sorted(rules_of(receipt)),
+        "said": said(receipt.fixes), "rules": sorted(rules_of(receipt)), "assisted": assisted_by(receipt.fixes),
         "item": QuarantineItem.objects.filter(pk=receipt.quarantine).first() if receipt.quarantine else None,
     }  # fmt: skip

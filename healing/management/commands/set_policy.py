@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from healing.assist.configured import NOBODY, is_configured
 from healing.models import ApiKey, Healing
 from healing.policy import set_policy
 
@@ -32,6 +33,8 @@ class Command(BaseCommand):
             quarantine=options["quarantine"], strict=options["strict"],
         )  # fmt: skip
         self.stdout.write(f"{policy}; quarantine {policy.quarantine}; {'strict' if policy.strict else 'not strict'}")
+        if policy.healing == Healing.ASSISTED and not is_configured():
+            self.stderr.write(f"Warning: {NOBODY}")
 
 
 def _key(name: str | None) -> ApiKey | None:
