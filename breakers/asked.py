@@ -12,7 +12,7 @@ import msgspec
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from breakers import publish, registry
+from breakers import registry, stored
 from breakers.config import next_version
 from breakers.core.types import Settings
 from breakers.models import BreakerConfig, BreakerConfigVersion
@@ -31,7 +31,7 @@ def note_all() -> int:
     news."""
     wishes: dict[str, Settings | None] = dict.fromkeys(DESCRIPTIONS)
     for view in registry.default.views():
-        if view.name not in publish.made:
+        if view.name not in stored.made:
             wishes[view.name] = registry.get(view.name).declared
     new = [name for name, asked in wishes.items() if name not in _noted or _noted[name] != asked]
     found = sum(_safely(name, wishes[name]) for name in new)

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from breakers import registry
+from breakers import registry, stored
 from breakers.core.types import Settings, State
 from breakers.models import BreakerConfig
 from breakers.models.breaker import FIELDS
@@ -21,10 +21,6 @@ PATIENCE = 0.4
 """Seconds that a page waits for Valkey's word."""
 _LOOK = 0.01
 _STATES = {word: State(word) for word in ("forced_open", "disabled", "closed")}
-
-
-made: set[str] = set()
-"""Breakers of this process that no code has asked for yet, as far as we know: they were made here, to be ready."""
 
 
 def settings_of(kept: Mapping[str, Any], version: int) -> Settings:
@@ -62,13 +58,11 @@ def load() -> int:
 
 
 def _apply(row: BreakerConfig) -> None:
-    if row.name not in {view.name for view in registry.default.views()}:
-        made.add(row.name)
     override, why = row.override, row.override_why
     if row.pending:
         last = row.versions.filter(version=row.version).first()
         override, why = (last.override, last.why) if last is not None else (override, why)
-    registry.default.apply(row.name, settings_of(row.settings(), row.version), _STATES.get(override), why or "A person decided.")
+    stored.apply(row.name, settings_of(row.settings(), row.version), _STATES.get(override), why)
 
 
 def _confirmed(row: BreakerConfig) -> bool:

@@ -22,6 +22,10 @@ JOIN breakers_breakerconfigversion v ON v.config_id = c.id AND v.version = c.ver
 WHERE c.version > 1"""
 
 
+made: set[str] = set()
+"""Breakers of this process that no code had asked for when they were set: what they declare is nobody's wish."""
+
+
 def put_in_force(records: Iterable[Mapping[str, Any]]) -> int:
     """Applies what this process does not know yet. Returns how many that were."""
     known = {view.name: view.config_version for view in registry.default.views()}
@@ -29,5 +33,12 @@ def put_in_force(records: Iterable[Mapping[str, Any]]) -> int:
     for record in new:
         settings = msgspec.convert({**msgspec.json.decode(record["settings"]), "version": record["version"]}, Settings)
         override = State(record["override"]) if record["override"] else None
-        registry.default.apply(record["name"], settings, override, record["why"] or "A person decided.")
+        apply(record["name"], settings, override, record["why"])
     return len(new)
+
+
+def apply(name: str, settings: Settings, override: State | None, why: str) -> None:
+    """In this process at once, and through Valkey everywhere."""
+    if name not in {view.name for view in registry.default.views()}:
+        made.add(name)
+    registry.default.apply(name, settings, override, why or "A person decided.")

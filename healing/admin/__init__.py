@@ -3,6 +3,7 @@
 from healing.admin import (
     alert_messages,
     assist_runs,
+    breakers,
     decisions,
     keys,
     policies,
@@ -21,6 +22,7 @@ from healing.admin import (
 __all__ = [
     "alert_messages",
     "assist_runs",
+    "breakers",
     "decisions",
     "keys",
     "policies",

@@ -35,6 +35,13 @@ def state(value: Any) -> SafeString:
 
 
 @register.simple_tag
+def breaker_state(value: str) -> SafeString:
+    """A breaker's state: another colour than elsewhere, where "open" waits for somebody."""
+    colour = {"open": "danger", "forced_open": "danger", "closed": "success", "shadow": "info"}.get(value, "warning")
+    return format_html('<span class="mg-state mg-{}">{}</span>', colour, value.replace("half_open", "half-open").replace("_", " "))
+
+
+@register.simple_tag
 def badge(words: str, state: str) -> SafeString:
     """A label with other words than the state that colours it."""
     return format_html('<span class="mg-state mg-{}">{}</span>', _COLOURS.get(state, "plain"), words)
