@@ -39,6 +39,7 @@ class Recorder:
     def __init__(self) -> None:
         self._seen: deque[Observation] = deque()
         self._dropped = 0
+        self._most = MOST
         self._starts = False
         self._counting = threading.Lock()
         self._reset()
@@ -53,12 +54,17 @@ class Recorder:
 
     def observe(self, seen: Observation) -> None:
         """Takes note. Never waits, never raises."""
-        if len(self._seen) < MOST:
+        if len(self._seen) < self._most:
             self._seen.append(seen)
         else:
             self._dropped += 1
         if self._starts and self._thread is None:
             self.start()
+
+    def off(self) -> None:
+        """Observes nothing from here on."""
+        self._most = 0
+        self._seen.clear()
 
     def connect(self, sink: Sink, *, starts: bool = False) -> None:
         """Says where flushes go: when ``flush`` is called, and by themselves after ``start`` (``starts``: at the first observation)."""
@@ -67,7 +73,7 @@ class Recorder:
     def start(self) -> None:
         """Flushes in the background from here on."""
         self._starts = False
-        if self._thread is None:
+        if self._thread is None and self._most:
             self._stop.clear()
             self._thread = threading.Thread(target=self._run, args=(self._stop,), name="metrics", daemon=True)
             self._thread.start()
@@ -82,6 +88,8 @@ class Recorder:
 
     def flush(self) -> bool:
         """Stores everything that was observed so far; whether that worked. Also for processes that end at once, as a job's does."""
+        if not self._most:
+            return True
         with self._counting:
             self._count()
             while self._pending is not None or self._tally:

@@ -59,6 +59,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     email_from: str
     alert_networks: tuple[str, ...]
     web_concurrency: int
+    metrics: bool
     problems: tuple[Problem, ...]
 
     @property
@@ -127,6 +128,7 @@ def load(environ: Mapping[str, str]) -> Config:
         email_from=read.text("EMAIL_FROM") or "mendgate@localhost",
         alert_networks=_alert_networks(read, embedded=not database_url),
         web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
+        metrics=_metrics(read),
         problems=tuple(read.problems),
     )
 
@@ -182,6 +184,13 @@ def _ai_model(read: Reader) -> str | None:
     if read.text("AI_BASE_URL") and not model:
         read.problem("W002", "AI_BASE_URL is set but AI_MODEL is not.", "Set AI_MODEL, or healing by AI stays off.")
     return model
+
+
+def _metrics(read: Reader) -> bool:
+    given = (read.text("METRICS") or "on").lower()
+    if given not in ("on", "off"):
+        read.problem("E014", "METRICS is neither on nor off.", "Leave it out (on), or set METRICS=off to observe nothing.")
+    return given != "off"
 
 
 def _alert_networks(read: Reader, *, embedded: bool) -> tuple[str, ...]:

@@ -36,7 +36,10 @@ def connect(config: Config) -> Settings:
     sealed.configure(seal.seal, seal.unseal)
     ai_sealed.configure(seal.seal, seal.unseal)
     gates.configure(alert_gates.ask)
-    recorder.connect(Sink(config.database_url), starts=True)
+    if config.metrics:
+        recorder.connect(Sink(config.database_url), starts=True)
+    else:
+        recorder.off()
     _share_breakers(where.Where(config.redis_url, namespace_of(config.database_url)))
     return settings
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_stored_waits_and_is_merged(sink: Sink):
 
 def test_a_full_buffer_drops_and_says_how_many(sink: Sink, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(recording, "MOST", 10)
-    recorder = recorder_with(sink)
+    recorder = recorder_with(sink)  # after the bound was set
     for _ in range(25):
         recorder.observe(WROTE)
     recorder.flush()
@@ -191,3 +191,12 @@ def test_the_first_observation_starts_the_thread_where_that_is_asked(sink: Sink)
     assert recorder._thread is not None
     recorder.stop()
     assert writes() == 1
+
+
+def test_off_observes_nothing(sink: Sink):
+    recorder = recorder_with(sink)
+    recorder.observe(WROTE)
+    recorder.off()
+    recorder.observe(WROTE)
+    recorder.start()
+    assert recorder._thread is None and recorder._seen == recording.deque()

@@ -116,6 +116,11 @@ def test_alerts_reach_loopback_only_where_everything_is_one_machine(tmp_path: Pa
     assert codes(read(tmp_path, ALERT_NETWORKS="somewhere")) == ["E013"]
 
 
+def test_metrics_are_on_or_off(tmp_path: Path) -> None:
+    assert read(tmp_path).metrics and not read(tmp_path, METRICS="off").metrics
+    assert codes(read(tmp_path, METRICS="some")) == ["E014"]
+
+
 def test_a_mail_server_is_a_url_with_its_usual_port(tmp_path: Path) -> None:
     given = read(tmp_path, EMAIL_URL="smtp+tls://ann:secret%21@mail.example", BASE_URL="https://gate.example/")
     assert given.links_url == "https://gate.example"
