@@ -1,7 +1,7 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
-``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.matching``. Words after ``python -m benchmarks`` choose parts.
+``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.matching``. Words after ``python -m benchmarks`` choose parts.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ PARTS: dict[str, list[str]] = {
     "large_catalog": ["--tables", "3000", "--rounds", "20", "--idle", "10"],
     "migration": [],
     "metrics_cost": ["--rounds", "3"],
+    "breaker_cost": ["--rounds", "3"],
+    "breaker_fleet": ["--trips", "30", "--crowds", "6"],
     "healing": ["--sample", "200"],
     "matching": [],
 }

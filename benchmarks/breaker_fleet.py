@@ -1,0 +1,98 @@
+"""Twenty processes share a breaker: how soon all see that it opened, and how many probes go through in half-open.
+
+``python -m benchmarks.breaker_fleet [--processes 20] [--trips 40]``: a Valkey and real processes of its own. A trip: two of them see the
+service fail five times; the clock runs from the failure that decides until each process refuses calls. Then every process
+calls from five threads at once while the breaker is half-open, every third time after the owner of a probe was killed (kill -9).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import figure
+from benchmarks.fleet import Fleet, Member
+from resilience_site.embedded import EmbeddedValkey
+
+FAILURES, PERMITS, THREADS = 5, 3, 5
+AIM_MS = 200.0
+OPEN_SECONDS = 0.6
+LEASE = 1.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=20)
+    parser.add_argument("--trips", type=int, default=40)
+    parser.add_argument("--crowds", type=int, default=12)
+    options = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="mendgate-fleet-") as home,
+        EmbeddedValkey(Path(home)) as valkey,
+        Fleet(valkey.url, "fleet", options.processes) as fleet,
+    ):
+        _seen(fleet, options.trips)
+        _probes(fleet, valkey.url, options.crowds)
+
+
+def _seen(fleet: Fleet, trips: int) -> None:
+    """Milliseconds from the deciding failure to "refuses calls", for every process and trip."""
+    waits: list[float] = []
+    slowest: list[float] = []
+    for trip in range(trips):
+        name = f"trip-{trip}"
+        fleet.all("get", name=name, failure_threshold=FAILURES, timeout=60)
+        time.sleep(0.3)
+        for member in fleet.members[:2]:
+            member.tell("fail", name=name, times=FAILURES)
+        decided = max(max(member.hear()) for member in fleet.members[:2])
+        time.sleep(0.5)  # asking how they stand would take time from them
+        fleet.until("open", name)
+        seen = [min(at for state, at in changes if state == "open") for changes in fleet.all("changes", name=name)]
+        waits += [max(0.0, at - decided) * 1000 for at in seen]
+        slowest.append(max(waits[-len(seen) :]))
+    ordered = sorted(waits)
+    p50, p99 = ordered[len(ordered) // 2], ordered[min(int(len(ordered) * 0.99), len(ordered) - 1)]
+    print(f"open seen by {len(fleet.members)} processes, {trips} trips: p50 {p50:.1f}  p99 {p99:.1f}  max {ordered[-1]:.1f} ms")
+    print(f"seen by the last process: p50 {sorted(slowest)[trips // 2]:.1f}  max {max(slowest):.1f} ms")
+    figure("breaker open, seen by every process, p99", f"{p99:.0f} ms", f"< {AIM_MS:.0f} ms", p99 < AIM_MS)
+
+
+def _probes(fleet: Fleet, url: str, crowds: int) -> None:
+    """How many of the calls of all processes were let through in each half-open phase."""
+    counts, after_kills = [], []
+    for crowd in range(crowds):
+        name, killed = f"probe-{crowd}", crowd % 3 == 2
+        fleet.all("get", name=name, failure_threshold=FAILURES, timeout=OPEN_SECONDS, permits=PERMITS, permit_seconds=LEASE, ramp=[])
+        time.sleep(0.3)
+        for member in fleet.members[:2]:
+            member.tell("fail", name=name, times=FAILURES)
+        for member in fleet.members[:2]:
+            member.hear()
+        fleet.until("open", name)
+        time.sleep(OPEN_SECONDS * 1.2 + 0.1)
+        if killed:
+            _kill_an_owner(url, name)
+        through = sum(fleet.all("crowd", name=name, threads=THREADS, seconds=0.5))
+        (after_kills if killed else counts).append(through)
+    print(f"\nlet through of {len(fleet.members)} x {THREADS} calls at once: {counts}; after kill -9 of an owner: {after_kills}")
+    every = counts + after_kills
+    spread = f"{min(every)}-{max(every)}"
+    figure(f"breaker half-open: probes let through, of {PERMITS}", spread, str(PERMITS), set(every) == {PERMITS})
+
+
+def _kill_an_owner(url: str, name: str) -> None:
+    """A process takes a probe and is cut off; waits until its lease has ended."""
+    owner = Member(url, "fleet", "short-lived")
+    owner.ask("get", name=name, failure_threshold=FAILURES, timeout=OPEN_SECONDS, permits=PERMITS, permit_seconds=LEASE, ramp=[])
+    deadline = time.monotonic() + 5
+    while owner.ask("hold", name=name) != 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    owner.kill9()
+    time.sleep(LEASE + 0.2)
+
+
+if __name__ == "__main__":
+    main()
