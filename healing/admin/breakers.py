@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
@@ -139,6 +139,10 @@ class BreakerAdmin(ModelAdmin):  # type: ignore[misc]
             return super().change_view(request, object_id, form_url, extra_context)
         context = {**_board(request, [row.name]), "row": row, "history": facts.history(row), "wishes": _wishes(row), "title": row.name}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+        """Its versions are its history."""
+        return HttpResponseRedirect(reverse("admin:breakers_breakerconfig_change", args=[object_id]) + "#versions")
 
     def _door(self, request: HttpRequest, pk: int, permission: str, act: Callable[[], str]) -> HttpResponse:
         row = get_object_or_404(BreakerConfig, pk=pk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from healing.templatetags.mendgate import distance
 COLOURS = {"closed": "success", "open": "danger", "half_open": "warning", "forced_open": "danger", "disabled": "warning", "shadow": "info"}
 _ORDER = ("forced_open", "open", "half_open", "disabled", "shadow", "closed")
 _MOST_STEPS = 2000
+HEARSAY = 0.15
+"""Seconds."""
 _watching: registry.Registry | None = None
 
 
@@ -79,6 +82,7 @@ def cards(names: Sequence[str] = ()) -> list[Card]:
     rows = BreakerConfig.objects.filter(name__in=names) if names else BreakerConfig.objects.all()
     latest = BreakerEvent.objects.filter(to_state="open").exclude(from_state="open").values("name").annotate(last=Max("pk")).values("last")
     opened = {event.name: event for event in BreakerEvent.objects.filter(pk__in=latest)}
+    _hear([row for row in rows if not _is_ours(row)])
     found = [card(row, opened.get(row.name)) for row in rows]
     return sorted(found, key=lambda each: (_ORDER.index(each.state), each.row.name))
 
@@ -93,12 +97,24 @@ def card(row: BreakerConfig, opened: BreakerEvent | None = None) -> Card:
 
 def _view(row: BreakerConfig) -> View:
     """How it stands. One that this process does not use itself is watched, so that the code's own wishes stay the code's."""
-    if row.name in {view.name for view in registry.default.views()}:
+    if _is_ours(row):
         return registry.get(row.name).view()
     breaker = _watched().get(row.name)
     if breaker.settings.version < row.version or (row.version == 1 and breaker.settings != publish.settings_of(row.settings(), 1)):
         breaker.configure(publish.settings_of(row.settings(), row.version))
     return breaker.view()
+
+
+def _is_ours(row: BreakerConfig) -> bool:
+    return row.name in {view.name for view in registry.default.views()}
+
+
+def _hear(rows: Sequence[BreakerConfig]) -> None:
+    """Those that are looked at for the first time are heard of first, for a moment at most."""
+    new = [breaker for breaker in (_watched().get(row.name) for row in rows) if breaker.standing is None]
+    ends = time.monotonic() + HEARSAY
+    while time.monotonic() < ends and where.current().redis_url and any(breaker.standing is None for breaker in new):
+        time.sleep(0.005)
 
 
 def _watched() -> registry.Registry:

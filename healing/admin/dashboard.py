@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from msgspec import Struct
 
+from healing.admin import breakers_facts
 from healing.admin.alert_needs import deaf
 from healing.models import ApiKey, Proposal, QuarantineItem, Receipt, Rule
 from healing.templatetags.mendgate import distance
@@ -33,7 +34,7 @@ def context(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK. Who may not see writes sees none of their counts either."""
     if not request.user.has_perm("healing.view_quarantineitem"):
         return {**given, "mendgate": None}
-    needs = [need for need in (_reviews(), _stuck(), _deaf(request), *_schema()) if need is not None]
+    needs = [need for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_schema()) if need is not None]
     return {
         **given,
         "title": "Dashboard",
@@ -101,6 +102,19 @@ def _stuck() -> Need | None:
 def _deaf(request: HttpRequest) -> Need | None:
     text = deaf() if request.user.has_perm("schema_monitor.view_schemasubscription") else ""
     return Need("danger", text, reverse("admin:schema_monitor_schemasubscription_changelist"), "Look") if text else None
+
+
+def _breakers(request: HttpRequest) -> list[Need]:
+    """Those that are open, by themselves or by a person's hand."""
+    if not request.user.has_perm("breakers.view_breakerconfig"):
+        return []
+    return [_open(card) for card in breakers_facts.cards() if card.urgent]
+
+
+def _open(card: breakers_facts.Card) -> Need:
+    since = card.row.override_at or (card.opened.at if card.opened is not None and card.state == "open" else None)
+    text = f"Breaker {card.row.name} is {card.word}{f', {distance(since)}' if since else ''}: {card.sentence.rstrip('.')}"
+    return Need("danger", text, reverse("admin:breakers_breakerconfig_change", args=[card.row.pk]), "Look")
 
 
 def _schema() -> list[Need]:
