@@ -143,6 +143,8 @@ class Link:
             self._ring()
             thread.join(1.0)
         self._url, self._health.up = "", False
+        for end in (self._bell, self._ear):
+            end.close()
 
     def _ring(self) -> None:
         """Wake the thread; start it where there is none (yet, or after a fork)."""

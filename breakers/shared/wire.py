@@ -28,7 +28,7 @@ class Wire:
         self._errors = (redis.RedisError, OSError)
         pool: Any = redis.ConnectionPool.from_url(url, maint_notifications_config=MaintNotificationsConfig(enabled=False))
         bounds = {"socket_timeout": LIMIT, "socket_connect_timeout": LIMIT, "retry": Retry(NoBackoff(), 0), "protocol": 2}
-        pool.connection_kwargs.update(bounds, lib_name=None, lib_version=None)
+        pool.connection_kwargs.update(bounds, driver_info=None)
         self._asking = pool.make_connection()
         self._listening = pool.make_connection()
         try:
