@@ -8,6 +8,7 @@ One JSON object a line in, one a line out. Times are of the monotonic clock, whi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -52,18 +53,20 @@ class Member:
     def kill9(self) -> None:
         """Cut it off."""
         self.process.kill()
-        self.process.wait()
+        self.close()
 
     def close(self) -> None:
         """Ends with its input."""
-        if self.process.poll() is None and self.process.stdin is not None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.kill9()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 class Fleet:
