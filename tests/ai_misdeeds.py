@@ -56,8 +56,8 @@ async def well(line: Line, asked: Asked, way: Way, finish: str = "stop") -> None
         await line.end()
     else:
         pieces = say.words_of(asked.body, asked.number, way.words)
-        await line.whole(200, say.JSON, say.encoded(say.completion(asked.body, asked.number, pieces, finish)), ("x-request-id", _id(asked)))
         asked.sent = "".join(pieces)
+        await line.whole(200, say.JSON, say.encoded(say.completion(asked.body, asked.number, pieces, finish)), ("x-request-id", _id(asked)))
 
 
 async def refuse(line: Line, asked: Asked, way: Way, fault: str) -> None:
@@ -200,8 +200,8 @@ async def drip(line: Line, asked: Asked, way: Way) -> None:
     at = 0
     while True:
         piece = f"<{asked.number}.{at}> "
-        await line.part(say.event(say.chunk(asked.body, asked.number, {"content": piece})) if asked.stream else piece.encode())
         asked.sent += piece
+        await line.part(say.event(say.chunk(asked.body, asked.number, {"content": piece})) if asked.stream else piece.encode())
         at += 1
         await asyncio.sleep(way.pace or 0.05)
 
@@ -224,13 +224,13 @@ async def odd(line: Line, asked: Asked, way: Way) -> None:
     one event in many; a first chunk without choices."""
     pieces = say.words_of(asked.body, asked.number, way.words)
     pieces[0] = "é" + pieces[0]
+    asked.sent = "".join(pieces)
     if not asked.stream:
         body = say.encoded(say.completion(asked.body, asked.number, pieces))
         await line.head(200, say.JSON, None)
         for at in range(0, len(body), 7):
             await line.part(body[at : at + 7])
         await line.end()
-        asked.sent = "".join(pieces)
         return
     events = [b"data:" + say.encoded(each) + b"\r\n\r\n" for each in say.chunks(asked.body, asked.number, pieces)]
     first = say.event({**say.chunk(asked.body, asked.number, {}), "choices": [], "prompt_filter_results": []})
@@ -241,7 +241,6 @@ async def odd(line: Line, asked: Asked, way: Way) -> None:
         await line.part(part)
         await asyncio.sleep(0.005)
     await line.end()
-    asked.sent = "".join(pieces)
 
 
 async def zipped(line: Line, asked: Asked, way: Way) -> None:
@@ -302,8 +301,8 @@ async def _stream(line: Line, asked: Asked, way: Way, stop: int | None = None, f
         content = each["choices"][0]["delta"].get("content") if each["choices"] else ""
         if content and way.pace:
             await asyncio.sleep(way.pace)
-        await line.part(say.event(each))
         asked.sent += content or ""
+        await line.part(say.event(each))
 
 
 async def _half(line: Line, asked: Asked, way: Way) -> None:

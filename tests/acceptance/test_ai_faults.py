@@ -82,7 +82,8 @@ def test_a_stream_that_breaks_says_so_and_nothing_comes_twice(stage: AiStage, fa
     told = stage.ask(f"stream-{fault}", stream=True)
     (first,) = stage.asked()
     assert told.seconds < LATE
-    assert told.text == first.sent and told.text.count("<") >= stage.far.way.after
+    assert first.sent.startswith(told.text) and told.text.count("<") >= stage.far.way.after
+    assert told.text == first.sent or fault == "drip", "what came in time was handed on"
     assert told.error is not None and told.error["message"] and not told.done, "an error event, and no [DONE]"
     assert not told.torn, "the stream itself ends in good order"
     assert told.events[-1].get("error") == told.error, "it is the last thing that is said"
