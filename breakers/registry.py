@@ -89,7 +89,8 @@ class Registry:
         self._link.throttle(breaker, ms / 1000)
 
     def views(self) -> list[View]:
-        """All breakers of this process, by name."""
+        """All breakers of this process, by name. While somebody keeps asking, the shared counts are at most a second old."""
+        self._link.watch()
         return [breaker.view() for _, breaker in sorted(self._breakers.copy().items())]
 
     def on_change(self, callback: Callable[[View], None]) -> None:
@@ -119,7 +120,7 @@ class Registry:
     def after_fork(self) -> None:
         """In the child: locks and threads of the parent are gone, its leases and its unreported counts are the parent's."""
         self._lock = threading.Lock()
-        self._link.renew()
+        self._link.forked()
         for breaker in self._breakers.values():
             breaker.renew()
 

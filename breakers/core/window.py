@@ -55,10 +55,7 @@ class TimeWindow:
 
     def _roll(self, now: float) -> None:
         steps = int((now - self.ends) / self._width) + 1
-        if steps >= BUCKETS:
-            self.clear(now)
-            return
-        for _ in range(steps):
+        for _ in range(min(steps, BUCKETS)):
             if len(self._buckets) == BUCKETS:
                 for place, count in enumerate(self._buckets[0]):
                     self._totals[place] -= count

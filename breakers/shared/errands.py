@@ -103,9 +103,12 @@ class Errands:
             if breaker.tally or breaker.changes:
                 self._looks.add(breaker)
 
-    def look_around(self) -> None:
-        """Repairs what hints have missed."""
+    def look_around(self, *, counts: bool) -> None:
+        """Repairs what hints have missed; ``counts``: reads those, too, of which there are no hints."""
         for breaker in self._breakers.copy().values():
+            if counts:
+                self._looks.add(breaker)
+                continue
             state, config = scripts.glance(self._names, breaker.name)
             self._waiting.append(Errand(state, partial(self._glanced, breaker)))
             self._waiting.append(Errand(config, partial(self._glanced_config, breaker)))

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import socket
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from random import random
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from breakers.core.types import Outcome, Settings, State
 from breakers.permits import Permit
+from breakers.shared.bell import Bell
 from breakers.shared.errands import Errand, Errands
 from breakers.shared.health import Health
 from breakers.shared.keys import Names, checked
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 REPORT, AFTER_FAILURE, CLOSE_TO_TRIP, LOOK = 0.25, 0.1, 0.01, 2.0
+LOOK_WATCHED, WATCHED = 0.8, 10.0
 BATCH = 200
 _SLICE = 0.05
 
@@ -47,19 +47,24 @@ class Link:
         self._source = ""
         self.renew()
 
+    def forked(self) -> None:
+        """In the child: its copies of the parent's sockets are of no use."""
+        for copy in (self._bell, self._wire):
+            if copy is not None:
+                copy.close()
+        self.renew()
+
     def renew(self) -> None:
-        """What a process must have of its own; again after a fork."""
+        """What a process must have of its own."""
         self._thread: threading.Thread | None = None
         self._starting = threading.RLock()
         self._health = Health(self._clock())
         self._wire: Wire | None = None
-        self._ended = self._rung = False
-        self._failed = False
+        self._ended = self._failed = False
         self._flushes: deque[threading.Event] = deque()
-        self._bell, self._ear = socket.socketpair()
-        self._bell.setblocking(False)
+        self._bell: Bell | None = None
         self._errands = Errands(self._breakers, self._names, self._source, self._clock)
-        self._urgent_at = self._report_at = self._look_at = 0.0
+        self._urgent_at = self._report_at = self._look_at = self._watched_until = 0.0
 
     @property
     def up(self) -> bool:
@@ -121,6 +126,14 @@ class Link:
             self._errands.publish(breaker, settings, override if news else breaker.held, reason)
             self._ring()
 
+    def watch(self) -> None:
+        """Somebody looks at all breakers: look more often for a while."""
+        now = self._clock()
+        if self._url and now >= self._watched_until:
+            self._look_at = 0.0
+            self._ring()
+        self._watched_until = now + WATCHED
+
     def flush(self, timeout: float) -> bool:
         """Whether all that was counted went out in time."""
         if not self._url:
@@ -142,28 +155,26 @@ class Link:
             self._ended = True
             self._ring()
             thread.join(1.0)
-        self._url, self._health.up = "", False
-        for end in (self._bell, self._ear):
-            end.close()
+        self._url = ""
+        self.renew()
 
     def _ring(self) -> None:
         """Wake the thread; start it where there is none (yet, or after a fork)."""
         if self._url and self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="breakers", daemon=True)
+                    self._bell = Bell()
+                    self._thread = threading.Thread(target=self._run, args=[self._bell], name="breakers", daemon=True)
                     self._thread.start()
-        if not self._rung:
-            self._rung = True
-            with suppress(OSError):
-                self._bell.send(b"!")
+        if self._bell is not None:
+            self._bell.ring()
 
     # The thread
 
-    def _run(self) -> None:
+    def _run(self, bell: Bell) -> None:
         while not self._ended:
             try:
-                self._wait()
+                self._wait(bell)
                 if self._wire is None:
                     self._connect()
                 if self._wire is not None:
@@ -177,20 +188,16 @@ class Link:
                 self._errands.give_up()
         if self._wire is not None:
             self._wire.close()
+            self._wire = None
+        bell.close()
 
-    def _wait(self) -> None:
+    def _wait(self, bell: Bell) -> None:
         now = self._clock()
-        waited: list[socket.socket | Wire] = [self._ear]
         if self._wire is None:
-            due = self._health.due(now)
-        else:
-            due = min(self._report_at, self._look_at, self._urgent_at if self._urgent_at > now else now + LOOK) - now
-            waited.append(self._wire)
-        ready, _, _ = select.select(waited, [], [], max(0.0, due))
-        if self._ear in ready:
-            self._ear.recv(4096)
-            self._rung = False
-        if self._wire is not None and self._wire in ready:
+            bell.wait([], self._health.due(now))
+            return
+        due = min(self._report_at, self._look_at, self._urgent_at if self._urgent_at > now else now + LOOK) - now
+        if bell.wait([self._wire], due):
             self._errands.hinted(self._wire.heard())
 
     def _connect(self) -> None:
@@ -211,8 +218,9 @@ class Link:
             self._errands.report()
             self._report_at = now + REPORT
         if now >= self._look_at:
-            self._errands.look_around()
-            self._look_at = now + LOOK * (0.8 + 0.4 * random())  # noqa: S311
+            watched = now < self._watched_until
+            self._errands.look_around(counts=watched)
+            self._look_at = now + (LOOK_WATCHED if watched else LOOK) * (0.8 + 0.4 * random())  # noqa: S311
         while errands := self._errands.take(BATCH):
             self._send(wire, errands)
         if due and failed:

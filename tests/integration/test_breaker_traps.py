@@ -1,0 +1,351 @@
+"""What others' breakers fell into, each once, on a real Valkey."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+import redis
+
+from breakers.core.types import Outcome, Settings, State
+from breakers.registry import Breaker, Open, Permit, Registry
+from breakers.shared.keys import Names
+from tests.breaker_peer import Peer, calls, wait_for
+from tests.breaker_valkey import OwnValkey
+
+QUICK = {"timeout": 0.1, "timeout_cap": 0.1, "ramp": (), "window": 5.0}
+numbers = itertools.count(1)
+Make = Callable[..., Registry]
+
+
+@pytest.fixture
+def namespace() -> str:
+    return f"traps{next(numbers)}"
+
+
+@pytest.fixture
+def make(valkey_url: str, namespace: str) -> Iterator[Make]:
+    """Registries, each as if it were a process of its own."""
+    made: list[Registry] = []
+
+    def make(source: str = "", url: str = valkey_url, space: str = namespace) -> Registry:
+        made.append(Registry())
+        made[-1].connect(url, namespace=space, source=source or f"node{len(made)}")
+        return made[-1]
+
+    yield make
+    for registry in made:
+        registry.close()
+
+
+def shared(registry: Registry, name: str = "service", **settings: object) -> Breaker:
+    """A breaker that has heard of the shared one."""
+    breaker = registry.get(name, **{**QUICK, **settings})
+    until(lambda: breaker.view().shared and breaker.version > 0)
+    return breaker
+
+
+def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not come to pass"
+        time.sleep(0.002)
+
+
+def opened(breaker: Breaker) -> Breaker:
+    """It is open for all, by its results."""
+    calls(breaker, "failure", 5)
+    until(lambda: breaker.standing is not None and breaker.standing.state is State.OPEN)
+    return breaker
+
+
+def trial(breaker: Breaker, seconds: float = 3.0) -> Permit:
+    """A trial's permit, as soon as there is one."""
+    found: list[Permit] = []
+
+    def asked() -> bool:
+        try:
+            found.append(breaker.acquire())
+        except Open:
+            return False
+        return True
+
+    until(asked, seconds)
+    return found[0]
+
+
+def test_a_denied_probe_refreshes_no_lease(make: Make, valkey_url: str, namespace: str) -> None:
+    one, other = shared(make(), permits=1, permit_seconds=0.6), shared(make(), permits=1, permit_seconds=0.6)
+    opened(one)
+    abandoned = trial(one)
+    began = time.monotonic()
+    keys = Names(namespace).of("service")
+    with redis.Redis.from_url(valkey_url) as client:
+        lives = [client.pttl(keys.leases), client.pttl(keys.state)]
+        asked = 0
+        while True:
+            asked += 1
+            try:
+                granted = other.acquire()
+                break
+            except Open:
+                assert time.monotonic() - began < 2.0, "those who were denied keep the dead lease alive"
+                if time.monotonic() - began < 0.5:
+                    now = [client.pttl(keys.leases), client.pttl(keys.state)]
+                    assert now <= lives
+                    lives = now
+                time.sleep(0.01)
+    assert asked > 5
+    assert time.monotonic() - began > 0.45
+    granted.settle(Outcome.OK)
+    until(lambda: one.view().state is State.CLOSED)
+    abandoned.settle(Outcome.FAILURE)  # its lease is over: it says nothing any more
+    time.sleep(0.05)
+    assert other.view().state is State.CLOSED
+
+
+def test_a_probe_whose_owner_was_killed_comes_free(make: Make, valkey_url: str, namespace: str) -> None:
+    settings = {**QUICK, "permits": 1, "permit_seconds": 0.5}
+    here = shared(make(), permits=1, permit_seconds=0.5)
+    with Peer(valkey_url, namespace, "peer") as peer:
+        peer.do("get", **settings)
+        opened(here)
+        peer.do("wait", state="half_open")
+        assert peer.do("acquire") == "granted"
+        began = time.monotonic()
+        with pytest.raises(Open):
+            here.acquire()
+        peer.kill()
+    trial(here, 2.0).settle(Outcome.OK)
+    assert 0.2 < time.monotonic() - began < 1.0
+    until(lambda: here.view().state is State.CLOSED)
+
+
+def test_an_ignored_error_gives_its_permit_back(make: Make) -> None:
+    registry = make()
+    breaker = registry.get("service", excluded=(KeyError,), permits=1, permit_seconds=30.0, **QUICK)
+    until(lambda: breaker.version)
+    opened(breaker)
+    until(lambda: breaker.view().state is State.HALF_OPEN)
+    for _ in range(10):
+
+        def asked() -> bool:
+            try:
+                breaker.execute(lambda: {}["missing"])
+            except Open:
+                return False
+            except KeyError:
+                return True
+            return False
+
+        until(asked, 1.0)
+    trial(breaker, 1.0).settle(Outcome.OK)
+    until(lambda: breaker.view().state is State.CLOSED)
+
+
+def test_of_twenty_trials_at_once_exactly_the_permitted_go_through(make: Make, valkey_url: str, namespace: str) -> None:
+    here = shared(make())
+    with Peer(valkey_url, namespace, "a") as a, Peer(valkey_url, namespace, "b") as b:
+        for peer in (a, b):
+            peer.do("get", **QUICK)
+        opened(here)
+        for peer in (a, b):
+            peer.do("wait", state="half_open")
+        until(lambda: here.view().state is State.HALF_OPEN)
+        granted: list[object] = []
+
+        def ask_here() -> None:
+            with suppress(Open):
+                granted.append(here.acquire())
+
+        def ask_there(peer: Peer) -> None:
+            granted.extend("there" for _ in range(5) if peer.do("acquire") == "granted")
+
+        threads = [threading.Thread(target=ask_here) for _ in range(10)]
+        threads += [threading.Thread(target=ask_there, args=[peer]) for peer in (a, b)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        time.sleep(0.15)
+        ask_there(a)
+        ask_here()
+        assert len(granted) == 3
+
+
+def test_a_late_result_of_an_earlier_state_changes_nothing(make: Make) -> None:
+    breaker, other = shared(make(), permits=2), shared(make(), permits=2)
+    early = [breaker.acquire() for _ in range(5)]
+    opened(other)
+    until(lambda: breaker.view().state is State.HALF_OPEN)
+    late = trial(breaker)
+    trial(other).settle(Outcome.FAILURE)  # of 2, one is enough: opens again
+    until(lambda: breaker.standing.state is State.OPEN)
+    first = [trial(breaker), trial(other)]
+    late.settle(Outcome.OK)  # belongs to the trials before
+    first[0].settle(Outcome.OK)
+    time.sleep(0.05)
+    assert breaker.view().state is State.HALF_OPEN
+    first[1].settle(Outcome.OK)
+    until(lambda: breaker.view().state is State.CLOSED and other.view().state is State.CLOSED)
+    for permit in early:
+        permit.settle(Outcome.FAILURE, 0.0, "from before it opened")
+    assert breaker.view().state is State.CLOSED
+    assert breaker.view().failures == 0
+
+
+def test_a_shorter_deadline_never_replaces_a_longer(make: Make, valkey_url: str, namespace: str) -> None:
+    registry = make()
+    breaker = shared(registry)
+    with Peer(valkey_url, namespace, "peer") as peer:
+        peer.do("get", **QUICK)
+        registry.throttle("service", 5_000)
+        peer.do("wait", state="open")
+        peer.do("throttle", ms=50)
+        peer.do("flush")
+        registry.throttle("service", 20)
+        time.sleep(0.15)
+        assert peer.do("view")["remaining_ms"] > 4_000
+        assert 4_000 < breaker.view().remaining_ms <= 5_000
+    opened_for = shared(registry, "other", timeout=5.0, timeout_cap=5.0)
+    opened(opened_for)
+    registry.throttle("other", 10)
+    time.sleep(0.1)
+    assert opened_for.view().remaining_ms > 3_000
+
+
+def test_one_failure_of_one_is_not_a_hundred_percent(make: Make) -> None:
+    registry = make()
+    one, other = shared(registry), shared(make())
+    for breaker in (one, other):
+        calls(breaker, "failure", 1)
+    until(lambda: registry.views()[0].failures == 2)
+    assert [one.view().state, other.view().state] == [State.CLOSED, State.CLOSED]
+
+
+def test_errors_of_valkey_are_not_swallowed(namespace: str, make: Make) -> None:
+    """Refused, frozen, or forbidden to us: each is seen, told once, and costs callers nothing."""
+    with OwnValkey() as valkey:
+        with valkey.client() as client:
+            client.execute_command("ACL", "SETUSER", "few", "on", ">secret", "~*", "&*", "+@all", "-eval")
+        told: list[tuple[bool, str]] = []
+        forbidden = make(url=f"redis://few:secret@127.0.0.1:{valkey.port}/0")
+        forbidden.on_link(lambda up, why: told.append((up, why)))
+        breaker = forbidden.get("service", **QUICK)
+        until(lambda: told)
+        assert not breaker.view().shared
+        assert "permission" in told[0][1].lower()
+
+        registry = make(url=valkey.url)
+        edges: list[bool] = []
+        registry.on_link(lambda up, why: edges.append(up))
+        breaker = shared(registry)
+        valkey.freeze()
+        calls(breaker, "failure", 1)
+        until(lambda: edges == [True, False], 3.0)
+        began = time.monotonic()
+        calls(breaker, "failure", 4)
+        assert time.monotonic() - began < 0.1
+        assert breaker.view().state is State.OPEN, "alone, a process counts and opens for itself"
+        time.sleep(0.6)
+        valkey.stop()
+        valkey.start()
+        until(lambda: breaker.view().shared, 8.0)
+        assert edges == [True, False, True]
+        assert len(told) == 1
+
+
+def test_an_override_during_an_outage_waits_and_does_not_come_back(namespace: str, make: Make) -> None:
+    with OwnValkey() as valkey:
+        operator, other = make(url=valkey.url), make(url=valkey.url)
+        here, there = shared(operator), shared(other)
+        valkey.stop()
+        until(lambda: not here.view().shared and not there.view().shared)
+        operator.apply("service", Settings(**QUICK, version=7), State.FORCED_OPEN, "a drill")
+        assert here.view().pending
+        assert here.view().state is State.FORCED_OPEN
+        assert there.view().state is State.CLOSED
+        operator.apply("service", Settings(**QUICK, version=8), None, "the drill is off")
+        seen: list[State] = []
+        other.on_change(lambda view: seen.append(view.state))
+        valkey.start()
+        until(lambda: here.view().shared and there.view().config_version == 8, 8.0)
+        until(lambda: not here.view().pending)
+        time.sleep(0.3)
+        assert State.FORCED_OPEN not in seen
+        assert [here.view().state, there.view().state] == [State.CLOSED, State.CLOSED]
+
+        operator.apply("service", Settings(**QUICK, version=9), State.FORCED_OPEN, "for good")
+        until(lambda: there.view().state is State.FORCED_OPEN)
+        assert not here.view().pending
+        other.apply("service", Settings(**QUICK, version=8), None, "late news")  # an older version says nothing
+        assert there.view().state is State.FORCED_OPEN
+        with pytest.raises(Open, match="A person opened it"):
+            there.acquire()
+
+
+def test_script_may_be_forbidden(make: Make) -> None:
+    with OwnValkey() as valkey:
+        with valkey.client() as client:
+            client.execute_command("ACL", "SETUSER", "proxied", "on", ">secret", "~*", "&*", "+@all", "-script", "-evalsha")
+        url = f"redis://proxied:secret@127.0.0.1:{valkey.port}/0"
+        one, other = shared(make(url=url)), shared(make(url=url))
+        opened(one)
+        until(lambda: other.view().state is not State.CLOSED)
+        for _ in range(3):
+            trial(other).settle(Outcome.OK)
+        until(lambda: one.view().state is State.CLOSED)
+
+
+def test_time_is_not_counted_in_whole_seconds(make: Make) -> None:
+    breaker, other = shared(make(), timeout=0.3, timeout_cap=0.3), shared(make(), timeout=0.3, timeout_cap=0.3)
+    opened(breaker)
+    began = time.monotonic()
+    assert 100 < breaker.view().remaining_ms <= 360
+    until(lambda: other.view().state is State.OPEN)
+    trial(other)
+    assert 0.2 < time.monotonic() - began < 0.7
+
+
+def test_no_two_breakers_share_keys(make: Make, valkey_url: str, namespace: str) -> None:
+    registry, neighbour = make(), make(space=f"{namespace}:service")
+    names = ["service", "service:state", "Service", "service:w:1", "config"]
+    found = [shared(registry, name) for name in names]
+    foreign = [shared(neighbour, name) for name in ("state", "w:1", "service")]
+    opened(found[0])
+    time.sleep(0.05)
+    assert [each.view().state for each in found[1:] + foreign] == [State.CLOSED] * 7
+    with redis.Redis.from_url(valkey_url) as client:
+        keys = {key.decode() for key in client.keys("*") if not key.endswith(b":log")}
+    tags = {f"{{{namespace}:{name}}}:" for name in names} | {f"{{{namespace}:service:{name}}}:" for name in ("state", "w:1", "service")}
+    assert all(sum(key.startswith(tag) for tag in tags) == 1 for key in keys)
+    for name in ("a}b", "{a", " a", "", "a\nb", "x" * 121):
+        with pytest.raises(ValueError, match="breaker's name"):
+            registry.get(name)
+
+
+def test_clocks_of_processes_are_never_compared(make: Make, valkey_url: str, namespace: str) -> None:
+    settings = {**QUICK, "timeout": 0.5, "timeout_cap": 0.5, "permits": 1}
+    here = shared(make(), timeout=0.5, timeout_cap=0.5, permits=1)
+    with Peer(valkey_url, namespace, "hour ahead", 3600.0) as ahead, Peer(valkey_url, namespace, "hour behind", -3600.0) as behind:
+        for peer in (ahead, behind):
+            peer.do("get", **settings)
+            peer.do("calls", outcome="ok", count=1)
+            assert peer.do("flush")
+        for peer in (ahead, behind):
+            peer.do("calls", outcome="failure", count=4)
+        assert [peer.do("wait", state="open") for peer in (ahead, behind)] == ["open", "open"]
+        until(lambda: here.view().state is State.OPEN)
+        for remaining in (here.view().remaining_ms, ahead.do("view")["remaining_ms"], behind.do("view")["remaining_ms"]):
+            assert 0 < remaining <= 600
+        assert [peer.do("wait", state="half_open") for peer in (ahead, behind)] == ["half_open", "half_open"]
+        assert ahead.do("acquire") == "granted"
+        assert behind.do("acquire") == "half_open"
+        ahead.do("settle", outcome="ok")
+        until(lambda: here.view().state is State.CLOSED)
+        assert behind.do("wait", state="closed") == "closed"
+        assert wait_for(here, "closed") == "closed"
