@@ -52,7 +52,7 @@ def redact(body: bytes) -> str:
 
 def redact_text(text: str) -> str:
     """Plain text, redacted."""
-    for pattern, instead in _PATTERNS:
+    for pattern, instead in _PATTERNS if text else ():
         text = pattern.sub(instead, text)
     return text.replace("\0", "")
 

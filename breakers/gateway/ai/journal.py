@@ -1,47 +1,181 @@
-"""What became of each call of the AI gateway, and how it gets into the control database."""
+"""Keeps the record of calls: from memory into the control database, within a second.
+
+``note`` never waits and never fails. What waits is bounded: beyond ``MOST`` calls (the database was away for long) further ones are only
+added up, so that nothing of what was spent is lost. A process that ends by itself stores the rest; one that is killed loses that second.
+Each call, and each sum of calls, has an id: a batch that is sent twice is counted once.
+"""
 
 from __future__ import annotations
 
-from msgspec import Struct, field
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from breakers.gateway.ai.budgets import READ_EVERY, SPENT, Budgets
+from breakers.gateway.ai.call import Attempt, Call, Notice, Row, Sums, row_of
+
+__all__ = ["Attempt", "Call", "Journal"]
+
+log = logging.getLogger("mendgate.ai")
+
+EVERY = 0.5
+"""Seconds between two flushes."""
+MOST = 5_000
+"""Calls that wait, at most."""
+MOST_BODIES = 32 * 1024 * 1024
+"""Bytes of bodies that wait, at most; further calls are noted without."""
+BATCH = 500
+PATIENCE = 10.0
+_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+_FLUSH = (Path(__file__).parent / "flush.sql").read_text("utf-8")
+_NOTICE = """
+INSERT INTO breakers_ainotice (key, kind, period, period_start, spent, budget)
+VALUES ($1, $2, $3, $4, $5::float8::numeric, $6::float8::numeric)
+ON CONFLICT DO NOTHING"""
 
 
-class Attempt(Struct, kw_only=True):
-    """One try at one provider. ``outcome``: ok, failed, refused (its breaker was open), skipped, cancelled."""
+class Journal:
+    """Of one process and event loop."""
 
-    provider: str
-    model: str
-    credential: str = ""
-    outcome: str = "ok"
-    reason: str = ""
-    seconds: float = 0.0
+    def __init__(self, database_url: str, budgets: Budgets) -> None:
+        self._url, self._budgets = database_url, budgets
+        self._waiting: deque[tuple[Call, bool]] = deque()
+        self._bodies = 0
+        self._sums = Sums()
+        self._sending: list[Row] = []
+        """rows that were sent, or will be next; theirs stay the same until they are known to be stored."""
+        self._notices: dict[tuple[str, str, str, object], Notice] = {}
+        self._connection: asyncpg.Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._flushing = asyncio.Lock()
+        self._read_at = self._ask_again = 0.0
+        self._lost = False
+        self.dropped = 0
+        """calls of which nothing is left, not even the sum."""
+
+    def note(self, call: Call, bodies: bool) -> None:
+        """Takes a call."""
+        if not bodies or self._bodies > MOST_BODIES:
+            call.request_body = call.answer_body = None
+        if len(self._waiting) >= MOST:
+            self.dropped += not self._sums.add(call)
+            return
+        self._bodies += _size(call)
+        self._waiting.append((call, bodies))
+
+    def tell(self, notice: Notice) -> None:
+        """Takes a notice; each is told once."""
+        self._notices.setdefault((notice.key, notice.kind, notice.period, notice.period_start), notice)
+
+    def start(self) -> None:
+        """Stores what is noted, until ``stop``."""
+        if self._url and self._task is None:
+            self._task = asyncio.create_task(self._keep_flushing())
+
+    async def stop(self) -> None:
+        """Ends, after a last flush."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        if self._url:
+            await self.flush()
+        if self._sending or self._waiting:
+            log.error("%s AI calls could not be stored: the control database is away", len(self._sending) + len(self._waiting))
+        if self._connection is not None:
+            self._connection.terminate()
+
+    async def flush(self) -> None:
+        """Stores everything that waits; what cannot be stored now is kept. Reads what callers have spent."""
+        async with self._flushing:
+            try:
+                while self._sending or self._waiting or self._sums:
+                    await self._send_batch()
+                for key, notice in list(self._notices.items()):
+                    await self._run(_NOTICE, *msgspec.structs.astuple(notice))
+                    del self._notices[key]
+                await self._read_spent()
+            except _GONE as error:
+                self._drop_connection()
+                if not self._lost:
+                    log.warning("could not store AI calls, keeping them: %s", error or type(error).__name__)
+                self._lost = True
+            else:
+                self._lost = False
+
+    async def know_spent(self, within: float) -> None:
+        """Returns when it was read what callers have spent, at the latest after ``within`` seconds; at once where that failed just now."""
+        if not self._url or time.monotonic() < self._ask_again:
+            return
+        self._read_at, self._ask_again = 0.0, time.monotonic() + READ_EVERY
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.flush()
+
+    async def _send_batch(self) -> None:
+        if not self._sending:
+            self._sending = await self._next_batch()
+        try:
+            await self._run(_FLUSH, msgspec.json.encode(self._sending).decode())
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            await self._send_one_by_one()
+        self._sending = []
+
+    async def _send_one_by_one(self) -> None:
+        """One of the batch is not taken: the others are, and it is said."""
+        for row in self._sending:
+            try:
+                await self._run(_FLUSH, msgspec.json.encode([row]).decode())
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+                self.dropped += row.calls
+                log.exception("the record of AI call %s is not taken; it is dropped", row.id)
+
+    async def _next_batch(self) -> list[Row]:
+        calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        self._bodies -= sum(_size(call) for call, _ in calls)
+        sums = self._sums.take() if not self._waiting else []
+        if any(call.request_body for call, _ in calls):  # redaction takes its time
+            return await asyncio.to_thread(lambda: [*map(row_of, (call for call, _ in calls)), *sums])
+        return [*(row_of(call) for call, _ in calls), *sums]
+
+    async def _read_spent(self) -> None:
+        if not self._budgets.wanted or time.monotonic() < self._read_at:
+            return
+        since, begins = time.monotonic(), self._budgets.arguments()
+        connection = await self._connected()
+        self._budgets.take(await connection.fetch(SPENT, *begins), begins, since)
+        self._read_at = time.monotonic() + READ_EVERY
+
+    async def _run(self, statement: str, *values: object) -> None:
+        connection = await self._connected()
+        await connection.execute(statement, *values)
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            settings = {"application_name": "mendgate ai journal"}
+            self._connection = await asyncpg.connect(self._url, timeout=3, command_timeout=PATIENCE, server_settings=settings)
+        return self._connection
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _keep_flushing(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY if not self._lost else EVERY * 4)
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("could not store AI calls")
 
 
-class Call(Struct, kw_only=True):
-    """One request and its end. ``id`` is a UUID as text, ``at`` Unix seconds, money in US dollars.
-
-    ``outcome``: ok · fallback (another model answered) · canned · cached · refused (by us) · failed · cancelled (the caller left).
-    ``key`` is the API key's id; None: a bare token, or healing (``purpose``). Bodies are as they went over the wire: they are redacted
-    before they are stored, and stored only where the snapshot says ``log_bodies``."""
-
-    id: str
-    at: float
-    key: str | None = None
-    purpose: str = "edge"
-    endpoint: str = "chat/completions"
-    model_asked: str = ""
-    model_served: str = ""
-    provider: str = ""
-    stream: bool = False
-    status: int = 200
-    outcome: str = "ok"
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    cost: float = 0.0
-    saved_cost: float = 0.0
-    seconds: float = 0.0
-    first_token_seconds: float | None = None
-    attempts: list[Attempt] = field(default_factory=list)
-    error: str = ""
-    request_body: bytes | None = None
-    answer_body: bytes | None = None
+def _size(call: Call) -> int:
+    return len(call.request_body or b"") + len(call.answer_body or b"")
