@@ -16,7 +16,7 @@ from breakers.gateway.ai.journal import Call
 from breakers.gateway.ai.load import Source
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.snapshot import AiSnapshot, Credential, Limits, Model, Provider, Secret
-from breakers.registry import Registry
+from breakers.registry import Breaker, Registry
 
 QUICK = Limits(connect=0.3, first_token=0.4, stall=0.3, total=1.5)
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
@@ -35,6 +35,21 @@ def snapshot(*providers: Provider, models: tuple[Model, ...] = (), **more: Any) 
 
 
 registry = Registry()
+
+
+class Own:
+    """Breakers of one test."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def get(self, name: str) -> Breaker:
+        return registry.get(f"{name}.{self._number}")
+
+    def throttle(self, name: str, ms: int) -> None:
+        registry.throttle(f"{name}.{self._number}", ms)
+
+
 numbers = itertools.count(1)
 
 
@@ -92,11 +107,11 @@ class Known(Source):
 class Calls:
     """``taking`` is awaited before each part is taken: a slow caller."""
 
-    def __init__(self, settings: AiSettings, rows: AiSnapshot) -> None:
-        number = next(numbers)
-        self.breaker = lambda name: registry.get(f"{name}.{number}")
+    def __init__(self, settings: AiSettings, rows: AiSnapshot, breakers: Own | None = None) -> None:
+        self.breakers = breakers or Own(next(numbers))
+        self.breaker = self.breakers.get
         self.known = Known(settings, rows)
-        self.engine = Engine(settings, self.breaker, self.known)
+        self.engine = Engine(settings, self.breakers, self.known)
         self.recorded: list[Call] = []
         self.engine.ledger.record = lambda call, _=None: self.recorded.append(call)  # type: ignore[method-assign, assignment]
         self.gateway = AiGateway(settings, self.engine)
@@ -141,9 +156,9 @@ class Calls:
 
 
 @asynccontextmanager
-async def ai_calls(rows: AiSnapshot, **settings: Any) -> AsyncIterator[Calls]:
+async def ai_calls(rows: AiSnapshot, breakers: Own | None = None, **settings: Any) -> AsyncIterator[Calls]:
     """A gateway with breakers of its own that knows ``rows``."""
-    calls = Calls(AiSettings(**settings), rows)
+    calls = Calls(AiSettings(**settings), rows, breakers)
     try:
         yield calls
     finally:

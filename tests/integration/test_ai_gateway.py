@@ -108,6 +108,15 @@ async def test_the_only_deployment_is_not_called_while_its_429_lasts(far: FarAi)
 
 
 @in_loop
+async def test_a_429_that_another_process_met_is_obeyed_here(far: FarAi):
+    far.plan(Rule("429-seconds", times=1))
+    rows = snapshot(provider("a", far.base_url(), "k1"))
+    async with ai_calls(rows) as one, ai_calls(rows, breakers=one.breakers) as other:
+        answers = [await call({"model": "a", **HELLO}) for call in (one, other, other)]
+    assert [each.status for each in answers] == [429, 429, 429] and len(far.asked) == 1
+
+
+@in_loop
 async def test_a_429_rotates_to_the_next_key_and_a_401_retires_its_key(far: FarAi):
     far.plan(Rule("429", key="k1"), Rule("401", key="k2"))
     async with ai_calls(snapshot(provider("a", far.base_url(), "k1", "k2", "k3"))) as call:
@@ -190,6 +199,25 @@ async def test_without_a_provider_it_says_so_at_once():
         assert (answer.status, answer.error["code"]) == (503, "no_provider") and "AI_BASE_URL" in answer.error["message"]
         call.known.rows = snapshot(canned=(Canned(id="1", content="hi"),))
         assert (await call({"model": "a", **HELLO})).text == "hi"
+
+
+@in_loop
+async def test_a_provider_that_refuses_to_count_is_asked_without(far: FarAi):
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            bodies.append(json.loads(await reader.readexactly(length)))
+            said = b'{"error":{"message":"Unrecognized request argument: stream_options","type":"invalid_request_error"}}'
+            chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+            status, out = (b"400 No", said) if "stream_options" in bodies[-1] else (b"200 OK", chunks)
+            writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
+
+    bodies: list[dict[str, object]] = []
+    async with await asyncio.start_server(refusing, "127.0.0.1") as server:
+        rows = snapshot(provider("a", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"))
+        async with ai_calls(rows) as call:
+            answers = [await call({"model": "a", **STREAM}) for _ in range(2)]
+    assert [each.text for each in answers] == ["hi", "hi"] and ["stream_options" in each for each in bodies] == [True, False, False]
 
 
 @in_loop

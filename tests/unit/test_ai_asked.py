@@ -23,6 +23,7 @@ def test_what_is_unknown_passes_byte_for_byte():
 def test_usage_is_always_asked_of_a_stream():
     quiet = read_asked(CHAT, HELLO + b',"stream":true}')
     assert not quiet.wants_usage and json.loads(outgoing(quiet, "m"))["stream_options"] == {"include_usage": True}
+    assert "stream_options" not in json.loads(outgoing(quiet, "m", counted=False))
     other = read_asked(CHAT, HELLO + b',"stream":true,"stream_options":{"include_obfuscation":false}}')
     assert json.loads(outgoing(other, "m"))["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     assert read_asked(CHAT, HELLO + b',"stream":true,"stream_options":{"include_usage":true}}').wants_usage

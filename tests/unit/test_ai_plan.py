@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakers.core.ai.budget import RetryBudget
-from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, plan
+from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, cooling, plan
 from breakers.core.ai.standing import Standing
 from breakers.core.ai.verdict import OK, Kind, Verdict, failure, timeout
 
@@ -103,6 +103,19 @@ def test_a_429_that_does_not_say_how_long_waits_longer_each_time_and_a_success_f
     assert [standing.cool(("k", "m"), silent.retry_after, at * 100.0) for at in range(3)] == [1.0, 2.0, 4.0]
     standing.answered(("k", "m"))
     assert standing.cool(("k", "m"), None, 1000.0) == 1.0
+
+
+def test_a_pause_of_no_time_is_no_invitation_to_ask_for_ever():
+    run = Run(lambda _: Verdict(kind=Kind.THROTTLED, status=429, retry_after=0.0), takes=0.0)
+    assert isinstance(run(A), GaveUp) and run.asked == [("a", "k1"), ("a", "k2")]
+
+
+def test_what_others_have_told_is_not_told_again():
+    told: list[object] = []
+    standing = Standing(lambda place, seconds: told.append((place, seconds)))
+    run = Run(lambda step: cooling(3.0) if step.key == "k1" else Verdict(kind=Kind.THROTTLED, status=429, retry_after=5.0), takes=0.0)
+    run.standing = standing
+    assert isinstance(run(A), GaveUp) and told == [(("k2", "a"), 5.0)]
 
 
 def test_a_shorter_wait_never_replaces_a_longer():

@@ -35,6 +35,8 @@ def error(message: str = "x", **more: object) -> bytes:
         (401, error(code="invalid_api_key"), Kind.KEY),
         (402, b"", Kind.KEY),
         (403, error("not allowed"), Kind.KEY),
+        (403, b"", Kind.KEY),
+        (403, b"<html>Access denied</html>", Kind.FAILURE),
         (403, error("Your input was flagged by moderation"), Kind.FILTER),
         (403, error(code="model_not_found"), Kind.MISSING),
         (404, error(code="model_not_found"), Kind.MISSING),

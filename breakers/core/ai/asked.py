@@ -65,17 +65,13 @@ def read_asked(endpoint: str, body: bytes) -> Asked:
     )
 
 
-def outgoing(asked: Asked, upstream: str) -> bytes:
-    """The body for a provider that calls the model ``upstream``. Usage is always asked for: it is how tokens are counted."""
+def outgoing(asked: Asked, upstream: str, *, counted: bool = True) -> bytes:
+    """The body for a provider that calls the model ``upstream``. Usage is asked for (unless not ``counted``: some providers refuse to
+    be asked), as it is how tokens are known."""
     fields: dict[str, Any] = {**asked.fields, "model": upstream}
-    if asked.stream and not asked.wants_usage:
+    if counted and asked.stream and not asked.wants_usage:
         fields["stream_options"] = _with_usage(asked.fields.get("stream_options"))
     return _encoder.encode(fields)
-
-
-def with_stream_options_dropped(asked: Asked, upstream: str) -> bytes:
-    """The same for a provider that does not know ``stream_options``."""
-    return _encoder.encode({name: value for name, value in {**asked.fields, "model": upstream}.items() if name != "stream_options"})
 
 
 def expected_tokens(asked: Asked) -> int:

@@ -6,7 +6,7 @@ clock; ``chance`` gives numbers from 0 to 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 
 from msgspec import Struct
 
@@ -71,6 +71,12 @@ Plan = Generator[Try | Wait, Report, Served | GaveUp]
 _TELLING = (Kind.CALLER, Kind.FILTER, Kind.LARGER, Kind.TIMEOUT, Kind.FAILURE, Kind.THROTTLED, Kind.REFUSED, Kind.MISSING, Kind.KEY)
 _FINAL = frozenset({Kind.CALLER, Kind.FILTER})
 NO_KEY = Verdict(kind=Kind.KEY, reason="no usable key")
+COOLING = "cooling"
+
+
+def cooling(seconds: float) -> Verdict:
+    """The provider was not asked: it wants a pause."""
+    return Verdict(kind=Kind.THROTTLED, reason=COOLING, status=429, retry_after=seconds)
 
 
 class Terms(Struct, frozen=True, kw_only=True):
@@ -110,8 +116,9 @@ _Result = tuple[Try | None, Verdict, float]
 def _one(deployment: Deployment, standing: Standing, terms: Terms, now: float, *, more: bool) -> Generator[Try | Wait, Report, _Result]:
     """Asks one deployment: each key that may be used, and again after a failure."""
     failures = 0
+    spent: set[str] = set()
     while True:
-        key, verdict = _key(deployment, standing, now)
+        key, verdict = _key(deployment, standing, now, spent)
         if key is None:
             return None, verdict, now
         step = Try(deployment=deployment, key=key, patience=_patience(deployment, terms, now, more=more))
@@ -129,6 +136,8 @@ def _one(deployment: Deployment, standing: Standing, terms: Terms, now: float, *
             now = (yield Wait(pause)).now
         elif verdict.kind not in (Kind.THROTTLED, Kind.KEY) or not deployment.keys or terms.deadline - now < LEAST:
             return None, verdict, now
+        else:
+            spent.add(key)
 
 
 def place(deployment: Deployment, key: str) -> tuple[str, str]:
@@ -136,22 +145,21 @@ def place(deployment: Deployment, key: str) -> tuple[str, str]:
     return (key or deployment.provider, deployment.model)
 
 
-def _key(deployment: Deployment, standing: Standing, now: float) -> tuple[str | None, Verdict]:
-    """The first key that may be used now; else why there is none."""
+def _key(deployment: Deployment, standing: Standing, now: float, spent: Collection[str]) -> tuple[str | None, Verdict]:
+    """The first key that may be used now; else why there is none. ``spent`` keys were refused in this request."""
     keys = deployment.keys or (() if deployment.wants_key else ("",))
     usable = [key for key in keys if not standing.is_retired(key)]
     waits = [standing.wait(place(deployment, key), now) for key in usable]
     for key, wait in zip(usable, waits, strict=True):
-        if wait <= 0:
+        if wait <= 0 and key not in spent:
             return key, NO_KEY
-    if not waits:
-        return None, NO_KEY
-    return None, Verdict(kind=Kind.THROTTLED, reason="cooling", status=429, retry_after=min(waits))
+    return None, cooling(min(waits)) if waits else NO_KEY
 
 
 def _note(standing: Standing, step: Try, verdict: Verdict, now: float) -> None:
     if verdict.kind is Kind.THROTTLED or (verdict.kind is Kind.FAILURE and verdict.retry_after):
-        standing.cool(place(step.deployment, step.key), verdict.retry_after, now)
+        news = verdict.reason != COOLING  # else it is what others have told
+        standing.cool(place(step.deployment, step.key), verdict.retry_after, now, tell=news)
     elif verdict.kind is Kind.KEY and step.key:
         standing.retire(step.key)
 

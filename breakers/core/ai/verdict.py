@@ -75,8 +75,8 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, now: float) 
     """What an answer other than 2xx means. ``now`` is Unix time."""
     reason = f"status {status}"
     after = retry_after(headers, now)
-    if status >= 500 or status == 408 or status < 400:
-        return failure(reason, status, after)
+    if status >= 500 or status == 408 or status < 400 or (status == 403 and body.lstrip()[:1] == b"<"):
+        return failure(reason, status, after)  # a 403 as a page is of something in between, and says nothing about the key
     kind = _kind(status, telling(body))
     handed = body if kind in HANDED_THROUGH and is_error(body) else b""
     return Verdict(kind=kind, reason=reason, status=status, retry_after=after, body=handed)

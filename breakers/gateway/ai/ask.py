@@ -19,15 +19,16 @@ from msgspec import Struct
 from breakers import registry
 from breakers.core.ai.asked import CHAT, Asked, expected_tokens, read_asked
 from breakers.core.ai.complete import content_of
-from breakers.core.ai.plan import GaveUp
+from breakers.core.ai.plan import GaveUp, place
 from breakers.core.ai.verdict import timeout
 from breakers.core.types import Outcome
 from breakers.gateway.ai.account import Account
 from breakers.gateway.ai.caller import AiCaller
-from breakers.gateway.ai.chain import chosen
+from breakers.gateway.ai.chain import chosen, deployments
 from breakers.gateway.ai.endings import of_ending
-from breakers.gateway.ai.engine import WHOLE, Engine
+from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.errors import AiError, no_provider
+from breakers.gateway.ai.gates import WHOLE
 from breakers.gateway.ai.router import FAILURES, Got, Order
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.upstream import Body
@@ -36,6 +37,8 @@ from breakers.refusal import Open
 
 OWN = "healing-ai"
 """The breaker of healing's use of AI."""
+PATIENCE = 0.15
+"""Seconds that a worker waits for the shared breakers; without Valkey it decides alone."""
 HEALING = AiCaller(None, "service_role", "healing")
 
 
@@ -81,6 +84,15 @@ class Asker:
         if self._owned and not self._opened:
             self._opened = True
             await self._engine.open()
+            await self._hear()
+
+    async def _hear(self) -> None:
+        """A worker's process is young: what others know of its model's provider is asked for first."""
+        snapshot = self._engine.source.snapshot
+        model = snapshot.models.get(snapshot.default_model)
+        chain = deployments(snapshot, model) if model is not None else []
+        names = {OWN, WHOLE, *(f"ai:{each.provider}" for each in chain)}
+        await self._engine.gates.heard(names, [place(each, key) for each in chain for key in each.keys or ("",)], PATIENCE)
 
     async def close(self) -> None:
         """Ends its connections, and reports what breakers have seen (a worker's process may end at once after this)."""
@@ -130,7 +142,7 @@ class Asker:
     async def _behind_breakers(self, order: Order, account: Account, purpose: str) -> Answered:
         account.admission = await self._engine.ledger.admit(HEALING, order.model, expected_tokens(order.asked), order.snapshot, purpose)
         try:
-            with await self._engine.gate(OWN).aacquire() as own, await self._engine.gate(WHOLE).aacquire() as whole:
+            with await self._engine.gates.get(OWN).aacquire() as own, await self._engine.gates.get(WHOLE).aacquire() as whole:
                 try:
                     async with asyncio.timeout(order.deadline - time.monotonic()):
                         found = await self._engine.router.route(order)

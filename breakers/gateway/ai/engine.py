@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from breakers import registry
 from breakers.gateway.ai.cache import Cache
+from breakers.gateway.ai.gates import Breakers, Gates
 from breakers.gateway.ai.ledger import Ledger
 from breakers.gateway.ai.load import Source
-from breakers.gateway.ai.router import Gate, Router
+from breakers.gateway.ai.router import Router
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.upstream import Upstream
 
-WHOLE = "ai-gateway"
-"""The breaker of all of it."""
-
 
 class Engine:
-    """What answers requests, from outside (``AiGateway``) and from healing (``Asker``). ``gate`` gives a breaker by name; ``source`` the
-    rows, where they are not the database's."""
+    """What answers requests, from outside (``AiGateway``) and from healing (``Asker``). ``source``: the rows, where they are not the
+    database's."""
 
-    def __init__(self, settings: AiSettings, gate: Callable[[str], Gate] = registry.get, source: Source | None = None) -> None:
+    def __init__(self, settings: AiSettings, breakers: Breakers = registry.default, source: Source | None = None) -> None:
         self.settings = settings
-        self.gate = gate
+        self.gates = Gates(breakers)
         self.source = source or Source(settings)
         self.ledger = Ledger(settings)
         self.cache = Cache(settings)
         self.upstream = Upstream(settings)
-        self.router = Router(self.upstream, gate, self.source.retire, self.source.used)
+        self.router = Router(self.upstream, self.gates, self.source.retire, self.source.used)
 
     async def open(self) -> None:
         """Begins to follow the rows; needs no database to be there."""

@@ -6,17 +6,17 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from msgspec import Struct
 
 from breakers.core.ai.asked import Asked, outgoing
 from breakers.core.ai.budget import RetryBudget
-from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, place, plan
+from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, cooling, place, plan
 from breakers.core.ai.standing import Standing
 from breakers.core.ai.verdict import OK, Kind, Verdict
 from breakers.core.types import Outcome
 from breakers.gateway.ai.chain import deployments
+from breakers.gateway.ai.gates import Gates
 from breakers.gateway.ai.journal import Attempt
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
 from breakers.gateway.ai.upstream import Begun, Body, Outgoing, Upstream
@@ -25,12 +25,6 @@ from breakers.refusal import Open
 
 FAILURES = frozenset({Kind.FAILURE, Kind.TIMEOUT})
 _WORD = {Kind.OK: "ok", Kind.REFUSED: "refused"}
-
-
-class Gate(Protocol):
-    """A breaker."""
-
-    async def aacquire(self) -> Permit: ...
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -56,18 +50,20 @@ class Got(Struct, frozen=True, kw_only=True):
 
 
 class Router:
-    """One per process. ``gate`` gives a breaker by name; ``retire`` is told of keys that were refused, ``used`` of those that work."""
+    """One per process. ``retire`` is told of keys that were refused, ``used`` of those that work."""
 
     def __init__(
         self,
         upstream: Upstream,
-        gate: Callable[[str], Gate],
+        gates: Gates,
         retire: Callable[[str, str], None],
         used: Callable[[str], None],
     ) -> None:
-        self._upstream, self._gate, self._retire, self._used = upstream, gate, retire, used
-        self._standing, self._budget = Standing(), RetryBudget()
+        self._upstream, self._gates, self._retire, self._used = upstream, gates, retire, used
+        self._standing, self._budget = Standing(gates.pause), RetryBudget()
         self._rows: AiSnapshot | None = None
+        self._uncounted: set[str] = set()
+        """providers that refuse ``stream_options``."""
         self.answered_at: dict[str, float] = {}
         """when each provider answered last, by ``time.monotonic``."""
 
@@ -108,9 +104,12 @@ class Router:
     async def _try(self, step: Try, order: Order) -> tuple[Verdict, Got | None]:
         to = step.deployment
         attempt = Attempt(provider=to.provider, model=to.model, credential=step.key)
+        paused = self._gates.paused(place(to, step.key))
+        if paused > 0:
+            return cooling(paused), None
         order.attempts.append(attempt)
         try:
-            permit = await self._gate(f"ai:{to.provider}").aacquire()
+            permit = await self._gates.get(f"ai:{to.provider}").aacquire()
         except Open as refused:
             attempt.outcome, attempt.reason = "refused", "its breaker is open"
             return Verdict(kind=Kind.REFUSED, reason=str(refused), retry_after=refused.retry_after), None
@@ -118,6 +117,8 @@ class Router:
         attempt.outcome = "cancelled"
         try:
             answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
+            if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
+                answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
         except BaseException:
             permit.close()
             raise
@@ -142,10 +143,18 @@ class Router:
             provider=provider,
             credential=next((each for each in provider.credentials if each.id == step.key), None),
             endpoint=order.asked.endpoint,
-            body=outgoing(order.asked, model.upstream),
+            body=outgoing(order.asked, model.upstream, counted=provider.name not in self._uncounted),
             streamed=order.asked.stream,
             hide_usage=not order.asked.wants_usage,
         )
+
+    def _refuses_count(self, verdict: Verdict, order: Order, provider: str) -> bool:
+        """Whether it was only our wish for the usage that the provider refused."""
+        ours = order.asked.stream and "stream_options" not in order.asked.fields and provider not in self._uncounted
+        if verdict.kind is not Kind.CALLER or not ours or b"stream_options" not in verdict.body:
+            return False
+        self._uncounted.add(provider)
+        return True
 
     def _learn(self, step: Try, verdict: Verdict, permit: Permit, seconds: float) -> None:
         if verdict.kind in FAILURES:

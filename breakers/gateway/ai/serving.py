@@ -20,8 +20,9 @@ from breakers.gateway.ai.asgi import Send
 from breakers.gateway.ai.caller import AiCaller
 from breakers.gateway.ai.chain import chosen
 from breakers.gateway.ai.endings import CANNED_INSTEAD, of_ending, of_open
-from breakers.gateway.ai.engine import WHOLE, Engine
+from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.errors import AiError, no_provider
+from breakers.gateway.ai.gates import WHOLE
 from breakers.gateway.ai.relay import broken_off, error_event, relay
 from breakers.gateway.ai.router import FAILURES, Got, Order
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
@@ -59,7 +60,7 @@ class Serving:
         self._account.admission = admission
         deadline = time.monotonic() + snapshot.providers[model.provider].limits.total
         try:
-            whole = await self._engine.gate(WHOLE).aacquire()
+            whole = await self._engine.gates.get(WHOLE).aacquire()
         except Open as refused:
             await self._instead(of_open(refused))
             return

@@ -113,5 +113,6 @@ class AiSnapshot(Struct, frozen=True, kw_only=True):
     log_bodies: bool = False
     """whether redacted requests and answers are stored with the log."""
     retry_ratio: float = 0.2
-    """retries and fallbacks per request over ten seconds, at most; see ``retry_floor``."""
+    """retries (a provider asked again for the same request) per request over ten seconds, at most; see ``retry_floor``. Another
+    provider, or another key after a 429, is no retry: it adds nothing to the load of one that fails."""
     retry_floor: int = 3
