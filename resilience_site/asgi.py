@@ -63,12 +63,17 @@ def load_django() -> App:
     return cast("App", get_asgi_application())
 
 
-def create() -> Site:
+def create() -> App:
     """Build the application of this process."""
     from healing.gateway.app import create as create_gateway
 
     settings = wiring.connect(config().require_sound())
-    return Site(create_gateway(settings), load_django)
+    site = Site(create_gateway(settings), load_django)
+    if not config().otlp_endpoint:
+        return site
+    from resilience_site.tracing import traced  # costs half a second to import
+
+    return traced(site)
 
 
 application = create()

@@ -60,6 +60,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     alert_networks: tuple[str, ...]
     web_concurrency: int
     metrics: bool
+    otlp_endpoint: str | None
     problems: tuple[Problem, ...]
 
     @property
@@ -129,6 +130,7 @@ def load(environ: Mapping[str, str]) -> Config:
         alert_networks=_alert_networks(read, embedded=not database_url),
         web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
         metrics=_metrics(read),
+        otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),
     )
 
