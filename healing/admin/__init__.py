@@ -17,6 +17,7 @@ from healing.admin import (
     schema_change,
     schema_versions,
     subscriptions,
+    thresholds,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "schema_change",
     "schema_versions",
     "subscriptions",
+    "thresholds",
 ]

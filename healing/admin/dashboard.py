@@ -5,18 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
 from django.db.models import Count, Min, Q, Sum
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
 from msgspec import Struct
 
 from healing.admin import breakers_facts
 from healing.admin.alert_needs import deaf
-from healing.models import ApiKey, Proposal, QuarantineItem, Receipt, Rule
+from healing.dashboard.asked import Asked, read
+from healing.dashboard.facts import PATIENCE
+from healing.dashboard.filters import a_table, filters
+from healing.dashboard.look import look
+from healing.models import ApiKey, Proposal, QuarantineItem, Receipt
 from healing.templatetags.mendgate import distance
-from schema_monitor.models import SchemaChange, SchemaVersion
+from metrics import timelines
+from metrics.core.summary import NUMBERS, Number
+from metrics.models import Trigger
+from schema_monitor.models import SchemaChange
 
+VIEW = "healing.view_quarantineitem"
 DAY = timedelta(hours=24)
 MOST_CHANGES = 5
 
@@ -32,46 +44,58 @@ class Need(Struct, frozen=True):
 
 def context(request: HttpRequest, given: dict[str, Any]) -> dict[str, Any]:
     """unfold's DASHBOARD_CALLBACK. Who may not see writes sees none of their counts either."""
-    if not request.user.has_perm("healing.view_quarantineitem"):
+    if not request.user.has_perm(VIEW):
         return {**given, "mendgate": None}
-    needs = [need for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_schema()) if need is not None]
-    return {
-        **given,
-        "title": "Dashboard",
-        "mendgate": {"state": _state(), "needs": needs, "counts": _counts(), "first": first_write(request)},
-    }
+    asked = read(request.GET, timezone.now())
+    shown: dict[str, Any] = {"asked": asked, "query": asked.query(), "number": _number(request)}
+    try:
+        with timelines.one_moment(PATIENCE):
+            shown |= {**_parts(request, asked), "filters": filters(asked), "first": first_write(request)}
+    except OperationalError:
+        shown["slow"] = True
+    return {**given, "title": "Dashboard", "mendgate": shown}
+
+
+def live(request: HttpRequest) -> HttpResponse:
+    """The parts of the page that change while somebody watches, as HTML by their name."""
+    if not request.user.has_perm(VIEW):
+        raise PermissionDenied
+    try:
+        with timelines.one_moment(PATIENCE):
+            found = _parts(request, read(request.GET, timezone.now()))
+    except OperationalError:
+        return JsonResponse({"slow": True}, status=503)
+    answer = JsonResponse({"parts": _rendered(request, found)})
+    add_never_cache_headers(answer)
+    return answer
 
 
 def first_write(request: HttpRequest) -> dict[str, Any]:
     """The three steps of a newcomer, until the first write came."""
     arrived = Receipt.objects.exists() or ApiKey.objects.filter(last_used_at__isnull=False).exists()
-    return {"arrived": arrived, "base": request.build_absolute_uri("/").rstrip("/")}
+    table = "" if arrived else a_table()
+    return {"arrived": arrived, "base": request.build_absolute_uri("/").rstrip("/"), "table": table or "YOUR_TABLE"}
 
 
-def _state() -> dict[str, Any]:
-    stuck = QuarantineItem.objects.filter(state__in=["parked", "conflict"]).count()
-    waiting = QuarantineItem.objects.filter(state="waiting").count()
-    if stuck:
-        who = "One write is" if stuck == 1 else f"{stuck} writes are"
-        return {"colour": "danger", "text": f"{who} stuck: a replay failed, or a newer write touched the row."}
-    if waiting:
-        return {"colour": "warning", "text": f"{waiting} write{'s' if waiting > 1 else ''} kept safe, waiting for a fix."}
-    return {"colour": "success", "text": "All writes are landing."}
-
-
-def _counts() -> list[tuple[str, int, str]]:
-    since = timezone.now() - DAY
-    recent = Receipt.objects.filter(at__gte=since)
-    version = SchemaVersion.objects.order_by("-epoch").values_list("epoch", flat=True).first() or 0
-    pages = {name: reverse(f"admin:healing_{name}_changelist") for name in ("receipt", "quarantineitem", "rule", "apikey")}
-    return [
-        ("healed, last 24 h", recent.filter(outcome="committed").exclude(fixes=[]).count(), pages["receipt"] + "?outcome=committed"),
-        ("kept, last 24 h", QuarantineItem.objects.filter(created_at__gte=since).count(), pages["quarantineitem"]),
-        ("replayed, last 24 h", QuarantineItem.objects.filter(replayed_at__gte=since).count(), pages["quarantineitem"] + "?state=replayed"),
-        ("waiting now", QuarantineItem.objects.filter(state="waiting").count(), pages["quarantineitem"] + "?state=waiting"),
-        ("active rules", Rule.objects.filter(state="active").count(), pages["rule"] + "?state=active"),
-        ("schema version", version, reverse("admin:schema_timeline")),
+def _parts(request: HttpRequest, asked: Asked) -> dict[str, Any]:
+    needs = [
+        need for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_schema(), *_firing(request)) if need is not None
     ]
+    return {"look": look(asked), "needs": needs, "asked": asked}
+
+
+def _rendered(request: HttpRequest, found: dict[str, Any]) -> dict[str, str]:
+    def render(part: str, **more: Any) -> str:
+        return render_to_string(f"admin/dashboard/_{part}.html", {"mendgate": found, **more}, request)
+
+    rows = {f"{part}-{row.name}": render(part, row=row) for row in found["look"].rows for part in ("now", "trend", "move")}
+    return {**{part: render(part) for part in ("state", "needs", "flow", "misfits")}, **rows}
+
+
+def _number(request: HttpRequest) -> Number:
+    """The number whose chart is open."""
+    wanted = request.GET.get("number", "")
+    return next((number for number in NUMBERS if number.name == wanted), NUMBERS[0])
 
 
 def _reviews() -> Need | None:
@@ -115,6 +139,15 @@ def _open(card: breakers_facts.Card) -> Need:
     since = card.row.override_at or (card.opened.at if card.opened is not None and card.state == "open" else None)
     text = f"Breaker {card.row.name} is {card.word}{f', {distance(since)}' if since else ''}: {card.sentence.rstrip('.')}"
     return Need("danger", text, reverse("admin:breakers_breakerconfig_change", args=[card.row.pk]), "Look")
+
+
+def _firing(request: HttpRequest) -> list[Need]:
+    """Triggers that fire and that nobody took note of."""
+    if not request.user.has_perm("metrics.view_trigger"):
+        return []
+    link = reverse("admin:metrics_trigger_changelist")
+    firing = Trigger.objects.filter(ended=None, looked_at_by="").order_by("-since")[:MOST_CHANGES]
+    return [Need("danger", f"{row.sentence.rstrip('.')}; began {distance(row.since)}", link, "Look") for row in firing]
 
 
 def _schema() -> list[Need]:

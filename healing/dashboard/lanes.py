@@ -7,7 +7,7 @@ from datetime import datetime
 
 from breakers.models import BreakerEvent
 from healing.dashboard.asked import Asked
-from healing.dashboard.chart import Bar, Chart
+from healing.dashboard.chart import Bar, Cell, Chart
 from healing.dashboard.markers import markers
 
 MOST = 2_000
@@ -21,7 +21,7 @@ def lanes(asked: Asked) -> Chart:
     """Every breaker that moved in the stretch or before it."""
     stories = _stories(asked)
     bars = [bar for name, story in stories.items() for bar in stretches(name, story, asked.since, asked.now)]
-    rows = [[bar.lane, bar.state, bar.start.isoformat(), bar.end.isoformat(), _seconds(bar), bar.text] for bar in bars]
+    rows: list[list[Cell]] = [[bar.lane, bar.state, bar.start.isoformat(), bar.end.isoformat(), _seconds(bar), bar.text] for bar in bars]
     opened = sum(1 for bar in bars if bar.state == "open")
     return Chart(
         title="Breakers", unit="", start=asked.since, end=asked.now, bars=bars, markers=markers(asked), lanes=sorted(stories),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,7 @@ def _kept(asked: Asked) -> list[Misfit]:
     return [_kept_misfit(group) for group in groups.order_by("-n", "table", "signature")[:MOST]]
 
 
-def _kept_misfit(group: dict[str, Any]) -> Misfit:
+def _kept_misfit(group: Mapping[str, Any]) -> Misfit:
     kind, _, key = group["signature"].partition(" + ")[0].partition(":")
     several = group["signature"].count(" + ")
     what = kind.replace("_", " ") + (f" and {several} more" if several else "")
