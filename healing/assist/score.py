@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Avg, Count, Exists, OuterRef, Q, Sum
+from django.db.models import Avg, Count, Exists, F, OuterRef, Q, Sum
+from django.db.models.functions import Coalesce
 from msgspec import Struct
 
 from healing.assist.models import AssistRun, Prompt
@@ -58,19 +59,17 @@ def trust(prompt: Prompt | None) -> float:
 
 def _score(runs: Any) -> Score:
     verdict = AssistRun.Verdict
-    facts = runs.aggregate(
-        asked=Count("pk", filter=Q(asked=True)),
-        answered=Count("pk", filter=Q(asked=True) & ~Q(verdict__in=[verdict.UNAVAILABLE, verdict.FAILED])),
-        invalid=Count("pk", filter=Q(verdict=verdict.INVALID)),
-        abstained=Count("pk", filter=Q(verdict=verdict.ABSTAINED)),
-        proven=Count("pk", filter=Q(verdict=verdict.PROVEN)),
-        cost=Sum("cost"), seconds=Avg("seconds", filter=Q(asked=True)), read=Sum("input_tokens"), written=Sum("output_tokens"),
+    asked, answered = Q(asked=True), Q(asked=True) & ~Q(verdict__in=[verdict.UNAVAILABLE, verdict.FAILED])
+    counts = runs.aggregate(
+        n_asked=Count("pk", filter=asked), n_answered=Count("pk", filter=answered),
+        n_invalid=Count("pk", filter=Q(verdict=verdict.INVALID)), n_abstained=Count("pk", filter=Q(verdict=verdict.ABSTAINED)),
+        n_proven=Count("pk", filter=Q(verdict=verdict.PROVEN)), n_cost=Coalesce(Sum("cost"), 0.0),
+        n_seconds=Coalesce(Avg("seconds", filter=asked), 0.0), n_tokens=Coalesce(Sum(F("input_tokens") + F("output_tokens")), 0),
     )  # fmt: skip
-    tokens = (facts.pop("read") or 0) + (facts.pop("written") or 0)
+    facts = {name.removeprefix("n_"): value for name, value in counts.items()}
     healed = QuarantineItem.objects.filter(assist__in=runs, state=QuarantineItem.State.REPLAYED)
     undone = healed.filter(Exists(_UNDONE)).values("assist").distinct()
     good = runs.filter(Q(proposal__state="approved") | Q(pk__in=healed.values("assist"))).exclude(pk__in=undone)
     bad = runs.filter(Q(proposal__state="rejected") | Q(pk__in=undone))
-    facts |= {"cost": facts["cost"] or 0.0, "seconds": facts["seconds"] or 0.0}
     right, wrong = good.exclude(proposal__state="rejected").count(), bad.count()
-    return Score(**facts, tokens=tokens, right=right, wrong=wrong, applied=healed.count())
+    return Score(**facts, right=right, wrong=wrong, applied=healed.count())

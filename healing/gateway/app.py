@@ -190,7 +190,7 @@ class Gateway:
 
 async def _carry_out(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
     if request.is_write:
-        return await waited(services, request, caller, write(services, request, envelope, caller))
+        return await waited(services, request, envelope, caller, write(services, request, envelope, caller))
     claim = await claim_of(services, caller, envelope) if envelope.method == "POST" else None
     return await read(services, request, caller, envelope.headers, envelope.body, claim)
 

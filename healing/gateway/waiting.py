@@ -25,6 +25,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.assisted import RUN, assisted_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError
+from healing.gateway.kept import Envelope
 from healing.gateway.replay import Opened, carry_out, is_late, open_item
 from healing.gateway.request import Request
 from healing.gateway.services import Services
@@ -69,30 +70,24 @@ WHERE id = $1::text::uuid AND state IN ('waiting', 'replaying') AND lease_until 
 _AWAY = (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-async def waited(services: Services, request: Request, caller: Caller, writing: Coroutine[Any, Any, Answer]) -> Answer:
+async def waited(services: Services, request: Request, envelope: Envelope, caller: Caller, writing: Coroutine[Any, Any, Answer]) -> Answer:
     """The answer to a write; where it was kept and its caller would wait, what came of the waiting. Raises what ``writing`` raises."""
     seconds = min(request.preferences.wait or 0.0, MOST_SECONDS)
-    if not seconds or services.waiting >= MOST_WAITING or not _may(services, request, caller):
+    if not seconds or not _may(services, request, caller):
         return await writing
     until = asyncio.get_running_loop().time() + seconds
-    try:
-        answer = await writing
-    except DialectError as error:
-        found = await _landed(services, dict(error.headers).get("Mendgate-Quarantine"), until)
-        if found is None:
-            raise
-        return found
-    kept = dict(answer.headers).get("Mendgate-Quarantine") if answer.status == 202 else None
-    return await _landed(services, kept, until) or answer
+    answer = await writing
+    kept = dict(answer.headers).get("Mendgate-Quarantine")
+    return (await _landed(services, request, envelope, kept, until) if kept else None) or answer
 
 
 def _may(services: Services, request: Request, caller: Caller) -> bool:
     return level_of(services.state.policy(request.schema, request.name, caller.key), request) is Healing.ASSISTED
 
 
-async def _landed(services: Services, kept: str | None, until: float) -> Answer | None:
+async def _landed(services: Services, request: Request, envelope: Envelope, kept: str, until: float) -> Answer | None:
     """Waits for the proof and writes; None where the usual answer stands. A fault of ours never changes that answer."""
-    if kept is None:
+    if services.waiting >= MOST_WAITING:
         return None
     services.waiting += 1
     held: Held | None = None
@@ -103,7 +98,10 @@ async def _landed(services: Services, kept: str | None, until: float) -> Answer 
             return None
         token = await _value(services, _CLAIM, kept, held.token, float(LEASE_SECONDS), run)
         held = None  # from here on it is claimed, and settled with the write
-        return await _write(services, kept, run, token) if token is not None else None
+        if token is None:
+            return None
+        opened = await _opened(services, kept, run)
+        return await _write(services, None if opened is None else replace(opened, request=request, envelope=envelope), kept, token)
     except _AWAY as error:
         log.warning("could not wait for a proof: %s", type(error).__name__)
         return None
@@ -138,15 +136,15 @@ async def _proof(services: Services, held: Held, until: float) -> str | None:
         if seen["proven"] is not None or not seen["alive"]:
             proven: str | None = seen["proven"]
             return proven
+        pause = LOOK_EVERY * (1 + services.waiting / 8)  # many that wait look less often: the control database has others to serve
         if clock.time() + LOOK_EVERY > until:
             return None
-        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.sleep(min(pause, until - clock.time()))
 
 
-async def _write(services: Services, kept: str, run: str, token: datetime) -> Answer | None:
+async def _write(services: Services, opened: Opened | None, kept: str, token: datetime) -> Answer | None:
     """The claimed write, with the proven fix; settled either way. Cancelled, or with the outcome unknown, the claim stays: its lease ends
     and what became of it is looked up."""
-    opened = await _opened(services, kept, run)
     if opened is None or not await services.has_our_schema() or await is_late(services, opened):
         await _execute(services, _RELEASE, kept, token)
         return None

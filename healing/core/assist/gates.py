@@ -16,6 +16,8 @@ from .agree import Agreement
 
 SURE = 0.97
 """the least probability that the matcher must give the same fix as its first; chosen on real drift (docs/adr/0023)."""
+LIKELY = 0.5
+"""the same where the names differ in case and separators only."""
 GUARDED = PRIVILEGE | SECRECY | frozenset(["access", "approved", "auth", "banned", "password", "secret", "trusted", "verified"])
 """words of columns that no model fills."""
 _MOVES = (fixes.RenameColumn, fixes.Cast, fixes.MapValue)
@@ -84,8 +86,18 @@ def _of_rights(ops: Sequence[fixes.Fix], misfits: Sequence[Misfit]) -> list[str]
 
 def _of_backing(case: Case) -> list[str]:
     """Somebody beside the model says the same: the matcher, surely, or a person, before."""
-    if case.approved_before or (case.agreement.word == "same" and case.agreement.matcher >= SURE):
+    bound = LIKELY if _only_respelled(case.ops) else SURE
+    if case.approved_before or (case.agreement.word == "same" and case.agreement.matcher >= bound):
         return []
     if case.agreement.word == "same":
         return [f"the matcher says the same, but not surely ({case.agreement.matcher:.2f})"]
     return ["the matcher says something else" if case.agreement.word == "other" else "the matcher does not say the same"]
+
+
+def _only_respelled(ops: Sequence[fixes.Fix]) -> bool:
+    """Each name keeps its letters and digits, in their order: ``firstName`` and ``first_name``."""
+    return all(isinstance(op, fixes.RenameColumn) and _letters(op.source) == _letters(op.target) != "" for op in ops)
+
+
+def _letters(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())
