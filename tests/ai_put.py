@@ -7,7 +7,8 @@ from django.db import transaction
 
 from breakers.ai_sealed import seal_key
 from breakers.gateway.ai.snapshot import AiSnapshot, Model, Provider
-from breakers.models import AiCanned, AiCredential, AiFallback, AiModel, AiProvider, AiSettings
+from breakers.models import AiCanned, AiCredential, AiFallback, AiModel, AiProvider, AiSettings, BreakerConfig, Override
+from breakers.overrides import override
 
 GENERAL = ("unknown_to_default", "cache_seconds", "log_bodies", "retry_ratio", "retry_floor")
 
@@ -30,6 +31,11 @@ def put(text: str) -> None:
     for name in GENERAL:
         setattr(settings, name, getattr(given, name))
     settings.save()
+
+
+def disable(name: str) -> None:
+    """Switches a breaker off: tests that fail on purpose would open it."""
+    override(BreakerConfig.objects.get_or_create(name=name)[0].pk, Override.DISABLED, who="tests", why="they fail on purpose")
 
 
 def _put_provider(provider: Provider) -> None:

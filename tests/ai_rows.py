@@ -47,6 +47,11 @@ def put(gateway: Gateway, snapshot: AiSnapshot) -> None:
         time.sleep(0.02)
 
 
+def disable(gateway: Gateway, breaker: str) -> None:
+    """Switches a breaker off."""
+    gateway.manage("shell", "--verbosity=0", "-c", f"from tests.ai_put import disable; disable({breaker!r})")
+
+
 def listed(gateway: Gateway, key: str) -> set[str]:
     """The models that callers may ask for."""
     answer = httpx.get(f"{gateway.base_url}/v1/models", headers={"authorization": f"Bearer {key}"}, timeout=5)

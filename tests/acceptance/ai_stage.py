@@ -53,6 +53,7 @@ class AiStage:
         self.gateway, self.far = gateway, far
         self.key = gateway.make_key()
         self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
+        self.times: list[float] = []
 
     def put(self, snapshot: AiSnapshot) -> None:
         """Adds rows."""
@@ -62,6 +63,7 @@ class AiStage:
         """One question, to its end."""
         body = {"model": model, "messages": [{"role": "user", "content": content}], **({"stream": True} if stream else {}), **more}
         began = time.monotonic()
+        self.times.append(began)
         with self.http.stream(
             "POST", f"{self.gateway.base_url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {self.key}"}
         ) as response:
@@ -77,14 +79,17 @@ class AiStage:
         """The questions that went up, of one model where it is named."""
         return [each for each in self.far.chats() if not of or each.model == of]
 
-    def breaker(self, name: str) -> dict[str, Any]:
-        """One breaker's counts, once what is under way was counted; {} where there is none yet."""
+    def breakers(self) -> list[dict[str, Any]]:
+        """All breakers that there are."""
         headers = {"authorization": f"Bearer {self.key}", "apikey": self.key}
         answer = self.http.get(f"{self.gateway.base_url}/api/v1/breakers", headers=headers)
         assert answer.status_code == 200, answer.text
         found = answer.json()
-        rows = found if isinstance(found, list) else found["breakers"]
-        return next((row for row in rows if row["name"] == name), {})
+        return list(found if isinstance(found, list) else found["breakers"])
+
+    def breaker(self, name: str) -> dict[str, Any]:
+        """One breaker; {} where there is none yet."""
+        return next((row for row in self.breakers() if row["name"] == name), {})
 
     def call(self, model: str) -> dict[str, Any]:
         """The last entry of the log for a model; waits for it."""
@@ -101,10 +106,12 @@ class AiStage:
 
 @contextmanager
 def ai_stage(make_gateway: Callable[..., Gateway], **environment: str) -> Iterator[AiStage]:
-    """A gateway of its own and a service behind it, while the block runs."""
+    """A gateway of its own and a service behind it, while the block runs. The breaker around all AI is off: nearly everything fails."""
     with far_ai() as far:
         stage = AiStage(make_gateway(**environment).start(), far)
         try:
+            ai_rows.disable(stage.gateway, "ai-gateway")
+            until(lambda: stage.breaker("ai-gateway").get("state") == "disabled")
             yield stage
         finally:
             stage.close()
