@@ -10,11 +10,13 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 from msgspec import Struct
+from msgspec.structs import replace
 
 from breakers import publish, registry, where
 from breakers.config import said
 from breakers.core.types import View
 from breakers.models import BreakerConfig, BreakerConfigVersion, BreakerEvent
+from breakers.probes import Probes, probes
 from healing.admin.breakers_picture import SPANS, WORDS, Picture, Step, Story, draw
 from healing.templatetags.mendgate import distance
 
@@ -37,6 +39,8 @@ class Card(Struct, frozen=True):
     error: str
     opened: BreakerEvent | None
     """the last opening."""
+    probes: Probes | None = None
+    """where it is half-open."""
 
     @property
     def state(self) -> str:
@@ -48,22 +52,34 @@ class Card(Struct, frozen=True):
         return self.state in ("open", "forced_open")
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """Calls, failures and slow ones: of the window, or of what it held when it opened."""
+        why = self.view.why or {}
+        if self.state in ("open", "half_open") and isinstance(why.get("calls"), int):
+            return why["calls"], int(why.get("failures", 0)), int(why.get("slow", 0))
+        return self.view.calls, self.view.failures, self.view.slow
+
+    @property
     def meter(self) -> dict[str, float]:
         """The window as parts of 100: failed, slow, well; and where it opens."""
-        calls = self.view.calls or 1
-        bad, slow = 100 * self.view.failures / calls, 100 * self.view.slow / calls
-        ok = 100 * (self.view.calls - self.view.failures - self.view.slow) / calls
+        calls, failures, slow_ones = self.counts
+        bad, slow = 100 * failures / (calls or 1), 100 * slow_ones / (calls or 1)
+        ok = 100 * (calls - failures - slow_ones) / (calls or 1)
         parts = {"bad": bad, "slow": slow, "ok": ok, "slow_from": bad, "ok_from": bad + slow, "mark": 100 * self.row.failure_rate}
         return {name: round(value, 1) for name, value in parts.items()}
 
     @property
     def window(self) -> str:
         """The counts in words."""
+        calls, failures, slow_ones = self.counts
         span = f"the last {self.row.window_calls} calls" if self.row.window_calls else f"the last {self.row.window:g} s"
-        if not self.view.calls:
-            return f"No calls in {span}."
-        slow = f", {self.view.slow} slow" if self.view.slow else ""
-        return f"{self.view.failures} of {self.view.calls} calls failed in {span}{slow} ({self.view.rate:.0%})."
+        when = "when it opened" if self.state in ("open", "half_open") else f"in {span}"
+        if self.probes is not None:
+            return f"Trial calls: {self.probes.running} under way, {self.probes.ok} ended well, {self.probes.failed} failed."
+        if not calls:
+            return f"No calls {when}."
+        slow = f", {slow_ones} slow" if slow_ones else ""
+        return f"{failures} of {calls} calls failed {when}{slow} ({failures / calls:.0%})."
 
     @property
     def rule(self) -> str:
@@ -84,6 +100,8 @@ def cards(names: Sequence[str] = ()) -> list[Card]:
     opened = {event.name: event for event in BreakerEvent.objects.filter(pk__in=latest)}
     _hear([row for row in rows if not _is_ours(row)])
     found = [card(row, opened.get(row.name)) for row in rows]
+    trying = probes([each.row.name for each in found if each.state == "half_open"])
+    found = [replace(each, probes=trying.get(each.row.name)) for each in found]
     return sorted(found, key=lambda each: (_ORDER.index(each.state), each.row.name))
 
 
@@ -167,7 +185,7 @@ def headline(found: Sequence[Card]) -> dict[str, str]:
 
 
 def lanes(found: Sequence[Card], span: str) -> Picture:
-    """How they stood over the last hour or day."""
+    """How they stood over the last hour or day; by name, so that nothing moves when one opens."""
     end = timezone.now()
     start = end - SPANS[span]
     names = [each.row.name for each in found]
@@ -176,7 +194,10 @@ def lanes(found: Sequence[Card], span: str) -> Picture:
     steps: dict[str, list[BreakerEvent]] = {}
     for event in [*before, *reversed(during)]:
         steps.setdefault(event.name, []).append(event)
-    stories = [Story(str(each.row.pk), each.row.name, each.state, _steps(each, steps.get(each.row.name, []), end)) for each in found]
+    stories = [
+        Story(str(each.row.pk), each.row.name, each.state, _steps(each, steps.get(each.row.name, []), end))
+        for each in sorted(found, key=lambda each: each.row.name)
+    ]
     return draw(stories, start, end)
 
 

@@ -103,7 +103,8 @@ class Pool:
             connection = await self._take()
         except BaseException as error:
             if permit is not None:
-                permit.settle(outcome_of(error), error=str(error))
+                hung_up = isinstance(error, asyncio.CancelledError)
+                permit.settle(Outcome.EXCLUDED if hung_up else Outcome.FAILURE, error=str(error))
             raise
         if permit is not None:
             self._permits[connection] = permit
