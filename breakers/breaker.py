@@ -127,7 +127,7 @@ class Breaker(Calling):
             self._machine.error = error if isinstance(error, str) else _said(error)
         self._inbox.append(outcome if count == 1 else (outcome, count))
         now = self._clock()
-        if outcome is FAILURE or now >= self._work_at or len(self._inbox) > INBOX:
+        if outcome is not OK or now >= self._work_at or len(self._inbox) > INBOX:
             self._work_off(now)
 
     def weigh(self, outcome: Outcome, seconds: float) -> Outcome:
@@ -356,6 +356,8 @@ class Breaker(Calling):
         with self._lock:
             self._machine.decree(override, reason, now)
             self._machine.changes.clear()
+            self._inbox.clear()
+            self.tally = Tally()
             self._led = self._led and self._machine.state is not State.CLOSED
             self._reflect(now)
         self._after(now)

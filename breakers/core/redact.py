@@ -8,9 +8,9 @@ LONGEST = 200
 _READ = 2_000
 _HIDDEN = "…"
 _SECRET = re.compile(
-    r"""(?P<url>://)[^/\s@]*@"""  # the user and password of a URL
+    r"""(?P<url>://)[^\s@]*@"""  # the user and password of a URL
     r"""|(?P<query>\?)[^\s'"]+"""
-    r"""|"[^"]*"|'[^']*'"""
+    r"""|"[^"]*"|'[^']*'|(?P<key>=\()[^)]*"""  # the last is Postgres's: Key (a)=(b)
     r"""|[\w.+-]+@[\w-]+(?:\.[\w-]+)+"""  # an e-mail address
     r"""|\b(?:sk|pk|eyJ)[-_A-Za-z0-9.]{6,}"""  # API keys and tokens
     r"""|\b[A-Za-z0-9+/_-]{24,}={0,2}"""
@@ -22,7 +22,7 @@ def redact(error: str | BaseException) -> str:
     """At most 200 characters on one line."""
     name = "" if isinstance(error, str) else type(error).__name__
     said = " ".join(_text(error)[:_READ].split())
-    hidden = _SECRET.sub(lambda found: (found["url"] or found["query"] or "") + _HIDDEN, said)
+    hidden = _SECRET.sub(lambda found: (found["url"] or found["query"] or found["key"] or "") + _HIDDEN, said)
     return (f"{name}: {hidden}" if name and hidden else name or hidden)[:LONGEST]
 
 

@@ -12,6 +12,8 @@ if version > cfgv or (version == cfgv and not config[1]) then
     s.thr, s.trips, s.last = 0, 0, 0
     close(before, {rule = 'person', sentence = reason}, false)
   elseif held ~= was then
+    forget()  -- what was counted under the other rule says nothing now
+    s.ver = s.ver + 1
     log(before, mode ~= '' and mode or s.st, {rule = 'person', sentence = reason})
   else
     redis.call('PUBLISH', channel, name)
