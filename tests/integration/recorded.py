@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import psycopg
 from django.db import connection
-from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
 from metrics.core.observation import Observation
-from metrics.models import Flush
 from metrics.recorder import Recorder
 from metrics.sink import Sink
 
 
 def dsn(url: str = "") -> str:
-    """Django's own database, for a connection beside it."""
+    """That database, or Django's own, for a connection beside it."""
+    if url:
+        return url
     wanted = ("host", "port", "user", "password", "dbname")
-    return url or make_conninfo(**{name: value for name, value in connection.get_connection_params().items() if name in wanted})
+    return make_conninfo(**{name: value for name, value in connection.get_connection_params().items() if name in wanted})
 
 
 class Recording:
@@ -25,7 +26,8 @@ class Recording:
 
     def __init__(self, url: str = "") -> None:
         self.recorder = Recorder()
-        self.sink = Sink(dsn(url))
+        self.dsn = dsn(url)
+        self.sink = Sink(self.dsn)
         self.recorder.connect(self.sink)
 
     def see(self, *seen: Observation) -> None:
@@ -35,10 +37,11 @@ class Recording:
 
     def flush(self, age: timedelta | None = None) -> None:
         """Stores what was seen; ``age``: as if it had been that long ago."""
-        before = set(Flush.objects.values_list("pk", flat=True))
-        assert self.recorder.flush()
-        if age is not None:
-            Flush.objects.exclude(pk__in=before).update(at=timezone.now() - age)
+        with psycopg.connect(self.dsn, autocommit=True) as control:
+            (before,) = control.execute("SELECT coalesce(max(id), 0) FROM metrics_flush").fetchone() or (0,)
+            assert self.recorder.flush()
+            if age is not None:
+                control.execute("UPDATE metrics_flush SET at = now() - %s WHERE id > %s", [age, before])
 
     def close(self) -> None:
         """Ends the connection."""
