@@ -1,6 +1,9 @@
 """The dashboard's pages. Each is a door: it parses, calls one function of the model layer, and renders."""
 
 from healing.admin import (
+    ai_models,
+    ai_providers,
+    ai_use,
     alert_messages,
     assist_runs,
     breakers,
@@ -21,6 +24,9 @@ from healing.admin import (
 )
 
 __all__ = [
+    "ai_models",
+    "ai_providers",
+    "ai_use",
     "alert_messages",
     "assist_runs",
     "breakers",

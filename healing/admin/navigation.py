@@ -42,6 +42,17 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Monitor", "radar", "admin:schema_panel", VIEW),
         ),
         _group(
+            "AI",
+            ("AI spend", "payments", "admin:breakers_aispend_changelist", "breakers.view_aispend"),
+            ("Calls", "forum", "admin:breakers_aicall_changelist", "breakers.view_aicall"),
+            ("Providers", "cloud", "admin:breakers_aiprovider_changelist", "breakers.view_aiprovider"),
+            ("Keys", "vpn_key", "admin:breakers_aicredential_changelist", "breakers.view_aicredential"),
+            ("Models", "neurology", "admin:breakers_aimodel_changelist", "breakers.view_aimodel"),
+            ("Canned answers", "chat_paste_go", "admin:breakers_aicanned_changelist", "breakers.view_aicanned"),
+            ("Allowances", "speed", "admin:breakers_aiallowance_changelist", "breakers.view_aiallowance"),
+            ("AI settings", "tune", "admin:breakers_aisettings_changelist", "breakers.view_aisettings"),
+        ),
+        _group(
             "Set up",
             ("Alerts", "notifications", "admin:schema_monitor_schemasubscription_changelist", "schema_monitor.view_schemasubscription"),
             ("Policies", "policy", "admin:healing_policy_changelist", "healing.view_policy"),
