@@ -246,6 +246,30 @@ async def test_a_caller_who_hangs_up_before_any_answer_ends_the_call_too(far: Fa
         assert call.recorded[-1].attempts[0].outcome == "cancelled"
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@in_loop
+async def test_what_was_sent_whole_is_not_cancelled_by_the_disconnect_that_follows(far: FarAi, stream: bool):
+    leaves = asyncio.Event()
+
+    async def leave(part: bytes) -> None:
+        if b"DONE" in part or not stream:
+            leaves.set()
+            await asyncio.sleep(0.01)
+
+    async with ai_calls(snapshot(provider("a", far.base_url()))) as call:
+        await call({"model": "a", "stream": stream, **HELLO}, leaves=leaves, taking=leave)
+        assert call.breaker("ai:a").view().calls == 1
+    assert (call.recorded[-1].outcome, call.recorded[-1].output_tokens) == ("ok", 6)
+
+
+@in_loop
+async def test_a_crowd_does_not_storm_a_provider_that_is_down(far: FarAi):
+    rows = snapshot(provider("a", far.base_url("cut-at-once")), canned=(Canned(id="1", content="Later."),))
+    async with ai_calls(rows) as call:
+        answers = await asyncio.gather(*(call({"model": "a", **HELLO}) for _ in range(300)))
+    assert {each.text for each in answers} == {"Later."} and len(far.asked) <= 64
+
+
 @in_loop
 async def test_a_slow_caller_is_not_read_ahead_of(far: FarAi):
     far.way.pace, far.way.words = 0, 40_000

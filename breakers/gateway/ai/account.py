@@ -25,7 +25,7 @@ class Account:
 
     def __init__(self, caller: AiCaller, asked: Asked, *, purpose: str = "edge", body: bytes | None = None) -> None:
         self._began = time.monotonic()
-        self.asked = asked
+        self.caller, self.asked = caller, asked
         self.attempts: list[Attempt] = []
         self.admission: Admission | None = None
         self.model: Model | None = None

@@ -100,8 +100,8 @@ class AiGateway:
             raise invalid(error.message, None, error.param) from None
         snapshot = self.engine.source.snapshot
         account = Account(caller, asked, body=body if snapshot.log_bodies else None)
-        serving = Serving(self.engine, caller, asked, headers, account, send)
         watch = Watch(receive)
+        serving = Serving(self.engine, account, headers, send, watch)
         self._live.add(watch)
         try:
             async with watch:

@@ -23,6 +23,10 @@ class Watch:
         self._watching = asyncio.ensure_future(self._wait())
         return self
 
+    def release(self) -> None:
+        """The answer is made: from now on a caller who leaves changes nothing (servers report that as soon as the last part is sent)."""
+        self._watching.cancel()
+
     def stop(self) -> None:
         """There is no more time."""
         self.stopped = True

@@ -9,6 +9,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from breakers.core.ai.verdict import Verdict, failure, timeout
 from breakers.gateway.ai.asgi import Pairs, Send, begin_stream, send_part
 from breakers.gateway.ai.errors import AiError
@@ -16,29 +18,40 @@ from breakers.gateway.ai.upstream import BROKEN, Begun
 
 LAST_PART = 5.0
 """Seconds that a caller has to take the end, however late it is."""
-Said = Callable[[bytes], None]
 
 
-async def relay(begun: Begun, send: Send, headers: Pairs, stall: float, deadline: float, said: Said | None) -> Verdict | None:
-    """Sends it on. None = whole, else what went wrong (the caller has been told). ``said`` is given each part that goes out.
+class Way(Struct, frozen=True, kw_only=True):
+    """To the caller. ``deadline`` by ``time.monotonic``; ``said`` is given each part that goes out, ``ending`` called before the last."""
+
+    send: Send
+    headers: Pairs
+    stall: float
+    deadline: float
+    ending: Callable[[], None]
+    said: Callable[[bytes], None] | None = None
+
+
+async def relay(begun: Begun, way: Way) -> Verdict | None:
+    """Sends it on. None = whole, else what went wrong (the caller has been told).
     Raises ``TimeoutError`` where the caller takes it so slowly that the time is over."""
-    async with asyncio.timeout(deadline - time.monotonic()):
-        await begin_stream(send, headers)
+    async with asyncio.timeout(way.deadline - time.monotonic()):
+        await begin_stream(way.send, way.headers)
     tape, out, broken = begun.tape, begun.first, None
     while not tape.over and broken is None:
         if out:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                await send_part(send, out)
-            if said is not None:
-                said(out)
-        out, broken = await _more(begun, stall, deadline)
+            async with asyncio.timeout(way.deadline - time.monotonic()):
+                await send_part(way.send, out)
+            if way.said is not None:
+                way.said(out)
+        out, broken = await _more(begun, way.stall, way.deadline)
     broken = broken or tape.broken
     if broken is not None:
         out += error_event(broken_off(broken))
+    way.ending()
+    if way.said is not None:
+        way.said(out)
     async with asyncio.timeout(LAST_PART):
-        await send_part(send, out, last=True)
-    if said is not None:
-        said(out)
+        await send_part(way.send, out, last=True)
     return broken
 
 

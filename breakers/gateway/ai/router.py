@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -16,6 +17,7 @@ from breakers.core.ai.standing import Standing
 from breakers.core.ai.verdict import OK, Kind, Verdict
 from breakers.core.types import Outcome
 from breakers.gateway.ai.chain import deployments
+from breakers.gateway.ai.crowd import Crowd
 from breakers.gateway.ai.gates import Gates
 from breakers.gateway.ai.journal import Attempt
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
@@ -64,8 +66,11 @@ class Router:
         self._rows: AiSnapshot | None = None
         self._uncounted: set[str] = set()
         """providers that refuse ``stream_options``."""
-        self.answered_at: dict[str, float] = {}
-        """when each provider answered last, by ``time.monotonic``."""
+        self._crowds: defaultdict[str, Crowd] = defaultdict(Crowd)
+
+    def anyone_answered(self, seconds: float) -> bool:
+        """Whether some provider has answered so lately."""
+        return any(crowd.answered_within(seconds) for crowd in self._crowds.values())
 
     async def route(self, order: Order) -> Got | GaveUp:
         """An answer from the first that has one."""
@@ -103,22 +108,24 @@ class Router:
 
     async def _try(self, step: Try, order: Order) -> tuple[Verdict, Got | None]:
         to = step.deployment
-        attempt = Attempt(provider=to.provider, model=to.model, credential=step.key)
+        attempt = Attempt(provider=to.provider, model=to.model, credential=step.key, outcome="cancelled")
         paused = self._gates.paused(place(to, step.key))
         if paused > 0:
             return cooling(paused), None
         order.attempts.append(attempt)
+        crowd = self._crowds[to.provider]
+        await crowd.turn()
         try:
             permit = await self._gates.get(f"ai:{to.provider}").aacquire()
         except Open as refused:
             attempt.outcome, attempt.reason = "refused", "its breaker is open"
             return Verdict(kind=Kind.REFUSED, reason=str(refused), retry_after=refused.retry_after), None
         started = time.monotonic()
-        attempt.outcome = "cancelled"
         try:
-            answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
-            if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
-                answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
+            with crowd.asking():
+                answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
+                if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
+                    answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
         except BaseException:
             permit.close()
             raise
@@ -166,6 +173,6 @@ class Router:
 
     def _works(self, to: Deployment, key: str) -> None:
         self._standing.answered(place(to, key))
-        self.answered_at[to.provider] = time.monotonic()
+        self._crowds[to.provider].answered()
         if key:
             self._used(key)

@@ -11,19 +11,19 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from breakers.core.ai.asked import CHAT, Asked, expected_tokens
+from breakers.core.ai.asked import CHAT, expected_tokens
 from breakers.core.ai.plan import GaveUp
 from breakers.core.types import Outcome
 from breakers.gateway.ai import asgi, instead
 from breakers.gateway.ai.account import Account
 from breakers.gateway.ai.asgi import Send
-from breakers.gateway.ai.caller import AiCaller
 from breakers.gateway.ai.chain import chosen
 from breakers.gateway.ai.endings import CANNED_INSTEAD, of_ending, of_open
 from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.errors import AiError, no_provider
 from breakers.gateway.ai.gates import WHOLE
-from breakers.gateway.ai.relay import broken_off, error_event, relay
+from breakers.gateway.ai.hangup import Watch
+from breakers.gateway.ai.relay import Way, broken_off, error_event, relay
 from breakers.gateway.ai.router import FAILURES, Got, Order
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
 from breakers.gateway.ai.upstream import Begun, Body
@@ -37,9 +37,9 @@ RECENT = 10.0
 class Serving:
     """One request of a caller."""
 
-    def __init__(self, engine: Engine, caller: AiCaller, asked: Asked, headers: Mapping[str, str], account: Account, send: Send) -> None:
-        self._engine, self._caller, self._asked, self._account = engine, caller, asked, account
-        self._headers, self._send = headers, send
+    def __init__(self, engine: Engine, account: Account, headers: Mapping[str, str], send: Send, watch: Watch) -> None:
+        self._engine, self._account, self._caller, self._asked = engine, account, account.caller, account.asked
+        self._headers, self._send, self._watch = headers, send, watch
         self._snapshot: AiSnapshot = engine.source.snapshot
         self.begun = False
         """whether the answer's head has been sent."""
@@ -87,15 +87,14 @@ class Serving:
 
     def _blame(self, found: GaveUp, whole: Permit) -> None:
         """It is the gateway that fails only where nobody answers anybody: one bad provider must not close the door to the others."""
-        since = time.monotonic() - RECENT
-        if found.verdict.kind in FAILURES and all(at < since for at in self._engine.router.answered_at.values()):
+        if found.verdict.kind in FAILURES and not self._engine.router.anyone_answered(RECENT):
             whole.settle(Outcome.FAILURE, 0.0, found.verdict.reason)
 
     async def _whole(self, got: Got, body: Body, key: str | None) -> None:
         self._account.counted(body.whole.usage, body.whole.size)
         self._account.answer(body.raw)
         headers = [*self._account.headers(), *instead.served_by(got), *([("Mendgate-Cache", "miss")] if key else [])]
-        self.begun = True
+        self._ending()
         await asgi.send_json(self._send, 200, body.raw, headers)
         if key is not None and not got.fallback:
             await self._engine.cache.put(key, body.raw, self._snapshot.cache_seconds)
@@ -103,10 +102,17 @@ class Serving:
     async def _streamed(self, got: Got, begun: Begun, order: Order) -> None:
         limits = order.snapshot.providers[got.model.provider].limits
         headers = [*self._account.headers(), *instead.served_by(got)]
-        said = self._account.answer if order.snapshot.log_bodies else None
+        way = Way(
+            send=self._send,
+            headers=headers,
+            stall=limits.stall,
+            deadline=order.deadline,
+            ending=self._ending,
+            said=self._account.answer if order.snapshot.log_bodies else None,
+        )
         self.begun = True
         try:
-            broken = await relay(begun, self._send, headers, limits.stall, order.deadline, said)
+            broken = await relay(begun, way)
             if broken is None:
                 got.permit.settle(Outcome.OK, got.seconds)
                 await begun.finish()
@@ -123,7 +129,7 @@ class Serving:
 
     async def _from_cache(self, kept: bytes, model: Model) -> None:
         self._account.cached(kept, model)
-        self.begun = True
+        self._ending()
         await asgi.send_json(self._send, 200, kept, [*self._account.headers(), ("Mendgate-Cache", "hit")])
 
     async def _instead(self, error: AiError, *, canned: bool = True) -> None:
@@ -132,8 +138,12 @@ class Serving:
         if row is None:
             raise error
         self._account.canned(row.content, error)
-        self.begun = True
+        self._ending()
         await instead.send_canned(self._send, row.content, self._asked, self._account)
+
+    def _ending(self) -> None:
+        self.begun = True
+        self._watch.release()
 
     async def stopping(self) -> None:
         """The process has to stop: the caller of a stream is told that it is not whole."""
