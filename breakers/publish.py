@@ -37,8 +37,9 @@ def told() -> Any:
 def publish_rows(ids: Iterable[int] | None = None, patience: float = PATIENCE) -> int:
     """Tells these rows (default: all), waits a little, and notes what is confirmed. Returns how many are not."""
     rows = list(told() if ids is None else told().filter(pk__in=ids))
+    known = stored.versions()
     for row in rows:
-        _apply(row)
+        _apply(row, known)
     waiting, ends = {row.pk: row for row in rows}, time.monotonic() + patience
     while True:
         for row in list(waiting.values()):
@@ -52,17 +53,18 @@ def publish_rows(ids: Iterable[int] | None = None, patience: float = PATIENCE) -
 def load() -> int:
     """Puts in force in this process what Postgres says, without waiting for Valkey; before it starts to work."""
     rows = list(told())
+    known = stored.versions()
     for row in rows:
-        _apply(row)
+        _apply(row, known)
     return len(rows)
 
 
-def _apply(row: BreakerConfig) -> None:
+def _apply(row: BreakerConfig, known: Mapping[str, int]) -> None:
     override, why = row.override, row.override_why
     if row.pending:
         last = row.versions.filter(version=row.version).first()
         override, why = (last.override, last.why) if last is not None else (override, why)
-    stored.apply(row.name, settings_of(row.settings(), row.version), _STATES.get(override), why)
+    stored.apply(row.name, settings_of(row.settings(), row.version), _STATES.get(override), why, known)
 
 
 def _confirmed(row: BreakerConfig) -> bool:

@@ -5,7 +5,7 @@ Valkey tells it too; here a process knows it even while Valkey is away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -28,17 +28,22 @@ made: set[str] = set()
 
 def put_in_force(records: Iterable[Mapping[str, Any]]) -> int:
     """Applies what this process does not know yet. Returns how many that were."""
-    known = {view.name: view.config_version for view in registry.default.views()}
+    known = versions()
     new = [record for record in records if known.get(record["name"], 0) < record["version"]]
     for record in new:
         settings = msgspec.convert({**msgspec.json.decode(record["settings"]), "version": record["version"]}, Settings)
         override = State(record["override"]) if record["override"] else None
-        apply(record["name"], settings, override, record["why"])
+        apply(record["name"], settings, override, record["why"], known)
     return len(new)
 
 
-def apply(name: str, settings: Settings, override: State | None, why: str) -> None:
-    """In this process at once, and through Valkey everywhere."""
-    if name not in {view.name for view in registry.default.views()}:
+def versions() -> dict[str, int]:
+    """The breakers of this process, each with the version that is in force."""
+    return {view.name: view.config_version for view in registry.default.views()}
+
+
+def apply(name: str, settings: Settings, override: State | None, why: str, known: Container[str]) -> None:
+    """In this process at once, and through Valkey everywhere. ``known``: the breakers that this process has."""
+    if name not in known:
         made.add(name)
     registry.default.apply(name, settings, override, why or "A person decided.")

@@ -25,7 +25,7 @@ from healing.admin.doors import ReadOnlyAdmin, door
 from healing.refusals import Refused
 
 VIEW, CHANGE, OVERRIDE = "breakers.view_breakerconfig", "breakers.change_breakerconfig", "breakers.override_breaker"
-RECENT = 15
+RECENT, FEW, MOST = 15, 12, 60
 _DONE = {
     "forced_open": "{} is forced open: every call is refused.", "disabled": "{} is disabled: every call goes through.",
     "closed": "{} is closed; the calls decide again.", "": "{} is back to normal; the calls decide.",
@@ -172,11 +172,14 @@ def _board(request: HttpRequest, names: list[str] | None = None) -> dict[str, An
     answered = events.copy_for_page()
     asked.note_all()
     found = facts.cards(names or ())
+    query = request.GET.get("q", "").strip()
+    shown = [each for each in found if query.lower() in each.row.name.lower()][:MOST]
     span = request.GET.get("span", "")
     span = span if span in SPANS else "hour"
     about = BreakerEvent.objects.filter(name__in=names) if names is not None else BreakerEvent.objects.all()
     return {
-        "cards": found, "headline": facts.headline(found), "span": span, "spans": list(SPANS), "picture": facts.lanes(found, span),
+        "cards": shown, "headline": facts.headline(found), "span": span, "spans": list(SPANS), "picture": facts.lanes(shown, span),
+        "q": query, "total": len(found), "many": len(found) > FEW,
         "away": not answered or not any(each.view.shared for each in found), "recent": about[: RECENT if names is None else 2 * RECENT],
         "ids": dict(BreakerConfig.objects.values_list("name", "pk")), "one": names is not None,
         "may_override": request.user.has_perm(OVERRIDE), "may_change": request.user.has_perm(CHANGE),

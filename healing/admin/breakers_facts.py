@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils import timezone
 from msgspec import Struct
 from msgspec.structs import replace
 
-from breakers import publish, registry, where
+from breakers import publish, registry, stored, where
 from breakers.config import said
 from breakers.core.types import View
 from breakers.models import BreakerConfig, BreakerConfigVersion, BreakerEvent
@@ -98,33 +98,27 @@ def cards(names: Sequence[str] = ()) -> list[Card]:
     rows = BreakerConfig.objects.filter(name__in=names) if names else BreakerConfig.objects.all()
     latest = BreakerEvent.objects.filter(to_state="open").exclude(from_state="open").values("name").annotate(last=Max("pk")).values("last")
     opened = {event.name: event for event in BreakerEvent.objects.filter(pk__in=latest)}
-    _hear([row for row in rows if not _is_ours(row)])
-    found = [card(row, opened.get(row.name)) for row in rows]
+    ours = stored.versions()
+    _hear([row for row in rows if row.name not in ours])
+    found = [_card(row, ours, opened.get(row.name)) for row in rows]
     trying = probes([each.row.name for each in found if each.state == "half_open"])
     found = [replace(each, probes=trying.get(each.row.name)) for each in found]
     return sorted(found, key=lambda each: (_ORDER.index(each.state), each.row.name))
 
 
-def card(row: BreakerConfig, opened: BreakerEvent | None = None) -> Card:
-    """One of them."""
-    view = _view(row)
+def _card(row: BreakerConfig, ours: Container[str], opened: BreakerEvent | None) -> Card:
+    view = registry.get(row.name).view() if row.name in ours else _view(row)
     why = view.why or {}
     error = str(why.get("error", "")) if view.state in ("open", "half_open") else ""
     return Card(row, view, WORDS[view.state], COLOURS[view.state], _sentence(row, view, why), error, opened)
 
 
 def _view(row: BreakerConfig) -> View:
-    """How it stands. One that this process does not use itself is watched, so that the code's own wishes stay the code's."""
-    if _is_ours(row):
-        return registry.get(row.name).view()
+    """How one stands that this process does not use itself: it is only watched, so that the code's own wishes stay the code's."""
     breaker = _watched().get(row.name)
     if breaker.settings.version < row.version or (row.version == 1 and breaker.settings != publish.settings_of(row.settings(), 1)):
         breaker.configure(publish.settings_of(row.settings(), row.version))
     return breaker.view()
-
-
-def _is_ours(row: BreakerConfig) -> bool:
-    return row.name in {view.name for view in registry.default.views()}
 
 
 def _hear(rows: Sequence[BreakerConfig]) -> None:

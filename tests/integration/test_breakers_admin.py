@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -215,3 +216,16 @@ def test_hostile_names_and_errors_are_text(rita: Client) -> None:
     text = shown(rita, BOARD) + str(rita.get(reverse("admin:breakers_live")).json())
     assert "<script>alert" not in text
     assert "<img src=x>" not in text
+
+
+def test_hundreds_of_breakers_are_found_by_name_and_shown_within_a_second(rita: Client) -> None:
+    for number in range(100):
+        asked.note_asked(f"edge-{number}", Settings())
+        registry.get(f"edge-{number}")
+    asked.note_all()
+    began = time.perf_counter()
+    text = shown(rita, BOARD)
+    assert time.perf_counter() - began < 2.0
+    assert "60 of 106 shown" in text
+    assert "1 of 106 shown" in shown(rita, BOARD, q="EDGE-99")
+    assert "No breaker has “nothing” in its name." in shown(rita, BOARD, q="nothing")
