@@ -14,7 +14,7 @@ from msgspec import Struct
 from breakers.gateway.ai.ask import Answered, Asker
 from healing.assist.known import Known
 from healing.core import fixes, match
-from healing.core.assist import Agreement, Proof, agree, answer_schema, check, choices, facts_of, messages, read_answer
+from healing.core.assist import Agreement, Proof, agree, answer_schema, check, choices, facts_of, messages, most_tokens, read_answer
 from healing.core.assist.redact import is_name
 from healing.core.types import Misfit, joined
 from healing.gateway.assisted import made
@@ -102,10 +102,11 @@ class _Inquiry:
             lineage=state.lineage,
             examples=self.known.examples,
         )
-        schema, parts = answer_schema(found, facts.names), self.known.parts
+        schema, parts = answer_schema(found, facts.names, tried.misfits), self.known.parts
+        tokens = most_tokens(parts, len(tried.misfits))
         async with Asker(current().ai) as asker:
             started = time.monotonic()
-            answered = await asker.ask(messages(parts, facts), schema=schema, deadline=ASK_SECONDS, max_tokens=parts.max_tokens)
+            answered = await asker.ask(messages(parts, facts), schema=schema, deadline=ASK_SECONDS, max_tokens=tokens)
         self.finding.asked, self.finding.answered, self.finding.seconds = True, answered, time.monotonic() - started
         said = read_answer(answered.content, found, facts.names, tried.misfits)
         if not said.ops:

@@ -24,7 +24,7 @@ class ScriptedModel:
     """``says`` is what it answers: a fix, a text, or a function of the request's body. ``asked`` is what came."""
 
     def __init__(self) -> None:
-        self.says: Any = {"ops": [{"op": "none"}]}
+        self.says: Any = {"m1": {"op": "none"}}
         self.status = 200
         self.pause = 0.0
         self.asked: list[dict[str, Any]] = []
@@ -42,7 +42,7 @@ class ScriptedModel:
 
     def renames(self, source: str, target: str) -> None:
         """Answers with one rename from now on."""
-        self.says = {"ops": [{"op": "rename_column", "from": source, "to": target}]}
+        self.says = {"m1": {"op": "rename_column", "from": source, "to": target}}
 
 
 @contextmanager

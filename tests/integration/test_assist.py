@@ -100,11 +100,11 @@ def test_what_grants_rights_is_for_people_though_all_agree(running: Gateway, mod
 @pytest.mark.parametrize(
     ("says", "verdict"),
     [
-        ({"ops": [{"op": "none"}]}, "abstained"),
+        ({"m1": {"op": "none"}}, "abstained"),
         ("I would rename it.", "invalid"),
-        ({"ops": [{"op": "drop_key", "column": "note"}]}, "invalid"),
-        ({"ops": [{"op": "rename_column", "from": "note", "to": "role"}]}, "invalid"),
-        ({"ops": [{"op": "drop_key", "column": "firstName"}]}, "proposed"),
+        ({"m1": {"op": "drop_key", "column": "note"}}, "invalid"),
+        ({"m1": {"op": "rename_column", "from": "note", "to": "role"}}, "invalid"),
+        ({"m1": {"op": "drop_key", "column": "firstName"}}, "proposed"),
     ],
 )
 def test_other_answers_apply_nothing(running: Gateway, model: ScriptedModel, says: object, verdict: str) -> None:

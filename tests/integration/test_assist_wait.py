@@ -100,7 +100,7 @@ def test_at_the_deadline_an_accepted_write_is_202_and_lands_later_once(running: 
 
 
 def test_without_a_proof_it_does_not_wait_in_vain(running: Gateway, model: ScriptedModel) -> None:
-    model.says = {"ops": [{"op": "none"}]}
+    model.says = {"m1": {"op": "none"}}
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(send, running, {"firstName": "Ann"}, **WAIT)
         until(lambda: len(states(running)) == 1)

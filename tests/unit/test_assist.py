@@ -50,11 +50,12 @@ def test_no_value_of_the_payload_is_in_the_prompt_or_the_schema():
     unknown = [Misfit(Kind.UNKNOWN_COLUMN, key, row[key]) for key in ("mail", "ref")]
     example = Example("unknown_label:status=" + CANARY, ({"op": "map_value", "column": "status", "from": CANARY, "to": "active"},), True)
     asked = scene(row, label, *unknown, examples=[example])
-    told = json.dumps([messages(BUILTIN, asked.facts), answer_schema(asked.found, asked.facts.names)])
+    told = json.dumps([messages(BUILTIN, asked.facts), answer_schema(asked.found, asked.facts.names, asked.misfits)])
     assert CANARY not in told
     assert "<email>" in told
-    assert asked.read('{"ops": [{"op": "map_value", "column": "status", "to": "active"}, {"op": "drop_key", "column": "mail"}, '
-                      '{"op": "drop_key", "column": "ref"}]}').ops[0] == fixes.MapValue("status", CANARY, "active")  # fmt: skip
+    said = {"m1": {"op": "map_value", "column": "status", "to": "active"}, "m2": {"op": "drop_key", "column": "mail"},
+            "m3": {"op": "drop_key", "column": "ref"}}  # fmt: skip
+    assert asked.read(json.dumps(said)).ops[0] == fixes.MapValue("status", CANARY, "active")
 
 
 def test_a_hidden_label_is_compared_not_shown():
@@ -68,7 +69,7 @@ def test_the_prompt_tells_columns_misfits_former_names_and_decisions():
     asked = scene({"mail": "ann@example.com"}, examples=[decided], lineage=Lineage.start(scene({"mail": 1}).snapshot))
     told = asked.facts.told
     assert {c["name"] for c in told["columns"]} >= {"email_address", "status"}
-    assert told["does_not_fit"] == [{"problem": "unknown column", "name": "mail", "looks_like": "<email>"}]
+    assert told["does_not_fit"] == [{"id": "m1", "problem": "unknown column", "name": "mail", "looks_like": "<email>"}]
     assert told["decided_before"] == [{"fix": [{"op": "rename_column", "from": "e_mail", "to": "email_address"}], "decision": "rejected"}]
     system, task = messages(BUILTIN, asked.facts)
     assert (system["role"], task["role"]) == ("system", "user")
@@ -99,7 +100,7 @@ def test_only_what_looks_like_a_name_is_shown_as_it_is():
 
 def test_the_schema_admits_only_free_writable_columns_and_none():
     asked = scene({"mail": "a@b.co", "status": "active"})
-    shapes = answer_schema(asked.found, asked.facts.names)["properties"]["ops"]["items"]["anyOf"]
+    shapes = answer_schema(asked.found, asked.facts.names, asked.misfits)["properties"]["m1"]["anyOf"]
     by_op = {shape["properties"]["op"]["enum"][0]: shape["properties"] for shape in shapes}
     assert set(by_op) == {"rename_column", "rescue", "drop_key", "none"}
     assert by_op["rename_column"]["from"]["enum"] == ["mail"]
@@ -113,39 +114,39 @@ def test_an_update_offers_no_rescue():
 
 def test_an_answer_is_read_into_ops():
     asked = scene({"mail": "ann@example.com"})
-    assert asked.read('{"ops": [{"op": "rename_column", "from": "mail", "to": "email_address"}]}').ops == rename("mail", "email_address")
+    assert asked.read('{"m1": {"op": "rename_column", "from": "mail", "to": "email_address"}}').ops == rename("mail", "email_address")
 
 
 def test_a_rename_settles_the_value_that_its_target_was_missing():
     lacking = (Misfit(Kind.UNKNOWN_COLUMN, "owner", "x"), Misfit(Kind.MISSING_VALUE, "owner_id"))
     asked = scene({"owner": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}, *lacking)
-    assert asked.read('{"ops": [{"op": "rename_column", "from": "owner", "to": "owner_id"}]}').ops == rename("owner", "owner_id")
+    said = asked.read('{"m1": {"op": "rename_column", "from": "owner", "to": "owner_id"}, "m2": {"op": "none"}}')
+    assert said.ops == rename("owner", "owner_id")
 
 
 @pytest.mark.parametrize(
     ("text", "why", "invalid"),
     [
-        ('{"ops": [{"op": "none"}]}', "not sure", False),
-        ('{"ops": [{"op": "rename_column", "from": "mail", "to": "email_address"}, {"op": "none"}]}', "not sure", False),
+        ('{"m1": {"op": "none"}}', "not sure", False),
         ("", "no JSON", True),
         ("Sure! Here is the fix:", "no JSON", True),
-        ('```json\n{"ops": []}\n```', "no JSON", True),
+        ("```json\n{}\n```", "no JSON", True),
         ("[" * 100_000, "too long", True),
         ("[" * 19_000, "no JSON", True),
         ("[]", "another form", True),
-        ('{"ops": []}', "another form", True),
-        ('{"ops": "none"}', "another form", True),
-        ('{"ops": [{"op": "none"}], "sql": "DROP TABLE people"}', "another form", True),
-        ('{"ops": [{"op": "rename_column", "from": "mail", "to": "nowhere"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "rename_column", "from": "status", "to": "email_address"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "rename_column", "from": "mail", "to": "total"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "rename_column", "from": "mail", "to": "email_address", "why": "x"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "rename_column", "from": "mail"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "rename_table", "from": "people", "to": "users"}]}', "not to be chosen", True),
-        ('{"ops": [{"op": "drop_key", "column": "status"}]}', "not to be chosen", True),
-        ('{"ops": [["drop_key", "mail"]]}', "not to be chosen", True),
-        ('{"ops": [null]}', "not to be chosen", True),
-        ('{"ops": [{"op": "drop_key", "column": "mail"}, {"op": "drop_key", "column": "mail"}]}', "twice", True),
+        ("{}", "another form", True),
+        ('{"m1": "none"}', "not to be chosen", True),
+        ('{"m1": {"op": "none"}, "sql": "DROP TABLE people"}', "another form", True),
+        ('{"m1": {"op": "rename_column", "from": "mail", "to": "nowhere"}}', "not to be chosen", True),
+        ('{"m1": {"op": "rename_column", "from": "status", "to": "email_address"}}', "not to be chosen", True),
+        ('{"m1": {"op": "rename_column", "from": "mail", "to": "total"}}', "not to be chosen", True),
+        ('{"m1": {"op": "rename_column", "from": "mail", "to": "email_address", "why": "x"}}', "not to be chosen", True),
+        ('{"m1": {"op": "rename_column", "from": "mail"}}', "not to be chosen", True),
+        ('{"m1": {"op": "rename_table", "from": "people", "to": "users"}}', "not to be chosen", True),
+        ('{"m1": {"op": "drop_key", "column": "status"}}', "not to be chosen", True),
+        ('{"m1": ["drop_key", "mail"]}', "not to be chosen", True),
+        ('{"m1": null}', "not to be chosen", True),
+        ('{"m1": {"op": "drop_key", "column": "mail"}, "m2": {"op": "drop_key", "column": "mail"}}', "another form", True),
     ],
 )
 def test_anything_else_is_no_fix_and_says_why(text, why, invalid):
@@ -155,8 +156,11 @@ def test_anything_else_is_no_fix_and_says_why(text, why, invalid):
 
 
 def test_an_answer_to_a_part_abstains():
-    said = scene({"mail": "a@b.co", "fax": "1"}).read('{"ops": [{"op": "drop_key", "column": "fax"}]}')
+    asked = scene({"mail": "a@b.co", "fax": "1"})
+    said = asked.read('{"m1": {"op": "none"}, "m2": {"op": "drop_key", "column": "fax"}}')
     assert (said.ops, said.invalid, said.why) == ((), False, "the answer leaves 1 of 2 misfits open")
+    swapped = asked.read('{"m1": {"op": "drop_key", "column": "fax"}, "m2": {"op": "drop_key", "column": "mail"}}')
+    assert (swapped.ops, swapped.invalid) == ((), True)
 
 
 def test_what_was_not_at_fault_is_out_of_scope_whoever_says_so():

@@ -52,7 +52,7 @@ def test_every_choice_there_is_keeps_to_the_failing_key_and_rights_are_for_peopl
                 op = {"op": choice.op, **{k: v for k, v in choice.fixed.items() if k not in choice.hidden}}
                 op |= {choice.open: picked} if choice.open else {}
                 shown = {k: asked.facts.names.shown.get(v, v) if isinstance(v, str) else v for k, v in op.items()}
-                said = asked.read(json.dumps({"ops": [shown]}))
+                said = asked.read(json.dumps({"m1": shown}))
                 faults = outside(said.ops, asked.statement, asked.misfits)
                 assert said.ops and not faults, (op, said, faults)
                 sure = Case(said.ops, asked.misfits, Agreement("same", 0.999, 0.999), Proof(5, 5))
@@ -74,7 +74,7 @@ def test_the_prompt_keeps_its_form(text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_schema_is_plain_json_of_bounded_size_and_unambiguous(text):
     for asked in scenes(text):
-        schema = answer_schema(asked.found, asked.facts.names)
+        schema = answer_schema(asked.found, asked.facts.names, asked.misfits)
         said = json.dumps(schema)
         assert len(said) < 20_000 and "\\u202e" not in said and "\\u0000" not in said
         shown = list(names_of([text, "mail", "key_1", "key_2"]).shown.values())

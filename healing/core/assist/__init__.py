@@ -14,7 +14,7 @@ from .check import check
 from .choices import Choice, choices
 from .facts import Example, Facts, facts_of
 from .gates import Case, Proof, why_not
-from .prompt import BUILTIN, Parts, messages
+from .prompt import BUILTIN, Parts, messages, most_tokens
 
 __all__ = [
     "BUILTIN",
@@ -32,6 +32,7 @@ __all__ = [
     "choices",
     "facts_of",
     "messages",
+    "most_tokens",
     "read_answer",
     "why_not",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,12 @@ from .redact import Names
 
 MOST_CHARACTERS = 20_000
 _NONE = {"op": "none"}
+_NOTHING = {
+    "type": "object",
+    "properties": {"op": {"type": "string", "enum": ["none"]}},
+    "required": ["op"],
+    "additionalProperties": False,
+}
 
 
 class Answered(Struct, frozen=True):
@@ -26,13 +32,15 @@ class Answered(Struct, frozen=True):
     invalid: bool = False
 
 
-def answer_schema(found: Sequence[Choice], names: Names) -> dict[str, Any]:
-    """A JSON schema that admits these choices and ``none``, in the subset that strict structured outputs know."""
-    seen = list({repr(shape := _object(choice, names)): shape for choice in found}.values())
-    none = {"type": "object", "properties": {"op": _only("none")}, "required": ["op"], "additionalProperties": False}
-    most = max(1, len({choice.misfit for choice in found}))
-    ops = {"type": "array", "minItems": 1, "maxItems": most, "items": {"anyOf": [*seen, none]}}
-    return {"type": "object", "properties": {"ops": ops}, "required": ["ops"], "additionalProperties": False}
+def answer_schema(found: Sequence[Choice], names: Names, misfits: Sequence[Misfit]) -> dict[str, Any]:
+    """A JSON schema that admits, for each misfit (``m1``, ``m2``, … as the facts number them), one of its choices or ``none``; in the
+    subset that strict structured outputs know."""
+    properties = {name: {"anyOf": [*(_object(c, names) for c in own), _NOTHING]} for name, own in _by_misfit(found, misfits).items()}
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _by_misfit(found: Sequence[Choice], misfits: Sequence[Misfit]) -> dict[str, list[Choice]]:
+    return {f"m{n}": [c for c in found if c.misfit == misfit.signature] for n, misfit in enumerate(misfits, 1)}
 
 
 def _object(choice: Choice, names: Names) -> dict[str, Any]:
@@ -55,35 +63,37 @@ def _seen(choice: Choice, names: Names) -> dict[str, Json]:
     return {k: names.shown.get(v, v) if isinstance(v, str) else v for k, v in shown.items()}
 
 
-def read_answer(text: str, found: Sequence[Choice], names: Names, misfits: Iterable[Misfit]) -> Answered:
-    """The ops that a model chose, each exactly one of the choices, every misfit settled once; else why not. Never raises."""
+def read_answer(text: str, found: Sequence[Choice], names: Names, misfits: Sequence[Misfit]) -> Answered:
+    """The ops that a model chose, one of the choices for every misfit; else why not. Never raises."""
     if len(text) > MOST_CHARACTERS:
         return Answered(why="the answer is too long", invalid=True)
     try:
         body = msgspec.json.decode(text.strip().encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return Answered(why="the answer is no JSON", invalid=True)
-    if not (isinstance(body, dict) and body.keys() == {"ops"} and isinstance(body["ops"], list) and body["ops"]):
+    own = _by_misfit(found, misfits)
+    if not isinstance(body, dict) or body.keys() != own.keys():
         return Answered(why="the answer has another form than was asked for", invalid=True)
-    if _NONE in body["ops"]:
-        return Answered(why="the model was not sure")
-    return _chosen(body["ops"], found, names, {misfit.signature for misfit in misfits})
-
-
-def _chosen(said: list[Json], found: Sequence[Choice], names: Names, wanted: set[str]) -> Answered:
-    chosen: list[tuple[Choice, dict[str, Json]]] = []
-    for op in said:
-        match = next((each for each in ((c, _op_of(op, c, names)) for c in found) if each[1] is not None), None)
-        if match is None or match[1] is None:
+    chosen: dict[str, dict[str, Json]] = {}
+    for (name, some), misfit in zip(own.items(), misfits, strict=True):
+        if body[name] == _NONE:
+            continue
+        op = next((op for choice in some if (op := _op_of(body[name], choice, names)) is not None), None)
+        if op is None:
             return Answered(why="the answer names something that was not to be chosen", invalid=True)
-        if match[0].misfit in {choice.misfit for choice, _ in chosen}:
-            return Answered(why="the answer settles one thing twice", invalid=True)
-        chosen.append((match[0], match[1]))
-    settled = {choice.misfit for choice, _ in chosen} | {f"missing_value:{op['to']}" for c, op in chosen if c.op == "rename_column"}
-    if left := sorted(wanted - settled):
-        return Answered(why=f"the answer leaves {len(left)} of {len(wanted)} misfits open")
+        chosen[misfit.signature] = op
+    return _whole(chosen, misfits)
+
+
+def _whole(chosen: dict[str, dict[str, Json]], misfits: Sequence[Misfit]) -> Answered:
+    """The fix, where it settles everything: a rename also settles the value that its column was missing."""
+    settled = chosen.keys() | {f"missing_value:{op['to']}" for op in chosen.values() if op["op"] == "rename_column"}
+    left = [misfit for misfit in misfits if misfit.signature not in settled]
+    if left:
+        all_of_it = len(left) == len(misfits)
+        return Answered(why="the model was not sure" if all_of_it else f"the answer leaves {len(left)} of {len(misfits)} misfits open")
     try:
-        return Answered(fixes.parse([op for _, op in chosen]))
+        return Answered(fixes.parse(list(chosen.values())))
     except fixes.FixError:
         return Answered(why="the answer is no fix", invalid=True)
 

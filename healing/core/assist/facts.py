@@ -53,7 +53,7 @@ def facts_of(
         "table": names.show(statement.table),
         "columns": [_column(c, relation, snapshot, names) for c in columns if relation is not None],
         "sent": [_key(key, row[key], names) for key in list(row)[:MOST_KEYS]],
-        "does_not_fit": [_misfit(m, relation, snapshot, names) for m in misfits],
+        "does_not_fit": [{"id": f"m{n}", **_misfit(m, relation, snapshot, names)} for n, m in enumerate(misfits, 1)],
     }
     more = {
         "neighbours": _neighbours(relation, snapshot) if relation is not None else [],

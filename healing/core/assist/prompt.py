@@ -12,6 +12,8 @@ from .facts import Facts
 _encoder = msgspec.json.Encoder(decimal_format="number")
 MOST_CHARACTERS = 24_000
 """of the facts; what is least needed goes first."""
+MOST_TOKENS = 4_000
+"""of an answer."""
 _EXPENDABLE = ("decided_before", "neighbours", "former_names", "sent")
 
 
@@ -28,7 +30,7 @@ BUILTIN = Parts(
     system=(
         "You repair database writes that do not fit their table. You are given facts as JSON: the table's columns, what was sent (only "
         "what each value looks like), and what does not fit.\n"
-        "You answer only with JSON: a list of operations, one for each thing that does not fit.\n"
+        "You answer only with JSON: one operation for each thing that does not fit, under its id.\n"
         "rename_column: the value belongs into that column. rescue: keep it inside that JSON column. drop_key: it is of no use here. "
         "map_value: write that label instead. fill: take it from that key or claim. cast: read it in that format. truncate: cut it. "
         "use_default: leave it out. keep_name: the name means today's column. split_batch: write the rows apart. none: you are not sure.\n"
@@ -37,6 +39,11 @@ BUILTIN = Parts(
     ),
     task="Facts:\n{facts}\n\nWhich operations make this write land with the meaning that its sender had? Answer with none if in doubt.",
 )
+
+
+def most_tokens(parts: Parts, misfits: int) -> int:
+    """Room for one operation a misfit, at least what the version says."""
+    return min(MOST_TOKENS, max(parts.max_tokens, 50 + 80 * misfits))
 
 
 def messages(parts: Parts, facts: Facts) -> list[dict[str, Any]]:
