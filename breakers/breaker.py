@@ -54,7 +54,7 @@ class Breaker(Calling):
         self._shown = self._machine.shown(now)
         self.version = 0
         """of the shared state, as it was heard last; 0 = never."""
-        self.pending = self.disputed = False
+        self.disputed = False
         self.standing: Standing | None = None
         self.heard_throttle = b"0"
         self._led = False
@@ -338,6 +338,11 @@ class Breaker(Calling):
         """The last error, redacted."""
         return redact(self._machine.error or "")
 
+    @property
+    def unread(self) -> bool:
+        """Whether something waits to be counted."""
+        return bool(self._inbox)
+
     def work_off(self) -> None:
         """Count what waits to be counted."""
         self._work_off(self._clock())
@@ -392,7 +397,7 @@ class Breaker(Calling):
                 rate=counts.rate,
                 why=PAUSED if machine.held is None and machine.throttled > max(now, machine.until) else machine.why,
                 shared=self._link.up,
-                pending=self.pending,
+                pending=self._link.pending(self),
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from time import monotonic
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
@@ -114,8 +114,7 @@ class Calling:
 
         @wraps(fn)
         def guarding(*args: P.args, **kwargs: P.kwargs) -> T:
-            with self:
-                return fn(*args, **kwargs)
+            return self.execute(partial(fn, *args, **kwargs))
 
         return guarding
 

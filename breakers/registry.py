@@ -6,6 +6,7 @@ until then, and whenever Valkey is away, each process counts for itself.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -130,6 +131,12 @@ def _after_fork() -> None:
         registry.after_fork()
 
 
+def _at_exit() -> None:
+    for registry in list(registries):
+        registry.close()
+
+
+atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork)
 default = Registry()
 get = default.get

@@ -83,9 +83,14 @@ class Errands:
 
     def publish(self, breaker: Breaker, settings: Settings, override: State | None, reason: str) -> None:
         """The newest one replaces any that waits: what was withdrawn meanwhile never goes out."""
-        standing = breaker.standing
-        breaker.pending = standing is None or standing.config_version < settings.version or breaker.pending
         self._publish[breaker] = Published(settings, override, reason)
+
+    def pending(self, breaker: Breaker) -> bool:
+        """Whether a configuration is not where it should be yet."""
+        published, standing = self._published.get(breaker), breaker.standing
+        return breaker in self._publish or (
+            published is not None and (standing is None or standing.config_version < published.settings.version)
+        )
 
     def rejoin(self) -> None:
         """After connecting: say what is known of every breaker."""
@@ -113,6 +118,11 @@ class Errands:
             self._waiting.append(Errand(state, partial(self._glanced, breaker)))
             self._waiting.append(Errand(config, partial(self._glanced_config, breaker)))
 
+    def empty(self) -> bool:
+        """Whether there is nothing that Valkey should know."""
+        waiting = self._settles or self._throttles or self._publish
+        return not waiting and not any(each.tally or each.changes or each.unread for each in self._breakers.copy().values())
+
     # Taken
 
     def take(self, most: int) -> list[Errand]:
@@ -137,8 +147,9 @@ class Errands:
     def _publishing(self) -> Errand | None:
         if not self._publish:
             return None
-        breaker, published = self._publish.popitem()
-        self._published[breaker] = published
+        breaker = next(iter(self._publish.copy()))
+        self._published[breaker] = self._publish[breaker]  # before it leaves the queue: it is pending all the time
+        published = self._published[breaker] = self._publish.pop(breaker)
         arguments = published.settings.version, published.override or "", published.reason
         asker = self._asker(breaker, published.settings)
         return Errand(scripts.command("configure", asker, *arguments), partial(self._confirmed, breaker, published))
@@ -202,9 +213,7 @@ class Errands:
             command = ("HMGET", self._names.of(breaker.name).config, "cfgv", "settings", "override", "reason")
             self._waiting.append(Errand(command, partial(self._configured, breaker)))
         published = self._published.get(breaker)
-        if published is None or standing.config_version >= published.settings.version:
-            breaker.pending = breaker in self._publish
-        else:
+        if published is not None and standing.config_version < published.settings.version:
             self._publish.setdefault(breaker, published)
 
     def _configured(self, breaker: Breaker, answer: list[bytes | None]) -> None:

@@ -60,7 +60,7 @@ class Link:
         self._starting = threading.RLock()
         self._health = Health(self._clock())
         self._wire: Wire | None = None
-        self._ended = self._failed = False
+        self._ended = self._failed = self._told = False
         self._flushes: deque[threading.Event] = deque()
         self._bell: Bell | None = None
         self._errands = Errands(self._breakers, self._names, self._source, self._clock)
@@ -126,6 +126,10 @@ class Link:
             self._errands.publish(breaker, settings, override if news else breaker.held, reason)
             self._ring()
 
+    def pending(self, breaker: Breaker) -> bool:
+        """Whether a stored configuration of it has not reached Valkey yet."""
+        return self._errands.pending(breaker)
+
     def watch(self) -> None:
         """Somebody looks at all breakers: look more often for a while."""
         now = self._clock()
@@ -136,7 +140,7 @@ class Link:
 
     def flush(self, timeout: float) -> bool:
         """Whether all that was counted went out in time."""
-        if not self._url:
+        if not self._url or (self._thread is None and self._errands.empty()):
             return True
         done = threading.Event()
         self._flushes.append(done)
@@ -220,6 +224,7 @@ class Link:
         if now >= self._look_at:
             watched = now < self._watched_until
             self._errands.look_around(counts=watched)
+            wire.prove()
             self._look_at = now + (LOOK_WATCHED if watched else LOOK) * (0.8 + 0.4 * random())  # noqa: S311
         while errands := self._errands.take(BATCH):
             self._send(wire, errands)
@@ -238,7 +243,7 @@ class Link:
         for errand, answer in zip(errands, answers, strict=True):
             errand.answered(answer)
         if self._health.succeeded(self._clock()):
-            log.warning("breakers: Valkey is reached; states are shared.")
+            log.log(logging.WARNING if self._told else logging.INFO, "breakers: Valkey is reached; states are shared.")
             self._alert(True, "")
 
     def _lose(self, why: str) -> None:
@@ -246,6 +251,7 @@ class Link:
             self._wire.close()
             self._wire = None
         if self._health.failed(self._clock()):
+            self._told = True
             log.error("breakers: Valkey is away (%s). Each process counts alone until it is back.", why)
             self._alert(False, why)
 

@@ -36,6 +36,7 @@ class Wire:
             self._listening.connect()
             self._listening.send_command("SUBSCRIBE", channel)
             self._listening.read_response()
+            self._proven = True
         except self._errors as error:
             self.close()
             raise Lost(_said(error)) from None
@@ -62,7 +63,19 @@ class Wire:
 
     def fileno(self) -> int:
         """Of the connection that listens, for ``select``."""
+        if self._listening._sock is None:
+            raise Lost("The connection that listens is gone.")
         return cast("int", self._listening._sock.fileno())
+
+    def prove(self) -> None:
+        """The connection that listens must answer before this is called again: one that was cut silently never says so itself."""
+        if not self._proven:
+            raise Lost("The connection that listens went silent.")
+        self._proven = False
+        try:
+            self._listening.send_command("PING", check_health=False)
+        except self._errors as error:
+            raise Lost(_said(error)) from None
 
     def heard(self) -> set[str]:
         """The breakers that something happened to."""
@@ -70,7 +83,9 @@ class Wire:
         try:
             while self._listening.can_read(0):
                 message = self._listening.read_response()
-                names.add(message[-1].decode() if isinstance(message[-1], bytes) else "")
+                self._proven = True
+                if message[0] == b"message":
+                    names.add(message[-1].decode())
         except self._errors as error:
             raise Lost(_said(error)) from None
         return names
