@@ -1,8 +1,8 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
-``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.matching``. Words after
-``python -m benchmarks`` choose parts.
+``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``,
+``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.matching``. Words after ``python -m benchmarks`` choose parts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ PARTS: dict[str, list[str]] = {
     "metrics_cost": ["--rounds", "3"],
     "breaker_cost": ["--rounds", "3"],
     "breaker_fleet": ["--trips", "30", "--crowds", "6"],
+    "ai_overhead": ["--rounds", "3", "--seconds", "3"],
+    "ai_streams": ["--rounds", "2"],
+    "ai_down": ["--rounds", "2", "--seconds", "3"],
+    "ai_faults": [],
     "healing": ["--sample", "200"],
     "matching": [],
 }

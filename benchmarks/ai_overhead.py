@@ -2,7 +2,8 @@
 
 The same requests go to the service directly, through the gateway and, where asked for, through LiteLLM's proxy (one worker each), in
 turns, at a fixed rate however long answers take. The service answers at once, so what is measured is what stands between; the gateway
-also checks the API key, asks the breakers, counts tokens and costs, and logs each call.
+also checks the API key, asks the breakers, counts tokens and costs, and logs each call. Processor time is that of the process that is
+measured, a request; unlike the clock it does not grow when the machine has other work.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import uvloop
 from msgspec import Struct
 
 from benchmarks.ai_wire import Heard, Pool, chat, quantile, steadily
+from benchmarks.cpu import spent
 from benchmarks.far_process import FarProcess, far_process
 from benchmarks.figures import figure
 from benchmarks.litellm import KEY, litellm
@@ -33,13 +35,15 @@ class Place(Struct, frozen=True):
     base_url: str
     plain: bytes
     stream: bytes
+    pid: int = 0
 
 
 class Took(Struct, frozen=True):
-    """One block: seconds."""
+    """One block: seconds; ``work``: of the processor, a request."""
 
     p50: float
     p99: float
+    work: float = 0.0
 
 
 def main() -> int:
@@ -68,16 +72,18 @@ def places(beside: bool) -> Iterator[tuple[dict[str, Place], FarProcess]]:
     with ExitStack() as stack:
         far = stack.enter_context(far_process())
         gateway = stack.enter_context(web_process(AI_BASE_URL=far.base_url, AI_API_KEY="sk-far", AI_MODEL=MODEL))
-        found = {DIRECT: place(far.base_url, "sk-far"), OURS: place(f"{gateway.base_url}/v1", gateway.make_key())}
-        if beside and (url := stack.enter_context(litellm(far.base_url, MODEL))):
-            found[THEIRS] = place(url, KEY)
+        assert gateway.process is not None
+        ours = place(f"{gateway.base_url}/v1", gateway.make_key(), gateway.process.pid)
+        found = {DIRECT: place(far.base_url, "sk-far"), OURS: ours}
+        if beside and (running := stack.enter_context(litellm(far.base_url, MODEL))):
+            found[THEIRS] = place(running.base_url, KEY, running.pid)
         yield found, far
 
 
-def place(base_url: str, key: str) -> Place:
+def place(base_url: str, key: str, pid: int = 0) -> Place:
     """The requests for one of them."""
     headers = {"authorization": f"Bearer {key}"}
-    return Place(base_url, chat("/v1/chat/completions", headers, MODEL), chat("/v1/chat/completions", headers, MODEL, stream=True))
+    return Place(base_url, chat("/v1/chat/completions", headers, MODEL), chat("/v1/chat/completions", headers, MODEL, stream=True), pid)
 
 
 async def turns(found: dict[str, Place], stream: bool, rate: float, rounds: int, seconds: float) -> dict[str, list[Took]]:
@@ -89,30 +95,37 @@ async def turns(found: dict[str, Place], stream: bool, rate: float, rounds: int,
     for number in range(rounds + 1):
         for name, each in found.items():
             data = each.stream if stream else each.plain
+            before = spent(each.pid) if each.pid else 0.0
             heard = await steadily(pools[name], lambda data=data: data, rate, seconds if number else 1)  # type: ignore[misc]
             if number:
-                took[name].append(_took(heard, stream))
+                took[name].append(_took(heard, stream, (spent(each.pid) - before) / len(heard) if each.pid else 0.0))
     for pool in pools.values():
         pool.close()
     return took
 
 
-def _took(heard: list[Heard], stream: bool) -> Took:
+def _took(heard: list[Heard], stream: bool, work: float) -> Took:
     for each in heard:
         if each.status != 200 or not each.text().startswith("<"):
             raise AssertionError(f"{each.status}: {each.body[:500]!r}")
     times = [each.first if stream else each.whole for each in heard]
-    return Took(quantile(times, 0.5), quantile(times, 0.99))
+    return Took(quantile(times, 0.5), quantile(times, 0.99), work)
 
 
 def report(title: str, took: dict[str, list[Took]]) -> Took:
     """One line a place; what is added is the median of the rounds' differences. Returns the gateway's."""
     added: dict[str, Took] = {}
-    print(f"\n{title:48}{'p50 ms':>9}{'p99 ms':>9}{'+ p50':>9}{'+ p99':>9}")
+    print(f"\n{title:48}{'p50 ms':>9}{'p99 ms':>9}{'+ p50':>9}{'+ p99':>9}{'cpu ms':>9}")
     for name, blocks in took.items():
         pairs = list(zip(blocks, took[DIRECT], strict=True))
         added[name] = Took(median(a.p50 - b.p50 for a, b in pairs), median(a.p99 - b.p99 for a, b in pairs))
-        values = (median(each.p50 for each in blocks), median(each.p99 for each in blocks), added[name].p50, added[name].p99)
+        values = (
+            median(each.p50 for each in blocks),
+            median(each.p99 for each in blocks),
+            added[name].p50,
+            added[name].p99,
+            median(each.work for each in blocks),
+        )
         print(f"{name:48}" + "".join(f"{1000 * value:>9.2f}" for value in values), flush=True)
     return added[OURS]
 

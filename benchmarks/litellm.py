@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -23,17 +24,24 @@ READY_SECONDS = 90
 INSTALL_SECONDS = 600
 
 
+class Running(NamedTuple):
+    """Where it answers, and its process."""
+
+    base_url: str
+    pid: int
+
+
 @contextmanager
-def litellm(upstream: str, model: str) -> Iterator[str]:
-    """Its base URL while it runs, with one worker and one model behind; '' where it does not install or start (and says so)."""
+def litellm(upstream: str, model: str) -> Iterator[Running | None]:
+    """Runs while the block does, with one worker and one model behind; None where it does not install or start (and says so)."""
     folder = Path(tempfile.mkdtemp(prefix="mendgate-litellm-"))
     try:
         program = _installed(folder)
         if program is None:
-            yield ""
+            yield None
             return
-        with _running(program, folder, upstream, model) as base_url:
-            yield base_url
+        with _running(program, folder, upstream, model) as running:
+            yield running
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -54,7 +62,7 @@ def _installed(folder: Path) -> Path | None:
 
 
 @contextmanager
-def _running(program: Path, folder: Path, upstream: str, model: str) -> Iterator[str]:
+def _running(program: Path, folder: Path, upstream: str, model: str) -> Iterator[Running | None]:
     port = free_port()
     config = {
         "model_list": [{"model_name": model, "litellm_params": {"model": f"openai/{model}", "api_base": upstream, "api_key": "sk-far"}}],
@@ -68,7 +76,7 @@ def _running(program: Path, folder: Path, upstream: str, model: str) -> Iterator
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         base_url = f"http://127.0.0.1:{port}"
-        yield f"{base_url}/v1" if _ready(base_url, process) else ""
+        yield Running(f"{base_url}/v1", process.pid) if _ready(base_url, process) else None
     finally:
         process.terminate()
         try:
