@@ -73,9 +73,10 @@ class Edge:
 
     async def _one(self, name: str, headers: dict[str, str], caller: Caller) -> Reply:
         may_read(caller)
-        for view in await self._counting.views():
-            if view.name == name:
-                return _fresh(shown(view, whole=_whole(caller)), [view], headers)
+        for anew in (False, True):  # another process may have made it just now
+            found = [view for view in await self._counting.views(anew=anew) if view.name == name]
+            if found:
+                return _fresh(shown(found[0], whole=_whole(caller)), found, headers)
         raise not_found(f"There is no breaker {name[:100]!r}", "It comes to be with the first acquire or report.")
 
     async def _acquire(self, name: str, headers: dict[str, str], body: bytes, caller: Caller) -> Reply:

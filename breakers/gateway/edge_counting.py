@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from breakers.core.redact import redact
 from breakers.core.types import Standing, State, View
@@ -19,9 +19,9 @@ from breakers.gateway.edge_report import Report
 from breakers.gateway.edge_rights import Caller, owner
 from breakers.gateway.edge_seen import Seen
 from breakers.gateway.edge_shared import Away, Shared
-from breakers.gateway.edge_values import COUNTED, LATE, REPEATED, Batched, Granted, batched
+from breakers.gateway.edge_values import COUNTED, LATE, NOTHING, REPEATED, Batched, Granted, batched
 from breakers.registry import Breaker, Open, Registry
-from breakers.shared.scripts import Asker, Claim, Command, command, standing, trial
+from breakers.shared.scripts import Asker, Command, command, standing, trial
 
 
 class Counting:
@@ -32,10 +32,10 @@ class Counting:
         self._made, self._seen, self._held = Made(shared), Seen(shared), Held()
         self._begun: set[str] = set()
 
-    async def views(self) -> list[View]:
-        """Every breaker of this process, and those that callers made elsewhere."""
-        for name, wishes in (await self._made.everywhere()).items():
-            self._breaker(name, wishes)
+    async def views(self, *, anew: bool = False) -> list[View]:
+        """Every breaker of this process, and those that callers made elsewhere (as of a moment ago, unless ``anew``)."""
+        made = await self._made.everywhere(anew=anew)
+        await self._begin(made)
         return self._registry.views()
 
     async def acquire(self, caller: Caller, name: str, wishes: Wishes, source: str) -> Granted:
@@ -116,34 +116,43 @@ class Counting:
 
     async def _tell(self, source: str, batches: Sequence[Batched]) -> None:
         """Counts on the shared breakers; here where they cannot be reached."""
+        commands: list[Command] = []
+        for each in batches:
+            # first what we know, so that a server that has just lost all of it cannot take these counts for the whole story
+            commands.append(self._command("report", each.breaker, source, *NOTHING))
+            commands.append(self._command("report", each.breaker, source, *each.arguments, known=0))
         try:
-            answers = (
-                await self._shared.ask([self._command("report", each.breaker, source, *each.arguments) for each in batches])
-                if batches
-                else []
-            )
+            answers = await self._shared.ask(commands) if commands else []
         except Away:
             for batch in batches:
                 for outcome, seconds, error, count in batch.reports:
                     batch.breaker.record(outcome, seconds, error or None, count)
             return
-        for batch, answer in zip(batches, answers, strict=True):
+        for batch, answer in zip(batches, answers[1::2], strict=True):
             self._follow(batch.breaker, standing(answer))
 
     async def _admitted(self, caller: Caller, name: str, wishes: Wishes) -> Breaker:
-        return self._breaker(name, await self._made.admit(name, owner(caller), wishes))
+        if name in self._begun:
+            wishes = {}
+        wishes = await self._made.admit(name, owner(caller), wishes)
+        await self._begin({name: wishes})
+        return self._registry.get(name)
 
-    def _breaker(self, name: str, wishes: Wishes) -> Breaker:
+    async def _begin(self, wishes: Mapping[str, Wishes]) -> None:
+        """Makes breakers that are new to this process, and hears how they stand. Raises ``EdgeError`` where there may be no more."""
+        new = [name for name in wishes if name not in self._begun]
         try:
-            breaker = self._registry.get(name, **({} if name in self._begun else wishes))
+            breakers = [self._registry.get(name, **wishes[name]) for name in new]
         except ValueError as error:
             raise bad_input(str(error)) from None
-        self._begun.add(name)
-        return breaker
+        await self._tell("edge", [Batched(breaker, NOTHING, []) for breaker in breakers])
+        self._begun.update(new)
 
-    def _command(self, script: str, breaker: Breaker, source: str, *arguments: str | int) -> Command:
-        # known = 0: what a server that forgot everything should know, the processes that share the breaker tell it themselves
-        return command(script, Asker(self._shared.names, source, breaker.name, breaker.settings, 0, Claim(), random.random()), *arguments)  # noqa: S311
+    def _command(self, script: str, breaker: Breaker, source: str, *arguments: str | int, known: int | None = None) -> Command:
+        """``known`` = 0: in whatever state it is."""
+        version = breaker.version if known is None else known
+        asker = Asker(self._shared.names, source, breaker.name, breaker.settings, version, breaker.claim(), random.random())  # noqa: S311
+        return command(script, asker, *arguments)
 
     def _follow(self, breaker: Breaker, shared: Standing) -> None:
         if shared.version >= breaker.version:  # answers may overtake each other

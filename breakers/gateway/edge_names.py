@@ -79,9 +79,9 @@ class Made:
             return b""
         return b"all" if len(self._noted) >= MOST else b"key" if self._mine[owner] >= MOST_PER_KEY else b""
 
-    async def everywhere(self) -> Mapping[str, Wishes]:
+    async def everywhere(self, *, anew: bool) -> Mapping[str, Wishes]:
         """Those that callers of any process made, as of a moment ago."""
-        if time.monotonic() - self._looked >= LOOK:
+        if anew or time.monotonic() - self._looked >= LOOK:
             self._looked = time.monotonic()
             with contextlib.suppress(Away):
                 (pairs,) = await self._shared.ask([("HGETALL", self._shared.own("wishes"))])

@@ -14,8 +14,8 @@ from breakers.shared.scripts import Command
 
 log = logging.getLogger("mendgate.breakers")
 
-PATIENCE = 0.25
-"""Seconds for one question."""
+PATIENCE = 1.0
+"""Seconds for one question. The link, which has less, says long before that Valkey is away; then nothing is asked."""
 PAUSE = 1.0
 """Seconds without a question after one was not answered."""
 
@@ -31,11 +31,16 @@ class Shared:
         self.redis_url, self.names = redis_url, checked(namespace)
         self._client: Any = None
         self._silent_until = 0.0
+        self._lost = False
+
+    def linked(self, up: bool, _why: str) -> None:
+        """The link of this process lost Valkey, or found it again."""
+        self._lost, self._silent_until = not up, 0.0
 
     @property
     def away(self) -> bool:
-        """Whether the last question was not answered, a moment ago."""
-        return not self.redis_url or time.monotonic() < self._silent_until
+        """Whether asking makes no sense now."""
+        return not self.redis_url or self._lost or time.monotonic() < self._silent_until
 
     def own(self, what: str) -> str:
         """A key for what is of the API alone; all of these share one hash tag."""

@@ -36,6 +36,10 @@ class Batched(NamedTuple):
     reports: list[tuple[Outcome, float, str, int]]
 
 
+NOTHING = (0, 0, 0, 0, 1, "")
+"""The arguments of a report that only asks how the shared breaker stands."""
+
+
 def batched(reports: Sequence[tuple[Breaker, Report]]) -> list[Batched]:
     """One piece for each breaker, in the order the reports came."""
     grouped: dict[str, tuple[Breaker, list[Report]]] = {}

@@ -41,8 +41,9 @@ class Breakers:
         self._shared = Shared(redis_url, namespace)
         counting = Counting(registry, self._shared)
         self._edge = Edge(counting)
-        feed = Feed(self._shared, counting.views)
+        feed = Feed(self._shared, counting.views, lambda name: registry.get(name).view())
         registry.on_change(feed.changed)
+        registry.on_link(self._shared.linked)
         self.events = Events(feed, _may_listen)
 
     async def answer(self, method: str, path: str, headers: dict[str, str], body: bytes, caller: Caller) -> Answer:
