@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tests.acceptance import deno_cases
+from tests.commands import ROOT
 from tests.gateway_process import JWT_SECRET, Gateway
 
 API = "/api/v1/breakers"
@@ -301,6 +302,12 @@ def results(gateway: Gateway, tmp_path_factory: pytest.TempPathFactory) -> deno_
     """Runs the file once."""
     environment = {"SUPABASE_URL": gateway.base_url, "SERVICE_KEY": gateway.make_key(), "ANON_KEY": gateway.make_key("anon")}
     return deno_cases.run([FILE], environment, tmp_path_factory.mktemp("deno"))
+
+
+def test_the_howto_shows_what_is_tested() -> None:
+    _, _, rest = (deno_cases.DENO / FILE).read_text("utf-8").partition("// --- docs/howto/protect-a-call.md\n")
+    tested = rest.partition("// --- end")[0].replace("  pending.push(sent);\n", "").strip()
+    assert tested in (ROOT / "docs/howto/protect-a-call.md").read_text("utf-8")
 
 
 @deno_cases.needs_deno
