@@ -20,8 +20,8 @@ from healing.admin.alert_needs import deaf
 from healing.dashboard.asked import Asked, read
 from healing.dashboard.facts import PATIENCE
 from healing.dashboard.filters import a_table, filters
-from healing.dashboard.look import look
-from healing.models import ApiKey, Proposal, QuarantineItem, Receipt
+from healing.dashboard.look import arrived, look
+from healing.models import Proposal, QuarantineItem
 from healing.templatetags.mendgate import distance
 from metrics import timelines
 from metrics.core.summary import NUMBERS, Number
@@ -72,9 +72,9 @@ def live(request: HttpRequest) -> HttpResponse:
 
 def first_write(request: HttpRequest) -> dict[str, Any]:
     """The three steps of a newcomer, until the first write came."""
-    arrived = Receipt.objects.exists() or ApiKey.objects.filter(last_used_at__isnull=False).exists()
-    table = "" if arrived else a_table()
-    return {"arrived": arrived, "base": request.build_absolute_uri("/").rstrip("/"), "table": table or "YOUR_TABLE"}
+    came = arrived()
+    table = "" if came else a_table()
+    return {"arrived": came, "base": request.build_absolute_uri("/").rstrip("/"), "table": table or "YOUR_TABLE"}
 
 
 def _parts(request: HttpRequest, asked: Asked) -> dict[str, Any]:

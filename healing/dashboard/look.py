@@ -9,7 +9,7 @@ from msgspec import Struct
 from healing.dashboard import facts, flow, misfits, numbers
 from healing.dashboard.asked import Asked
 from healing.dashboard.moves import moves
-from healing.models import QuarantineItem
+from healing.models import ApiKey, QuarantineItem, Receipt
 from metrics.core.figures import Figures
 from metrics.models import Trigger
 
@@ -43,10 +43,15 @@ def state(asked: Asked, figures: Figures) -> State:
     """The sentence: what is wrong first, else that all is well."""
     by = dict(QuarantineItem.objects.order_by().values_list("state").annotate(n=Count("pk")))
     stuck, waiting = by.get("parked", 0) + by.get("conflict", 0), by.get("waiting", 0)
-    return State(*_sentence(stuck, waiting), counts=_counts(asked, figures, waiting + stuck))
+    return State(*_sentence(stuck, waiting, arrived()), counts=_counts(asked, figures, waiting + stuck))
 
 
-def _sentence(stuck: int, waiting: int) -> tuple[str, str]:
+def arrived() -> bool:
+    """Whether a write has ever come, or a key was ever used."""
+    return ApiKey.objects.filter(last_used_at__isnull=False).exists() or Receipt.objects.exists()
+
+
+def _sentence(stuck: int, waiting: int, any_write: bool) -> tuple[str, str]:
     burning = Trigger.objects.filter(ended=None, name="burn_rate").values_list("sentence", flat=True).first()
     if burning:
         return "danger", f"Writes are failing: {burning[:1].lower()}{burning[1:]}"
@@ -55,6 +60,8 @@ def _sentence(stuck: int, waiting: int) -> tuple[str, str]:
         return "danger", f"{who} stuck: a replay failed, or a newer write touched the row."
     if waiting:
         return "warning", f"{waiting:,} write{'s' if waiting > 1 else ''} kept safe, waiting for a fix."
+    if not any_write:
+        return "info", "No write has come yet."
     return "success", "All writes are landing."
 
 

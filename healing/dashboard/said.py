@@ -37,6 +37,8 @@ def change(number: Number, value: float | None, before: float | None) -> tuple[s
     if value is None or before is None or value == before:
         return "", ""
     difference = value - before
+    if abs(difference) < 1e-3 * abs(before):
+        return "", ""
     text = f"{abs(difference) * 100:.2g} points" if number.unit == "share" else said(abs(difference), number.unit)
     if text in ("0", "0 ms"):
         return "", ""

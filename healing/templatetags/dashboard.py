@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django import template
 
+from healing.dashboard.said import said
 from metrics.core.triggers import Limit
 
 register = template.Library()
@@ -13,6 +14,12 @@ register = template.Library()
 def grouped(count: int) -> str:
     """``48,210``."""
     return f"{count:,}"
+
+
+@register.filter
+def share(value: float) -> str:
+    """``96.2 %``."""
+    return said(value, "share")
 
 
 @register.filter

@@ -213,7 +213,7 @@ def test_the_dashboard_says_what_needs_a_person() -> None:
     rita = reviewer()
     browser = enter(rita)
     page = browser.get(reverse("admin:index")).content.decode()
-    assert "All writes are landing" in page
+    assert "No write has come yet" in page
     assert "Waiting for the first write" in page
     made = world(rita)
     QuarantineItem.objects.filter(pk=made["other"].pk).update(state="parked")

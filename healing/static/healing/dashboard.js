@@ -22,6 +22,10 @@
   }
 
   // --- parts
+  function arrived() { // the first write: what was hidden until then is of use now
+    var later = root.querySelector("[data-mg-later]");
+    if (later && later.hidden && root.querySelector("#mg-first[data-mg-arrived]")) { later.hidden = false; look(); }
+  }
   function put(name, html) {
     var box = root.querySelector('[data-mg-part="' + name + '"]');
     if (!box || shown[name] === html) { return; }
@@ -101,17 +105,24 @@
       marker: { symbol: "triangle-down", size: 11, color: data.markers.map(function (m) { return colour(m.severity === "critical" ? "bad" : m.severity === "high" ? "warn" : "quiet"); }) }, cliponaxis: false
     }];
   }
-  function layout(data) {
+  function near(data) { // a share is looked at closely: 96 and 99 of 100 differ
+    var known = data.traces.reduce(function (found, t) { return found.concat(t.values); }, data.target === null ? [] : [data.target]).filter(function (v) { return v !== null; });
+    if (data.unit !== "share" || !known.length) { return {}; }
+    var low = Math.min.apply(null, known), high = Math.max.apply(null, known), room = Math.max((high - low) * 0.15, 0.005);
+    return { range: [Math.max(-0.002, low - room), Math.min(1.002, high + room)], autorange: false };
+  }
+  function layout(data, width) {
+    var words = data.traces.length + data.bars.length + data.markers.length, rows = width < 560 ? Math.ceil((data.traces.length || 2) / 2) + 1 : 1;
     var dash = function (at) { return { type: "line", xref: "x", yref: "paper", x0: local(at), x1: local(at), y0: 0, y1: 1, line: { color: colour("quiet"), width: 1, dash: "dot" } }; };
     var shapes = data.markers.map(function (m) { return dash(m.at); });
     if (data.target !== null) { shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: data.target, y1: data.target, line: { color: colour("good"), width: 1.5, dash: "dash" } }); }
     return {
-      height: 260, margin: { l: 56, r: data.right_unit ? 52 : 16, t: 14, b: 32 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", shapes: shapes, barmode: data.bars.length ? "overlay" : "relative", hovermode: data.bars.length ? "closest" : "x unified",
+      height: width < 560 ? 320 : 260, margin: { l: 56, r: data.right_unit ? 52 : 16, t: rows > 1 ? 12 + 20 * rows : 30, b: 32 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", shapes: shapes, barmode: data.bars.length ? "overlay" : "relative", hovermode: data.bars.length ? "closest" : "x unified",
       font: { color: colour("text"), size: 11, family: "inherit" }, hoverlabel: { bgcolor: colour("card"), bordercolor: colour("line"), font: { color: colour("text") } },
-      legend: { orientation: "h", y: 1.16, x: 0 }, showlegend: data.traces.length > 1 || data.bars.length > 0 || data.markers.length > 0, uirevision: "same",
+      legend: { orientation: "h", yref: "container", y: 1, yanchor: "top", x: 0 }, showlegend: words > 1, uirevision: "same",
       xaxis: { type: "date", range: [local(data.start), local(data.end)], gridcolor: colour("line"), fixedrange: true },
-      yaxis: data.bars.length ? { type: "category", categoryarray: data.lanes, automargin: true, fixedrange: true, gridcolor: colour("line") } : axis(data.unit, {}),
-      yaxis2: axis(data.right_unit, { overlaying: "y", side: "right", range: [0, 1], showgrid: false }), yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true }
+      yaxis: data.bars.length ? { type: "category", categoryarray: data.lanes, automargin: true, fixedrange: true, gridcolor: colour("line") } : axis(data.unit, near(data)),
+      yaxis2: axis(data.right_unit, { overlaying: "y", side: "right", range: [0, 1.02], autorange: false, tickmode: "array", tickvals: [0, 0.25, 0.5, 0.75, 1], showgrid: false }), yaxis3: { overlaying: "y", range: [0, 1], visible: false, fixedrange: true }
     };
   }
   function draw(box, data) {
@@ -126,7 +137,7 @@
     }
     return plotly().then(function (Plotly) {
       if (!plot.mgDrawn) { plot.textContent = ""; }
-      return Plotly.react(plot, (data.bars.length ? lanes(data) : traces(data)).concat(marks(data)), layout(data), { displayModeBar: false, responsive: true });
+      return Plotly.react(plot, (data.bars.length ? lanes(data) : traces(data)).concat(marks(data)), layout(data, plot.clientWidth), { displayModeBar: false, responsive: true });
     }).then(function () {
       if (plot.mgDrawn) { return; }
       plot.mgDrawn = true;
@@ -199,6 +210,7 @@
   });
   root.querySelectorAll("[data-mg-filters] select").forEach(function (select) { select.addEventListener("change", function () { select.form.requestSubmit(); }); });
   document.addEventListener("visibilitychange", function () { if (!document.hidden) { look(); } });
+  document.addEventListener("htmx:afterSettle", arrived);
   window.mgLook = look;
   zones();
   timer = setTimeout(look, EVERY);
