@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 
 from healing import audit
 
-_NOT_SAID = ("secret",)
+_NOT_SAID = ("entered",)
 
 
 class AuditedAdmin(ModelAdmin):  # type: ignore[misc]

@@ -112,7 +112,7 @@ class AiProviderAdmin(AuditedAdmin):
 class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     """The secret is written once and never shown."""
 
-    secret = forms.CharField(
+    entered = forms.CharField(
         label="Key",
         widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text="As the provider gave it to you. It is kept sealed; only its last four characters are shown.",
@@ -125,12 +125,12 @@ class CredentialForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.provider_id is not None:
-            self.fields.pop("secret", None)
+            self.fields.pop("entered", None)
 
-    def clean_secret(self) -> str:
+    def clean_entered(self) -> str:
         """Sealed into the row at once."""
         try:
-            ai_keys.set_secret(self.instance, self.cleaned_data["secret"])
+            ai_keys.set_secret(self.instance, self.cleaned_data["entered"])
         except ai_keys.UnfitKey as error:
             raise ValidationError(str(error)) from error
         return ""
@@ -165,7 +165,7 @@ class AiCredentialAdmin(AuditedAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The secret only where it is new."""
-        return ("provider", "label", "position") if obj else ("provider", "label", "secret", "position")
+        return ("provider", "label", "position") if obj else ("provider", "label", "entered", "position")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """It does not move to another provider: that would send it to strangers."""
