@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Protocol
 
 
 class Readable(Protocol):
-    """What ``select`` takes."""
+    """What can be waited for."""
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -33,11 +34,14 @@ class Bell:
 
     def wait(self, sources: Sequence[Readable], timeout: float) -> list[Readable]:
         """Until it rings, a source has something to read, or the time is over. Returns those sources."""
-        ready, _, _ = select.select([self._hammer, *sources], [], [], max(0.0, timeout))
-        if self._hammer in ready:
+        poll = select.poll()  # select() fails in processes with more than 1,024 connections
+        for source in (self._hammer, *sources):
+            poll.register(source.fileno(), select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(math.ceil(max(0.0, timeout) * 1000))}
+        if self._hammer.fileno() in ready:
             self._hammer.recv(64)
             self._rung = False
-        return [source for source in sources if source in ready]
+        return [source for source in sources if source.fileno() in ready]
 
     def close(self) -> None:
         """Never rings again."""

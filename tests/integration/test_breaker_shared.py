@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -381,6 +382,20 @@ def test_asking_costs_an_async_caller_no_blocked_loop(make: Make) -> None:
         began = time.monotonic()
         assert asyncio.run(main()) < 0.09
         assert time.monotonic() - began < 0.5
+
+
+def test_a_process_with_thousands_of_connections_shares_as_well(make: Make) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4_096), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_200)]
+    try:
+        one, other = shared(make(), **LONG), shared(make(), **LONG)
+        calls(one, "failure", 5)
+        until(lambda: other.view().state is State.OPEN)
+    finally:
+        for each in held:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_peers_see_it_open_at_once(valkey_url: str, namespace: str, make: Make) -> None:
