@@ -125,9 +125,6 @@ class BreakerAdmin(ModelAdmin):  # type: ignore[misc]
         except (config.Meanwhile, ValidationError) as error:
             messages.error(request, f"Nothing was saved. {error}")
             return
-        obj.refresh_from_db()
-        if obj.pending:
-            messages.warning(request, f"Saved.{_PENDING}")
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Our own record is kept, with the reason."""
@@ -138,7 +135,12 @@ class BreakerAdmin(ModelAdmin):  # type: ignore[misc]
         if row is None or not self.has_view_permission(request):
             return super().change_view(request, object_id, form_url, extra_context)
         context = {**_board(request, [row.name]), "row": row, "history": facts.history(row), "wishes": _wishes(row), "title": row.name}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+        answer = super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+        if request.method == "POST" and answer.status_code == 302:  # through, and told: before the commit nobody can know
+            row.refresh_from_db()
+            if row.pending:
+                messages.warning(request, _PENDING.strip())
+        return answer
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """Its versions are its history."""

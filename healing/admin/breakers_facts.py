@@ -53,8 +53,10 @@ class Card(Struct, frozen=True):
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """Calls, failures and slow ones: of the window, or of what it held when it opened."""
+        """Calls, failures and slow ones: of the trials, of the window, or of what it held when it opened."""
         why = self.view.why or {}
+        if self.probes is not None:
+            return self.probes.ok + self.probes.failed, self.probes.failed, 0
         if self.state in ("open", "half_open") and isinstance(why.get("calls"), int):
             return why["calls"], int(why.get("failures", 0)), int(why.get("slow", 0))
         return self.view.calls, self.view.failures, self.view.slow

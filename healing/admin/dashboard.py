@@ -137,7 +137,8 @@ def _breakers(request: HttpRequest) -> list[Need]:
 
 def _open(card: breakers_facts.Card) -> Need:
     since = card.row.override_at or (card.opened.at if card.opened is not None and card.state == "open" else None)
-    text = f"Breaker {card.row.name} is {card.word}{f', {distance(since)}' if since else ''}: {card.sentence.rstrip('.')}"
+    how_long = f" since {distance(since).removesuffix(' ago')}" if since else ""
+    text = f"Breaker {card.row.name} is {card.word}{how_long}: {card.sentence.rstrip('.')}"
     return Need("danger", text, reverse("admin:breakers_breakerconfig_change", args=[card.row.pk]), "Look")
 
 

@@ -40,4 +40,4 @@ def seed() -> None:
             stream_id=f"{round(at.timestamp() * 1000)}-0", at=at, name=name, from_state=before, to_state=after, sentence=sentence
         )
     lovable = BreakerConfig.objects.get(name="lovable-ai")
-    config.change(lovable.pk, {"timeout": 20.0, "permits": 2}, who="rita", why="The provider recovers fast.")
+    config.change(lovable.pk, {"timeout": 240.0, "permits": 2}, who="rita", why="The provider recovers fast.")
