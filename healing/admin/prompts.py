@@ -23,13 +23,13 @@ from healing.templatetags.mendgate import ago, state
 class PromptAdmin(ReadOnlyAdmin):
     """A version is written and made active, never changed."""
 
-    list_display = ("version", "shown_state", "asked", "right", "wrong", "invalid", "abstained", "cost", "author", "made")
+    list_display = ("shown_version", "shown_state", "asked", "right", "wrong", "invalid", "abstained", "cost", "author", "made")
     ordering = ("-version",)
     list_filter = ("active", "author")
     change_form_template = "admin/healing/prompt.html"
 
     @display(description="Version", ordering="version")
-    def version(self, prompt: Prompt) -> str:
+    def shown_version(self, prompt: Prompt) -> str:
         """As receipts name it."""
         return str(prompt)
 
