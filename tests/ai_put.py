@@ -7,7 +7,7 @@ from django.db import transaction
 
 from breakers.ai_sealed import seal_key
 from breakers.gateway.ai.snapshot import AiSnapshot, Model, Provider
-from breakers.models import AiCanned, AiCredential, AiFallback, AiModel, AiProvider, AiSettings, BreakerConfig, Override
+from breakers.models import AiAllowance, AiCanned, AiCredential, AiFallback, AiModel, AiProvider, AiSettings, BreakerConfig, Override
 from breakers.overrides import override
 
 GENERAL = ("unknown_to_default", "cache_seconds", "log_bodies", "retry_ratio", "retry_floor")
@@ -27,6 +27,8 @@ def put(text: str) -> None:
     for at, canned in enumerate(given.canned):
         of = _model(canned.model) if canned.model else None
         AiCanned.objects.create(title=canned.id, model=of, contains=canned.contains, content=canned.content, position=at)
+    for allowance in given.allowances.values():
+        AiAllowance.objects.update_or_create(key=allowance.key, defaults=msgspec.structs.asdict(allowance))
     settings = AiSettings.load()
     for name in GENERAL:
         setattr(settings, name, getattr(given, name))

@@ -52,21 +52,22 @@ class AiStage:
     def __init__(self, gateway: Gateway, far: FarAi) -> None:
         self.gateway, self.far = gateway, far
         self.key = gateway.make_key()
-        self.http = httpx.Client(timeout=PATIENCE, trust_env=False)
+        self.http = httpx.Client(timeout=PATIENCE, trust_env=False, limits=httpx.Limits(max_connections=None))
         self.times: list[float] = []
 
     def put(self, snapshot: AiSnapshot) -> None:
         """Adds rows."""
         ai_rows.put(self.gateway, snapshot)
 
-    def ask(self, model: str, *, stream: bool = False, content: str = "hello", **more: Any) -> Told:
-        """One question, to its end."""
+    def ask(
+        self, model: str, *, stream: bool = False, content: str = "hello", key: str = "", headers: dict[str, str] | None = None, **more: Any
+    ) -> Told:
+        """One question, to its end; ``more`` goes into the body."""
+        given = {"authorization": f"Bearer {key or self.key}", **(headers or {})}
         body = {"model": model, "messages": [{"role": "user", "content": content}], **({"stream": True} if stream else {}), **more}
         began = time.monotonic()
         self.times.append(began)
-        with self.http.stream(
-            "POST", f"{self.gateway.base_url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {self.key}"}
-        ) as response:
+        with self.http.stream("POST", f"{self.gateway.base_url}/v1/chat/completions", json=body, headers=given) as response:
             told = Told(response.status_code, response.headers, 0.0)
             try:
                 (_read_events if response.headers.get("content-type", "").startswith("text/event-stream") else _read_body)(response, told)
