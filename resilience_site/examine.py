@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import stat
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -94,6 +96,32 @@ def _watcher(config: Config) -> Iterator[Finding]:
         yield Finding("schema", True, f"version {newest.epoch}, read {_spoken(age)} ago")
 
 
+def _ai(config: Config) -> Iterator[Finding]:
+    """Asks nobody anything: a connection to each provider's address is all that it tries."""
+    from breakers.ai_trial import snapshot_now
+    from healing.gateway.settings import current
+
+    providers = snapshot_now(current().ai).providers
+    if not providers:
+        yield Finding("ai", True, "not configured: healing goes on without it", "to use it: AI_BASE_URL and AI_MODEL, or AI > Providers")
+    for provider in providers.values():
+        keyless = provider.wants_key and not provider.credentials
+        said = reachable_at(provider.base_url, provider.limits.connect)
+        fix = "add a key, or revive one: AI > Keys" if keyless else f"check the address of {provider.name}: AI > Providers, or AI_BASE_URL"
+        state = said or ("every key is retired" if keyless else "reachable")
+        yield Finding(f"ai {provider.name}", not said and not keyless, state, fix if said or keyless else "")
+
+
+def reachable_at(url: str, patience: float) -> str:
+    """ "" where the address takes connections, else why not."""
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), timeout=patience):
+            return ""
+    except OSError as error:
+        return f"does not answer: {_first(error)}"
+
+
 def _secrets(config: Config) -> Iterator[Finding]:
     loose = [
         p
@@ -117,6 +145,7 @@ PARTS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "target": _target,
     "redis": _redis,
     "schema": _watcher,
+    "ai": _ai,
     "secrets": _secrets,
     "disk": _disk,
 }

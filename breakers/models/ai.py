@@ -21,6 +21,7 @@ from breakers.models.ai_rules import (
     check_provider_name,
     cycle,
     is_private,
+    origin,
     price,
     seconds,
 )  # fmt: skip
@@ -79,6 +80,9 @@ class AiProvider(InForce):
         self.base_url = self.base_url.strip().rstrip("/")
         if not self.allow_private and is_private(self.base_url):
             raise ValidationError({"base_url": "This address is in a private network. Tick “may be in a private network”, or change it."})
+        before = AiProvider.objects.filter(pk=self.pk).first()
+        if before is not None and origin(before.base_url) != origin(self.base_url) and self.credentials.exists():
+            raise ValidationError({"base_url": "Its keys would go to another host. Remove them first, or add a provider of its own."})
 
 
 class AiCredential(InForce):
@@ -176,6 +180,8 @@ class AiFallback(InForce):
         """The same kind, and no way round in circles."""
         if self.model_id is None or self.fallback_id is None:
             return
+        if self.model_id == self.fallback_id:
+            raise ValidationError({"fallback": "A model cannot stand in for itself."})
         if self.model.kind != self.fallback.kind:
             raise ValidationError({"fallback": f"{self.fallback} is for {self.fallback.kind}, {self.model} for {self.model.kind}."})
         chains: dict[str, list[str]] = {self.model.name: [self.fallback.name]}

@@ -65,6 +65,12 @@ def is_private(url: str) -> bool:
     return not ip.is_global or ip.is_multicast
 
 
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Where a key goes that is sent there."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port
+
+
 def check_headers(headers: object) -> None:
     """More headers for a provider: names to texts. Nothing secret, as they are shown."""
     if not isinstance(headers, dict) or len(headers) > MOST_HEADERS:

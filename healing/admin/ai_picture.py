@@ -13,6 +13,7 @@ from msgspec import Struct
 from breakers.models import AiModel
 
 _DAY_WIDTH, _HEIGHT = 12, 120
+_ARROW = SafeString('<span class="mg-arrow" aria-label="then">→</span>')
 
 
 class Bar(Struct, frozen=True):
@@ -27,8 +28,7 @@ def chain(row: AiModel) -> SafeString:
     """``big (acme) → small (other)``; who is off is struck out."""
     others = [each.fallback for each in row.fallbacks.all()]
     boxes = [_box(each) for each in (row, *others)]
-    arrow = format_html('<span class="mg-arrow" aria-label="then">→</span>')
-    return format_html('<span class="mg-chain">{}</span>', format_html_join(arrow, "{}", ((box,) for box in boxes)))
+    return format_html('<span class="mg-chain">{}</span>', format_html_join(_ARROW, "{}", ((box,) for box in boxes)))
 
 
 def _box(model: AiModel) -> SafeString:
@@ -60,7 +60,7 @@ def by_day(days: Iterable[tuple[date, float, float]], first: date, count: int) -
     most = max((cost + saved for cost, saved in known.values()), default=0.0)
     columns = [_column(number, first + timedelta(days=number), known, most) for number in range(count)]
     return format_html(
-        '<svg class="mg-days" viewBox="0 0 {} {}" role="img" aria-label="Cost and savings by day">{}</svg>',
+        '<svg class="mg-days" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="Cost and savings by day">{}</svg>',
         count * _DAY_WIDTH,
         _HEIGHT,
         format_html_join("", "{}", ((each,) for each in columns)),
