@@ -1,8 +1,8 @@
 """What a breaker adds to a call, closed and open, beside other libraries in the same run; and how many commands Valkey gets for it.
 
 ``python -m benchmarks.breaker_cost [--rounds 7]``: a Valkey of its own. Every way guards the same empty call; what the bare call costs is
-taken off. Turns are mixed, and of each the fastest round counts: what other work on the machine adds is no library's. µs, and ratios to
-our ``execute``.
+taken off. Turns are mixed and cut into pieces of less than a ms; the median piece counts, which other work on the machine changes
+least. µs, and ratios to our ``execute``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import statistics
 import tempfile
 import threading
 import time
@@ -29,7 +30,7 @@ from breakers.registry import Registry
 from resilience_site.embedded import EmbeddedValkey
 
 AIM_US = 3.0
-FOREVER = float("inf")
+PIECES = 500
 CALLS = 300_000
 """Calls that must not cost a command."""
 
@@ -77,46 +78,37 @@ def _settle(registry: Registry) -> None:
 
 async def _rounds(ways: list[Way], rounds: int, opened: bool) -> dict[Way, float]:
     """µs of each way over what the bare call costs."""
-    empty, aempty = Way("", "", peers.work, Exception), Way("", "", peers.awork, Exception, True)
-    bare = {False: FOREVER, True: FOREVER}
-    taken: dict[Way, list[float]] = {way: [] for way in ways}
+    bare = [Way("", "", peers.work, Exception), Way("", "", peers.awork, Exception, True)]
+    taken: dict[Way, list[float]] = {way: [] for way in [*bare, *ways]}
     for _ in range(rounds):
-        bare = {False: min(bare[False], _loop(empty, refused=False)), True: min(bare[True], await _aloop(aempty, refused=False))}
-        for way in ways:
-            spent = await _aloop(way, refused=opened) if way.awaited else _loop(way, refused=opened)
-            taken[way].append(spent)
-    return {way: (min(times) - (0 if opened else bare[way.awaited])) * 1e6 for way, times in taken.items()}
+        for way in taken:
+            for _ in range(PIECES):
+                taken[way].append(await _aloop(way) if way.awaited else _loop(way))
+    usual = {way: statistics.median(times) for way, times in taken.items()}
+    return {way: (usual[way] - (0 if opened else usual[bare[way.awaited]])) * 1e6 for way in ways}
 
 
-def _loop(way: Way, *, refused: bool) -> float:
+def _loop(way: Way) -> float:
     """Seconds a call."""
-    call, error = way.call, way.refused
+    call, error, number = way.call, way.refused, way.calls // PIECES
     begun = time.perf_counter()
-    if refused:
-        for _ in repeat(None, way.calls):
-            try:  # noqa: SIM105  (as callers do; suppress() would cost its own)
-                call()
-            except error:
-                pass
-    else:
-        for _ in repeat(None, way.calls):
+    for _ in repeat(None, number):
+        try:  # noqa: SIM105  (as callers do; suppress() would cost its own)
             call()
-    return (time.perf_counter() - begun) / way.calls
+        except error:
+            pass
+    return (time.perf_counter() - begun) / number
 
 
-async def _aloop(way: Way, *, refused: bool) -> float:
-    call, error = way.call, way.refused
+async def _aloop(way: Way) -> float:
+    call, error, number = way.call, way.refused, way.calls // PIECES
     begun = time.perf_counter()
-    if refused:
-        for _ in repeat(None, way.calls):
-            try:  # noqa: SIM105
-                await call()
-            except error:
-                pass
-    else:
-        for _ in repeat(None, way.calls):
+    for _ in repeat(None, number):
+        try:  # noqa: SIM105
             await call()
-    return (time.perf_counter() - begun) / way.calls
+        except error:
+            pass
+    return (time.perf_counter() - begun) / number
 
 
 def _table(found: dict[Way, float], title: str) -> None:
