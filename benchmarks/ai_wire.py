@@ -69,6 +69,11 @@ class Talk(asyncio.Protocol):
         self._transport.write(data)
         return await self._waiting
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be used."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         """Hang up."""
         if self._transport is not None:
@@ -110,7 +115,7 @@ class Pool:
     async def ask(self, data: bytes) -> Heard:
         """One request on a free connection."""
         since = time.perf_counter()
-        talk = self._free.pop() if self._free else await self._open()
+        talk = self._kept() or await self._open()
         heard = await talk.ask(data, since)
         if b"connection: close" in heard.head.lower():
             talk.close()
@@ -126,6 +131,12 @@ class Pool:
         """Hang up."""
         for each in self._free:
             each.close()
+
+    def _kept(self) -> Talk | None:
+        while self._free:
+            if (talk := self._free.pop()).is_open:  # the server may have closed one that was not used for long
+                return talk
+        return None
 
     async def _open(self) -> Talk:
         return (await asyncio.get_running_loop().create_connection(Talk, self._host, self._port))[1]

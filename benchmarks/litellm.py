@@ -20,7 +20,7 @@ from resilience_site.embedded_state import free_port
 
 PINS = Path(__file__).with_name("requirements-litellm.txt")
 KEY = "sk-litellm"
-READY_SECONDS = 90
+READY_SECONDS = 240
 INSTALL_SECONDS = 600
 
 
@@ -94,5 +94,5 @@ def _ready(base_url: str, process: subprocess.Popen[bytes]) -> bool:
                 return True
         except httpx.HTTPError:
             time.sleep(0.3)
-    print("LiteLLM does not start")
+    print(f"LiteLLM does not start (process: {process.poll()})")
     return False
