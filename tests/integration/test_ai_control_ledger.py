@@ -13,6 +13,7 @@ import redis
 from msgspec.structs import replace
 
 from breakers.gateway.ai import limits
+from breakers.gateway.ai import valkey as valkey_way
 from breakers.gateway.ai.call import Call
 from breakers.gateway.ai.caller import AiCaller
 from breakers.gateway.ai.errors import AiError
@@ -28,7 +29,9 @@ MODEL = Model(name="big", provider="acme", upstream="big", input_price=1000.0, o
 
 
 @pytest.fixture
-def settings(control_url: str, valkey_url: str, tmp_path: Path) -> AiSettings:
+def settings(control_url: str, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AiSettings:
+    """Patient: on a busy machine a process must not take Valkey for dead."""
+    monkeypatch.setattr(valkey_way, "PATIENCE", 3.0)
     return AiSettings(database_url=control_url, redis_url=valkey_url, namespace="test", home=tmp_path)
 
 

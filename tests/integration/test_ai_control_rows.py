@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from datetime import timedelta
 from io import StringIO
@@ -21,6 +22,8 @@ from breakers.ai_trial import trial
 from breakers.models import AiAllowance, AiCall, AiCredential, AiFallback, AiModel, AiProvider, AiSettings, AiSpend
 from healing.gateway.settings import current
 from healing.models import ApiKey, Decision
+from resilience_site import examine
+from resilience_site.config import config
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
@@ -117,6 +120,16 @@ def test_a_trial_says_what_is_missing_and_what_went_wrong(acme: AiProvider) -> N
     acme.enabled = False
     acme.save()
     assert trial(current().ai, "acme").said == "It is switched off."
+
+
+def test_the_doctor_says_what_is_configured_and_whether_it_can_be_reached(acme: AiProvider) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        AiProvider.objects.create(name="there", base_url=f"http://127.0.0.1:{there.getsockname()[1]}/v1", allow_private=True)
+        found = {each.part: each for each in examine.PARTS["ai"](config())}
+    assert found["ai there"].ok and not found["ai acme"].ok and "does not answer" in found["ai acme"].state
+    AiProvider.objects.all().delete()
+    (nothing,) = examine.PARTS["ai"](config())
+    assert nothing.ok and "goes on without it" in nothing.state
 
 
 def test_settings_are_one_row_and_budgets_come_in_order() -> None:
