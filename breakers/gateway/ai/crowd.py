@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 
 FIRST = 32
 """So many may ask at once, whatever is known."""
 MOMENT = 0.05
-"""Seconds that the others wait for a first answer."""
+"""Seconds that another waits for one of them to be done, at most."""
 LATELY = 10.0
 
 
@@ -21,32 +19,27 @@ class Crowd:
     """Before one provider."""
 
     def __init__(self) -> None:
-        self._asking = 0
+        self._places = asyncio.Semaphore(FIRST)
         self._answered_at = float("-inf")
-        self._answer = asyncio.Event()
 
-    async def turn(self) -> None:
-        """Returns when it is sensible to ask; always within a moment."""
-        if self._asking < FIRST or self.answered_within(LATELY):
-            return
-        self._answer.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(MOMENT):
-                await self._answer.wait()
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Around the time until an answer begins."""
-        self._asking += 1
+    async def enter(self) -> bool:
+        """Returns when it is sensible to ask, always within a moment; whether a place was taken, for ``leave``."""
+        if self.answered_within(LATELY):
+            return False
         try:
-            yield
-        finally:
-            self._asking -= 1
+            async with asyncio.timeout(MOMENT):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
+
+    def leave(self, place: bool) -> None:
+        """An answer has begun, or there is none."""
+        if place:
+            self._places.release()
 
     def answered(self) -> None:
         """It works."""
         self._answered_at = time.monotonic()
-        self._answer.set()
 
     def answered_within(self, seconds: float) -> bool:
         """Whether it has answered so lately."""

@@ -114,7 +114,14 @@ class Router:
             return cooling(paused), None
         order.attempts.append(attempt)
         crowd = self._crowds[to.provider]
-        await crowd.turn()
+        entered = await crowd.enter()
+        try:
+            return await self._ask(step, order, attempt)
+        finally:
+            crowd.leave(entered)
+
+    async def _ask(self, step: Try, order: Order, attempt: Attempt) -> tuple[Verdict, Got | None]:
+        to = step.deployment
         try:
             permit = await self._gates.get(f"ai:{to.provider}").aacquire()
         except Open as refused:
@@ -122,10 +129,9 @@ class Router:
             return Verdict(kind=Kind.REFUSED, reason=str(refused), retry_after=refused.retry_after), None
         started = time.monotonic()
         try:
-            with crowd.asking():
-                answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
-                if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
-                    answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
+            answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
+            if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
+                answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
         except BaseException:
             permit.close()
             raise
