@@ -26,14 +26,11 @@ from metrics.core.sketch import Sketch, load
 from metrics.models import Flush, Series
 from metrics.store import KEPT
 
-_SUMS = """SELECT date_bin(%s, p.at, %s), m.place, sum(p.amount)
-    FROM unnest(%s::bigint[], %s::int[]) AS m(series, place)
-    JOIN metrics_point p ON p.series_id = m.series AND p.resolution = %s AND p.at >= %s AND p.at < %s
-    WHERE p.sketch IS NULL GROUP BY 1, 2"""
-_SKETCHES = """SELECT date_bin(%s, p.at, %s), m.place, p.sketch::text
-    FROM unnest(%s::bigint[], %s::int[]) AS m(series, place)
-    JOIN metrics_point p ON p.series_id = m.series AND p.resolution = %s AND p.at >= %s AND p.at < %s
-    WHERE p.sketch IS NOT NULL"""
+_POINTS = """FROM unnest(%s::bigint[], %s::int[]) AS m(series, place)
+    CROSS JOIN unnest(%s::text[], %s::timestamptz[], %s::timestamptz[]) AS part(resolution, start, until)
+    JOIN metrics_point p ON p.series_id = m.series AND p.resolution = part.resolution AND p.at >= part.start AND p.at < part.until"""
+_SUMS = f"SELECT date_bin(%s, p.at, %s), m.place, sum(p.amount) {_POINTS} WHERE p.sketch IS NULL GROUP BY 1, 2"
+_SKETCHES = f"SELECT date_bin(%s, p.at, %s), m.place, p.sketch::text {_POINTS} WHERE p.sketch IS NOT NULL"
 
 
 class Only(Struct, frozen=True):
@@ -54,6 +51,7 @@ class Slice(Struct, frozen=True):
 
 
 EVERYTHING = Only()
+_AGE = timedelta(days=36_500)
 
 
 @contextmanager
@@ -69,30 +67,28 @@ def one_moment(seconds: float | None = None) -> Iterator[None]:
         yield
 
 
-def whole(
-    names: Sequence[str], since: datetime, until: datetime | None = None, only: Only = EVERYTHING, keep: Sequence[str] = ()
-) -> Figures:
-    """Everything counted of these metrics, to the minute for two days back, to the hour for sixty. ``keep``: labels (table, caller) that
-    are told apart, at the price of reading each series. Call it within ``one_moment``."""
-    places = _Places(names, only, keep)
-    found = Figures()
+def asked(names: Iterable[str], only: Only = EVERYTHING, keep: Sequence[str] = ()) -> Places:
+    """The series of these metrics, for several questions about them. ``keep``: labels (table, caller) that are told apart, at the price
+    of reading each series. Call it, and what uses it, within one ``one_moment``."""
+    return Places(names, only, keep)
+
+
+def whole(places: Places, since: datetime, until: datetime | None = None) -> Figures:
+    """Everything counted, to the minute for two days back, to the hour for sixty."""
     end = ceiling(until or timezone.now() + timedelta(minutes=1), LENGTHS[MINUTE if until else DAY])
-    for part in cover(since, end, _resolutions(since)):
-        for slice_ in _read(places, part, part.end - part.start, part.start).values():
-            _pour(slice_, found)
-    first = floor(since, LENGTHS[_resolutions(since)[-1]])
-    for _, labels, amount, sketch in _waiting(places, first, end):
+    resolutions = _resolutions(since)
+    start = floor(since, LENGTHS[resolutions[-1]])
+    found = _read(places, cover(since, end, resolutions), _AGE, start).get(start) or Figures()
+    for _, labels, amount, sketch in _waiting(places, start, end):
         _put(found, labels, amount, sketch)
     return found
 
 
-def steps(names: Sequence[str], since: datetime, until: datetime, step: timedelta, only: Only = EVERYTHING) -> list[Slice]:
+def steps(places: Places, since: datetime, until: datetime, step: timedelta) -> list[Slice]:
     """The figures of each step from the one that holds ``since`` to the one before ``until``, empty ones included. A step is a whole
-    number of minutes, hours or days. Call it within ``one_moment``."""
-    places = _Places(names, only, ())
+    number of minutes, hours or days."""
     start, end = floor(since, step), ceiling(until, step)
-    part = Part(_made_of(step), start, end)
-    found = _read(places, part, step, start)
+    found = _read(places, [Part(_made_of(step), start, end)], step, start)
     for at, labels, amount, sketch in _waiting(places, start, end):
         _put(found.setdefault(start + (at - start) // step * step, Figures()), labels, amount, sketch)
     count = round((end - start) / step)
@@ -107,7 +103,7 @@ def values_of(label: str, metric: str = "mendgate_writes_total") -> list[str]:
         return [value for (value,) in cursor.fetchall() if value]
 
 
-class _Places:
+class Places:
     """The stored series that are asked for, each with the labels that it is counted under: all but the table and caller."""
 
     def __init__(self, names: Iterable[str], only: Only, keep: Sequence[str]) -> None:
@@ -151,23 +147,35 @@ class _Places:
         return Series.objects.filter(asked).values_list("pk", "name", "labels")
 
 
-def _read(places: _Places, part: Part, step: timedelta, origin: datetime) -> dict[datetime, Figures]:
-    """The points of one part, added up by step."""
+def _read(places: Places, parts: list[Part], step: timedelta, origin: datetime) -> dict[datetime, Figures]:
+    """The points of these parts, added up by step."""
     found: dict[datetime, Figures] = {}
     if not places.series:
         return found
-    asked: list[Any] = [step, origin, places.series, places.of, part.resolution, part.start, part.end]
+    bounds = [[part.resolution for part in parts], [part.start for part in parts], [part.end for part in parts]]
+    values: list[Any] = [step, origin, places.series, places.of, *bounds]
     with connection.cursor() as cursor:
-        cursor.execute(_SUMS, asked)
+        cursor.execute(_SUMS, values)
         for at, place, amount in cursor.fetchall():
             found.setdefault(at, Figures()).add(places.places[place], amount)
-        cursor.execute(_SKETCHES, asked)
-        for at, place, text in cursor.fetchall():
-            found.setdefault(at, Figures()).merge(places.places[place], load(msgspec.json.decode(text)))
+        cursor.execute(_SKETCHES, values)
+        for (at, place), sketch in _merged(cursor.fetchall()).items():
+            found.setdefault(at, Figures()).merge(places.places[place], sketch)
     return found
 
 
-def _waiting(places: _Places, since: datetime, until: datetime) -> Iterator[tuple[datetime, Labels, float, Sketch | None]]:
+def _merged(rows: Iterable[tuple[datetime, int, str]]) -> dict[tuple[datetime, int], Sketch]:
+    """Sketches of one step and place as one."""
+    found: dict[tuple[datetime, int], Sketch] = {}
+    for at, place, text in rows:
+        fresh = load(msgspec.json.decode(text))
+        known = found.setdefault((at, place), fresh)
+        if known is not fresh:
+            known.merge(fresh)
+    return found
+
+
+def _waiting(places: Places, since: datetime, until: datetime) -> Iterator[tuple[datetime, Labels, float, Sketch | None]]:
     """What was flushed and is in no point yet."""
     for at, body in Flush.objects.filter(at__gte=since, at__lt=until).values_list("at", "body"):
         for labels, amount in body["counters"]:
@@ -185,13 +193,6 @@ def _put(found: Figures, labels: Labels, amount: float, sketch: Sketch | None) -
         found.add(labels, amount)
     else:
         found.merge(labels, sketch)
-
-
-def _pour(some: Figures, into: Figures) -> None:
-    for labels, amount in some.counters():
-        into.add(labels, amount)
-    for labels, sketch in some.sketches():
-        into.merge(labels, sketch)
 
 
 def _resolutions(since: datetime) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ WINDOWS = {
     "30d": Window(timedelta(days=30), timedelta(hours=12), "last 30 days"),
 }
 DEFAULT = "24h"
-TREND = Window(timedelta(days=7), timedelta(hours=12), "7-day trend")
+TREND = Window(timedelta(days=7), timedelta(days=1), "7-day trend")
 
 
 class Asked(Struct, frozen=True):

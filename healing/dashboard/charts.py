@@ -9,8 +9,8 @@ from typing import Any
 from healing.dashboard import flow, said
 from healing.dashboard.asked import Asked
 from healing.dashboard.chart import Cell, Chart, Trace, table
-from healing.dashboard.facts import NAMES
 from healing.dashboard.lanes import lanes
+from healing.dashboard.made_of import made_of
 from healing.dashboard.markers import markers
 from healing.dashboard.misfits import top
 from healing.dashboard.numbers import reaches
@@ -89,7 +89,7 @@ def number(asked: Asked, name: str) -> Chart:
     """One number of the targets table, with its target."""
     found = next(number for number in NUMBERS if number.name == name)
     within = reaches(name, asked)
-    slices = _steps(asked if within else Asked(asked.now, asked.last), *NAMES)
+    slices = _steps(asked if within else Asked(asked.now, asked.last), *made_of(found))
     times = [each.at for each in slices]
     values = [_shown(found, each.figures) for each in slices]
     columns, rows = table(times, [f"{found.title}, {found.unit}"], values)
@@ -109,7 +109,7 @@ def written(asked: Asked) -> Chart:
     """The flow's table: what became of every write."""
     with_callers = ("mendgate_writes_total", "mendgate_heals_total")
     names = with_callers if asked.caller else (*with_callers, "mendgate_replays_total")
-    found = flow.stages(timelines.whole(names, asked.since, only=asked.only))
+    found = flow.stages(timelines.whole(timelines.asked(names, asked.only), asked.since))
     total = sum(stage.count for stage in found)
     rows: list[list[Cell]] = [[stage.words, stage.count, round(stage.count / total, 6), stage.end] for stage in found]
     columns = ["what became of it", "writes", "share", "ended"]
@@ -139,7 +139,7 @@ def find(name: str) -> Callable[[Asked], Chart] | None:
 
 
 def _steps(asked: Asked, *names: str) -> Steps:
-    return timelines.steps(names, asked.since, asked.now, asked.window.step, asked.only)
+    return timelines.steps(timelines.asked(names, asked.only), asked.since, asked.now, asked.window.step)
 
 
 def _frame(asked: Asked, times: list[datetime]) -> dict[str, Any]:

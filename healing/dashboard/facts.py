@@ -5,18 +5,12 @@ from __future__ import annotations
 from msgspec import Struct
 
 from healing.dashboard.asked import TREND, Asked
+from healing.dashboard.made_of import ALL
 from metrics import timelines
 from metrics.core.figures import Figures
 
 PATIENCE = 3.0
 """Seconds that a statement may take before the page says so instead."""
-NAMES = (
-    "mendgate_writes_total", "mendgate_write_seconds", "mendgate_heals_total", "mendgate_healing_seconds",
-    "db_client_operation_duration_seconds", "mendgate_replays_total", "mendgate_reversals_total", "mendgate_decisions_total",
-    "mendgate_breaker_transitions_total", "mendgate_breaker_saved_total", "mendgate_ai_requests_total", "mendgate_ai_cost_dollars_total",
-    "mendgate_ai_saved_dollars_total", "mendgate_schema_changes_total", "mendgate_cache_invalidations_total",
-)  # fmt: skip
-"""What the numbers are made of."""
 TOLD_APART = ("mendgate_heals_total", "mendgate_reversals_total")
 """What would move a number is looked for by table in these."""
 
@@ -40,15 +34,25 @@ class Facts(Struct, frozen=True):
 
 def read(asked: Asked) -> Facts:
     """Everything for one look. Call it within ``timelines.one_moment``."""
-    wide, wide_before, wide_trend = _stretches(asked, timelines.EVERYTHING)
-    now, before, trend = _stretches(asked, asked.only) if asked.only else (wide, wide_before, wide_trend)
-    by_table = timelines.whole(TOLD_APART, asked.since, only=asked.only, keep=("table",))
+    everything = timelines.asked(ALL)
+    wide, wide_before, wide_trend = _whole(everything, asked), _before(everything, asked), _trend(everything, asked)
+    now, before, trend = wide, wide_before, wide_trend
+    if asked.only:
+        some = timelines.asked(ALL, asked.only)
+        now = _whole(some, asked)
+        if not asked.caller:  # no number is told of one caller
+            before, trend = _before(some, asked), _trend(some, asked)
+    by_table = _whole(timelines.asked(TOLD_APART, asked.only, keep=("table",)), asked)
     return Facts(now, before, wide, wide_before, trend, wide_trend, by_table)
 
 
-def _stretches(asked: Asked, only: timelines.Only) -> tuple[Figures, Figures, list[timelines.Slice]]:
-    return (
-        timelines.whole(NAMES, asked.since, only=only),
-        timelines.whole(NAMES, asked.since - asked.window.length, asked.since, only=only),
-        timelines.steps(NAMES, asked.now - TREND.length, asked.now, TREND.step, only),
-    )
+def _whole(places: timelines.Places, asked: Asked) -> Figures:
+    return timelines.whole(places, asked.since)
+
+
+def _before(places: timelines.Places, asked: Asked) -> Figures:
+    return timelines.whole(places, asked.since - asked.window.length, asked.since)
+
+
+def _trend(places: timelines.Places, asked: Asked) -> list[timelines.Slice]:
+    return timelines.steps(places, asked.now - TREND.length, asked.now, TREND.step)

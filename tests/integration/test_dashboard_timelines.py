@@ -41,7 +41,7 @@ def now_and_then(recording: Recording) -> None:
 
 def writes(since: timedelta, only: Only = timelines.EVERYTHING, **labels: str) -> float:
     with timelines.one_moment():
-        return timelines.whole(NAMES, timezone.now() - since, only=only).total("mendgate_writes_total", **labels)
+        return timelines.whole(timelines.asked(NAMES, only), timezone.now() - since).total("mendgate_writes_total", **labels)
 
 
 @pytest.mark.usefixtures("now_and_then")
@@ -62,7 +62,7 @@ def test_a_stretch_counts_what_was_flushed_and_what_was_ingested_once(ingested: 
 def test_the_numbers_are_those_of_the_store():
     since = timezone.now() - timedelta(hours=24)
     with timelines.one_moment():
-        ours = timelines.whole(NAMES, since)
+        ours = timelines.whole(timelines.asked(NAMES), since)
     theirs = store.figures(since)
     for name in ("healing_success_rate", "wrong_heal_rate", "write_p99", "deterministic_fix_rate", "avg_healing_duration"):
         assert summarize(ours)[name] == summarize(theirs)[name] is not None, name
@@ -78,7 +78,7 @@ def test_steps_have_no_gap_and_add_up():
         (timedelta(days=1), timedelta(days=30)),
     ):
         with timelines.one_moment():
-            slices = timelines.steps(NAMES, now - window, now, step)
+            slices = timelines.steps(timelines.asked(NAMES), now - window, now, step)
         assert {b.at - a.at for a, b in pairwise(slices)} == {step}
         assert sum(s.figures.total("mendgate_writes_total") for s in slices) == 8
         assert sum(s.figures.sketch("mendgate_write_seconds").count for s in slices) == 8
@@ -88,7 +88,7 @@ def test_steps_have_no_gap_and_add_up():
 @pytest.mark.usefixtures("now_and_then")
 def test_tables_and_callers_are_told_apart_where_asked():
     with timelines.one_moment():
-        found = timelines.whole(("mendgate_writes_total",), timezone.now() - timedelta(days=2), keep=("table", "caller"))
+        found = timelines.whole(timelines.asked(("mendgate_writes_total",), keep=("table", "caller")), timezone.now() - timedelta(days=2))
     assert found.by("mendgate_writes_total", "table", "caller") == {
         ("public.a", "shop"): 4,
         ("public.a", "bot"): 3,
