@@ -140,7 +140,10 @@ def asked(call: Call, base_url: str, client: httpx.Client, model: Model) -> Outc
         "max_tokens": most_tokens(BUILTIN, len(call.misfits)),
         "response_format": form,
     }
-    answer = client.post(f"{base_url}/chat/completions", json=body, timeout=120)
+    try:
+        answer = client.post(f"{base_url}/chat/completions", json=body, timeout=60)
+    except httpx.TimeoutException:
+        return Outcome(call, "unanswered")
     if answer.status_code != 200:
         return Outcome(call, "invalid", said=answer.text[:200])
     content = answer.json()["choices"][0]["message"]["content"]
@@ -197,7 +200,9 @@ def report(name: str, found: list[Outcome]) -> None:
     agreement = Counter(each.agreement for each in found if each.agreement)
     applied = [each for each in found if each.applied]
     print(f"\n{name}: {len(found)} calls")
-    print("  " + ", ".join(f"{word} {words[word]}" for word in ("right", "wrong", "abstained", "invalid", "misfit", "unjudged")))
+    print(
+        "  " + ", ".join(f"{word} {words[word]}" for word in ("right", "wrong", "abstained", "invalid", "misfit", "unjudged", "unanswered"))
+    )
     print(f"  matcher: {dict(agreement)}; right where it agrees {_share(found, 'same')}, where not {_share(found, 'other', 'silent')}")
     print(f"  applied {len(applied)}, of them right {sum(o.word == 'right' for o in applied)}, wrong {_wrong(found)}")
     for each in applied:

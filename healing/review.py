@@ -54,11 +54,14 @@ def _card(proposal: Proposal) -> Card:
     first = QuarantineItem.objects.filter(**place).order_by("-number").first()
     rivals = Proposal.objects.filter(**place, state="open").exclude(pk=proposal.pk).order_by("-probability")[:5]
     evidence = proposal.evidence if isinstance(proposal.evidence, dict) else {}
+    told = evidence.get("ai")
+    ai: dict[str, Any] = told if isinstance(told, dict) else {}
     return Card(
         proposal=proposal, waiting=counts["writes"], callers=counts["callers"], rivals=list(rivals),
         example=preview(first, proposal.fix, values=False) if first else None, outlook=outlook(proposal),
         fix_text=json.dumps(proposal.fix, ensure_ascii=False, indent=1),
-        lossy=_lossy(proposal), spoken_for=_words(evidence.get("for")), spoken_against=_words(evidence.get("against")),
+        lossy=_lossy(proposal), spoken_for=_words(evidence.get("for")) + _words(ai.get("for")),
+        spoken_against=_words(evidence.get("against")) + _words(ai.get("against")),
     )  # fmt: skip
 
 

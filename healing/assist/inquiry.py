@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from msgspec import Struct
 
 from breakers.gateway.ai.ask import Answered, Asker
@@ -24,6 +25,7 @@ from healing.gateway.settings import current
 from healing.gateway.trial import Tried, reaches_out, try_item
 
 ASK_SECONDS = 30.0
+MOST_ASK_SECONDS = 120.0
 TRY_SECONDS = 60.0
 MOST_LOOKED_AT = 3
 
@@ -106,7 +108,7 @@ class _Inquiry:
         tokens = most_tokens(parts, len(tried.misfits))
         async with Asker(current().ai) as asker:
             started = time.monotonic()
-            answered = await asker.ask(messages(parts, facts), schema=schema, deadline=ASK_SECONDS, max_tokens=tokens)
+            answered = await asker.ask(messages(parts, facts), schema=schema, deadline=_patience(), max_tokens=tokens)
         self.finding.asked, self.finding.answered, self.finding.seconds = True, answered, time.monotonic() - started
         said = read_answer(answered.content, found, facts.names, tried.misfits)
         if not said.ops:
@@ -149,6 +151,11 @@ class _Inquiry:
     def _stop(self, verdict: str, why: str) -> Finding:
         self.finding.stop, self.finding.why = verdict, why
         return self.finding
+
+
+def _patience() -> float:
+    """Seconds that a model has; ASSIST_SECONDS sets them, below the lease."""
+    return min(float(getattr(settings, "ASSIST_SECONDS", ASK_SECONDS)), MOST_ASK_SECONDS)
 
 
 def _short(fault: str) -> str:

@@ -16,7 +16,8 @@ from healing.doorbell import ASSIST, ring
 
 logger = logging.getLogger(__name__)
 
-BUDGET_SECONDS = 150.0
+BUDGET_SECONDS = 90.0
+"""no run begins later than this in one job; with the longest run it stays below RQ's own timeout."""
 LATER = 600.0
 """seconds until somebody who could not be reached, or a spent budget, is tried again."""
 SOON = 60.0

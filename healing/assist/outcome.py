@@ -82,7 +82,7 @@ def _propose(run: AssistRun, finding: Finding, doubts: list[str]) -> Proposal:
 
 
 def _evidence(known: dict[str, Any], run: AssistRun, doubts: list[str]) -> dict[str, Any]:
-    """What the matcher said stays; what the AI adds is under ``ai``, and in words among the reasons."""
+    """What the matcher said stays (and is said again with each kept write); what the AI adds is under ``ai``."""
     tried, landed = run.proof.get("tried", 0), run.proof.get("landed", 0)
     spoken = [
         f"a model ({run.model}) says so" if run.agreement != "same" else f"a model ({run.model}) says the same, unasked by the matcher"
@@ -92,12 +92,9 @@ def _evidence(known: dict[str, Any], run: AssistRun, doubts: list[str]) -> dict[
     said = {
         "run": str(run.pk), "model": run.model, "provider": run.provider, "prompt": f"{run.prompt_name} v{run.prompt_version}",
         "agreement": run.agreement, "matcher": run.matcher, "confidence": run.confidence, "proof": run.proof, "proven": not doubts,
-        "seen": len(run.items), "often": landed >= WORTH_A_RULE,
+        "seen": len(run.items), "often": landed >= WORTH_A_RULE, "for": spoken, "against": doubts,
     }  # fmt: skip
-    before = known.get("ai_words", [])
-    reasons = [word for word in known.get("for", []) if word not in before]
-    against = [word for word in known.get("against", []) if word not in before]
-    return {**known, "for": [*reasons, *spoken], "against": [*against, *doubts], "ai": said, "ai_words": [*spoken, *doubts]}
+    return {"for": [], "against": [], **known, "ai": said}
 
 
 def _let_land(run: AssistRun) -> None:

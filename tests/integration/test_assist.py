@@ -75,6 +75,10 @@ def test_a_later_write_of_the_same_cause_is_proven_anew_without_asking(running: 
     assert [row["first_name"] for row in stored(running)] == ["Ann", "Bea"]
     assert len(model.asked) == 1
     assert [run["asked"] for run in runs(running)] == [True, False]
+    (proposal,) = running.control("SELECT source, probability, evidence FROM healing_proposal WHERE evidence ? 'ai'")
+    assert proposal["evidence"]["ai"]["run"] == str(runs(running)[1]["id"])
+    send(running, {"firstName": "Cleo"})  # the matcher speaks again: what the AI said stays
+    assert running.control("SELECT source, probability, evidence FROM healing_proposal WHERE evidence ? 'ai'") == [proposal]
 
 
 def test_a_wrong_fix_is_never_applied(running: Gateway, model: ScriptedModel) -> None:

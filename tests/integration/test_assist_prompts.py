@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -145,3 +147,12 @@ def test_an_onlooker_sees_and_does_nothing(client: Client) -> None:
     ):
         assert client.post(page, {"why": "x"}).status_code == 403
         assert client.get(page).status_code in (403, 405)
+
+
+def test_a_policy_that_nobody_can_serve_is_set_with_a_warning() -> None:
+    said = StringIO()
+    call_command("set_policy", "--table", "users", "--healing", "assisted", stdout=StringIO(), stderr=said)
+    assert "No AI is configured" in said.getvalue()
+    said = StringIO()
+    call_command("set_policy", "--table", "users", "--healing", "approved", stdout=StringIO(), stderr=said)
+    assert said.getvalue() == ""
