@@ -60,7 +60,7 @@ class AiModelAdmin(AuditedAdmin):
     search_fields = ("name", "upstream")
     fieldsets = (
         (None, {"fields": ("name", "provider", "upstream", "kind", "context_tokens", "enabled")}),
-        ("Prices", {"fields": (("input_price", "output_price", "cached_price"),)}),
+        ("Prices", {"fields": ("input_price", "output_price", "cached_price")}),
     )
     inlines = (FallbackInline,)
     change_form_template = "admin/ai/model.html"

@@ -56,8 +56,8 @@ class AiAllowanceAdmin(AuditedAdmin):
     list_display = ("caller", "a_minute", "spent")
     fieldsets = (
         (None, {"fields": ("key",)}),
-        ("A minute, and at a time (0 = no limit)", {"fields": (("requests_per_minute", "tokens_per_minute", "concurrency"),)}),
-        ("Budget in US dollars (empty = none)", {"fields": (("period", "soft_usd", "hard_usd"),)}),
+        ("A minute, and at a time (0 = no limit)", {"fields": ("requests_per_minute", "tokens_per_minute", "concurrency")}),
+        ("Budget in US dollars (empty = none)", {"fields": ("period", "soft_usd", "hard_usd")}),
     )
     change_list_template = "admin/ai/allowances.html"
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from msgspec import Struct
 
-from healing.admin import breakers_facts
+from healing.admin import ai_needs, breakers_facts
 from healing.admin.alert_needs import deaf
 from healing.dashboard.asked import Asked, read
 from healing.dashboard.facts import PATIENCE
@@ -79,7 +79,9 @@ def first_write(request: HttpRequest) -> dict[str, Any]:
 
 def _parts(request: HttpRequest, asked: Asked) -> dict[str, Any]:
     needs = [
-        need for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_schema(), *_firing(request)) if need is not None
+        need
+        for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_ai(request), *_schema(), *_firing(request))
+        if need is not None
     ]
     return {"look": look(asked), "needs": needs, "asked": asked}
 
@@ -133,6 +135,15 @@ def _breakers(request: HttpRequest) -> list[Need]:
     if not request.user.has_perm("breakers.view_breakerconfig"):
         return []
     return [_open(card) for card in breakers_facts.cards() if card.urgent]
+
+
+def _ai(request: HttpRequest) -> list[Need]:
+    """Keys that providers refuse, budgets that are used up."""
+    if not request.user.has_perm("breakers.view_aicredential"):
+        return []
+    keys, allowances = "admin:breakers_aicredential_changelist", "admin:breakers_aiallowance_changelist"
+    said = (("danger", ai_needs.keyless(), keys), ("warning", ai_needs.refused(), keys), ("warning", ai_needs.used_up(), allowances))
+    return [Need(colour, text, reverse(page), "Look") for colour, text, page in said if text]
 
 
 def _open(card: breakers_facts.Card) -> Need:

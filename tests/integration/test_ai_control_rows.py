@@ -19,7 +19,8 @@ from django.utils import timezone
 from breakers import ai_keys, ai_retention
 from breakers.ai_sealed import unseal_key
 from breakers.ai_trial import trial
-from breakers.models import AiAllowance, AiCall, AiCredential, AiFallback, AiModel, AiProvider, AiSettings, AiSpend
+from breakers.models import AiAllowance, AiCall, AiCredential, AiFallback, AiModel, AiNotice, AiProvider, AiSettings, AiSpend
+from healing.admin import ai_needs
 from healing.gateway.settings import current
 from healing.models import ApiKey, Decision
 from resilience_site import examine
@@ -140,6 +141,19 @@ def test_settings_are_one_row_and_budgets_come_in_order() -> None:
         AiAllowance(key="", soft_usd=2, hard_usd=1).full_clean()
     with pytest.raises(ValidationError, match="Choose an API key"):
         AiAllowance(key="ada").full_clean()
+
+
+def test_the_dashboard_says_which_keys_are_refused_and_who_has_used_up_a_budget(admin_client: Client, acme: AiProvider) -> None:
+    first, second = (ai_keys.add_key(acme, name, "sk-very-secret-1234") for name in ("one", "two"))
+    key = ApiKey.objects.create(name="ada", prefix="abcd1234", hash="x")
+    assert not any((ai_needs.keyless(), ai_needs.refused(), ai_needs.used_up()))
+    ai_keys.retire(first, "401 from acme")
+    start = timezone.now().date().replace(day=1)
+    AiNotice.objects.create(key=str(key.pk), kind="hard", period="month", period_start=start, spent=2, budget=1)
+    page = admin_client.get(reverse("admin:index")).content.decode()
+    assert "AI key one of acme was retired: 401 from acme" in page and "used up for ada (abcd1234…)" in page
+    ai_keys.retire(second, "402")
+    assert "No key is in use any more for AI provider acme" in admin_client.get(reverse("admin:index")).content.decode()
 
 
 def a_call(key: str, days: int) -> AiCall:
