@@ -89,9 +89,12 @@ class Link:
         self._errands.look(breaker)
         self._ring()
 
-    def news(self, failed: bool) -> None:
-        """Something was counted."""
-        if failed and not self._failed:
+    def news(self, failed: bool, *, tripped: bool = False) -> None:
+        """Something was counted. ``tripped``: the breaker opened here, which the others should hear at once."""
+        if tripped and failed:
+            self._failed, self._urgent_at = True, 0.0
+            self._ring()
+        elif failed and not self._failed:
             self._failed = True
             if self._clock() >= self._urgent_at:
                 self._ring()

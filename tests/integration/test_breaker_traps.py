@@ -156,7 +156,7 @@ def test_of_twenty_trials_at_once_exactly_the_permitted_go_through(make: Make, v
         for peer in (a, b):
             peer.do("wait", state="half_open")
         until(lambda: here.view().state is State.HALF_OPEN)
-        granted: list[object] = []
+        granted: list[Permit | str] = []
 
         def ask_here() -> None:
             with suppress(Open):
@@ -174,6 +174,17 @@ def test_of_twenty_trials_at_once_exactly_the_permitted_go_through(make: Make, v
         time.sleep(0.15)
         ask_there(a)
         ask_here()
+        assert len(granted) == 3
+        for permit in granted:
+            if isinstance(permit, Permit):
+                permit.settle(Outcome.OK)
+                break
+        else:
+            a.do("settle", outcome="ok")
+        for _ in range(3):  # a trial that has ended well is one of the three, too
+            time.sleep(0.11)
+            ask_there(b)
+            ask_here()
         assert len(granted) == 3
 
 
@@ -211,6 +222,8 @@ def test_a_shorter_deadline_never_replaces_a_longer(make: Make, valkey_url: str,
         time.sleep(0.15)
         assert peer.do("view")["remaining_ms"] > 4_000
         assert 4_000 < breaker.view().remaining_ms <= 5_000
+        newcomer = shared(make())
+        until(lambda: newcomer.view().remaining_ms > 4_000)
     opened_for = shared(registry, "other", timeout=5.0, timeout_cap=5.0)
     opened(opened_for)
     registry.throttle("other", 10)
@@ -286,6 +299,10 @@ def test_an_override_during_an_outage_waits_and_does_not_come_back(namespace: st
         assert there.view().state is State.FORCED_OPEN
         with pytest.raises(Open, match="A person opened it"):
             there.acquire()
+        unknowing = make(url=valkey.url)
+        unknowing.apply("service", Settings(**QUICK, version=8), None, "from before")
+        until(lambda: unknowing.get("service").view().state is State.FORCED_OPEN)
+        assert there.view().state is State.FORCED_OPEN
 
 
 def test_script_may_be_forbidden(make: Make) -> None:

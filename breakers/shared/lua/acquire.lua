@@ -22,5 +22,5 @@ if redis.call('ZCARD', LEASES) + s.ok + s.bad + s.slow >= settings.permits then
 end
 local lease = settings.permit_seconds * 1000
 redis.call('ZADD', LEASES, whole(now + lease), ARGV[9])
-redis.call('PEXPIRE', LEASES, whole(math.max(2 * lease, redis.call('PTTL', LEASES))))
+redis.call('PEXPIRE', LEASES, whole(math.max(lease + 60000, redis.call('PTTL', LEASES))))
 return standing(1, 0)
