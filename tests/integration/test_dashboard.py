@@ -25,6 +25,7 @@ from metrics.core.observation import Asked, BreakerMoved, Decided, Replayed, Rev
 from metrics.core.summary import NUMBERS
 from metrics.core.triggers import Finding
 from metrics.models import Threshold, Trigger
+from schema_monitor.models import OldNameUse, PayloadShape
 from tests.integration.control_rows import capture, keep, onlooker, propose, reviewer
 from tests.integration.recorded import Recording
 from tests.integration.schema_rows import evolve
@@ -271,3 +272,23 @@ def test_a_slow_control_database_is_said(rita: Client, monkeypatch: pytest.Monke
     assert "The control database does not answer in time" in index(rita)
     assert rita.get(reverse("admin:dashboard_live")).status_code == 503
     assert time.monotonic() - began < 5
+
+
+def test_callers_are_listed_by_what_they_send_wrong(rita: Client, traffic: str) -> None:
+    _, idle = keys_admin.create_key("idle", "anon")
+    now = timezone.now()
+    shape = {"schema": "public", "relation_oid": 1, "name": "orders", "operation": "insert", "named": [], "hour": now, "last_at": now}
+    counts = {"requests": 9, "rows": 9, "misfits": 4, "healed": 3}
+    PayloadShape.objects.create(**shape, **counts, keys=["mail"], shape="a", role="anon", key=traffic, caller="shop")
+    calm = {"requests": 50, "rows": 50, "misfits": 0, "healed": 0}
+    PayloadShape.objects.create(**shape, **calm, keys=["name"], shape="b", role="authenticated", caller="authenticated")
+    old = {"schema": "public", "relation_oid": 1, "attnum": 2, "enum_oid": 0, "label_oid": 0, "name": "old_mail", "role": "anon"}
+    OldNameUse.objects.create(**old, key=traffic, caller="shop", day=now.date(), uses=7, last_at=now)
+    keep(key_id=traffic, role="anon")
+    page = rita.get(reverse("admin:dashboard_callers")).content.decode()
+    assert page.index(">shop</a>") < page.index("authenticated") < page.index(">idle</a>")
+    said = ("44.4 %, 3 healed", "<code>old_mail</code>", "7 uses", "<code>public.orders</code> 4 ×")
+    for part in (*said, f"caller={traffic}", str(idle.pk)):
+        assert part in page, part
+    assert enter(onlooker()).get(reverse("admin:dashboard_callers")).status_code == 200
+    assert enter(User.objects.create_user("nina", is_staff=True)).get(reverse("admin:dashboard_callers")).status_code == 403
