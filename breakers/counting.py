@@ -116,7 +116,7 @@ class Counting(Calling):
             finally:
                 self._lock.release()
             self._notify()
-            self._link.news(failed)
+            self._link.news(failed, tripped=bool(self.changes))
 
     def _count(self, now: float) -> bool:
         machine, inbox, failed = self._machine, self._inbox, False
