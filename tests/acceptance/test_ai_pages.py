@@ -204,3 +204,14 @@ def test_a_call_is_in_the_books_within_a_second(used: Gateway) -> None:
     assert "[email]" in found[0]["request_body"] and "ada@" not in found[0]["request_body"]
     limits = httpx.get(f"{used.base_url}/v1/models", headers=headers, timeout=20)
     assert {"big", "small", "tiny"} <= {each["id"] for each in limits.json()["data"]}
+
+
+def test_what_was_served_until_sigterm_is_in_the_books(used: Gateway) -> None:
+    """The last one: it ends the site."""
+    headers = {"authorization": f"Bearer {used.make_key('service_role', 'last')}"}
+    body = {"model": "big", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+    with httpx.Client(base_url=used.base_url, headers=headers, timeout=20) as client:
+        served = [client.post("/v1/chat/completions", json=body).headers["x-request-id"] for _ in range(40)]
+    used.stop()
+    found = used.control("SELECT id::text FROM breakers_aicall WHERE id::text = ANY(%s)", served)
+    assert len(found) == 40
