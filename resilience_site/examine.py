@@ -23,6 +23,8 @@ from resilience_site.target_setup import Finding
 
 START = "make up"
 LEAST_DISK = 1 << 30
+LATE = timedelta(minutes=5)
+"""What was counted is in the figures at once; only reading gets slow when nobody makes points of it."""
 
 
 def examine(config: Config) -> Iterator[Finding]:
@@ -122,6 +124,16 @@ def reachable_at(url: str, patience: float) -> str:
         return f"does not answer: {_first(error)}"
 
 
+def _metrics(config: Config) -> Iterator[Finding]:
+    from metrics.models import Flush
+
+    oldest = Flush.objects.order_by("at").values_list("at", flat=True).first()
+    age = datetime.now(UTC) - oldest if oldest else timedelta(0)
+    late = age > LATE
+    state = f"counted up to now, {Flush.objects.count()} flushes wait" if not late else f"flushes wait since {_spoken(age)}"
+    yield Finding("metrics", not late, state, "python manage.py rqworker, and rqcron: they make points of flushes" if late else "")
+
+
 def _secrets(config: Config) -> Iterator[Finding]:
     loose = [
         p
@@ -146,6 +158,7 @@ PARTS: dict[str, Callable[[Config], Iterator[Finding]]] = {
     "redis": _redis,
     "schema": _watcher,
     "ai": _ai,
+    "metrics": _metrics,
     "secrets": _secrets,
     "disk": _disk,
 }

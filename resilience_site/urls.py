@@ -9,11 +9,13 @@ from django.views.generic import RedirectView
 
 from healing.admin.queues import guarded
 from healing.api_metrics import scrape
+from resilience_site.system_page import system
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # before the admin, whose last pattern takes everything
     path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),
+    path("admin/system/", admin.site.admin_view(system), name="system"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("healing.urls")),
     path("metrics", scrape),

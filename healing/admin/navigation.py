@@ -60,6 +60,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Prompts", "edit_note", "admin:healing_prompt_changelist", "healing.view_prompt"),
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),
+            ("System", "monitor_heart", "system", "metrics.view_trigger"),
             ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "django_rq.admin"),
         ),
     ]

@@ -292,3 +292,14 @@ def test_callers_are_listed_by_what_they_send_wrong(rita: Client, traffic: str) 
         assert part in page, part
     assert enter(onlooker()).get(reverse("admin:dashboard_callers")).status_code == 200
     assert enter(User.objects.create_user("nina", is_staff=True)).get(reverse("admin:dashboard_callers")).status_code == 403
+
+
+def test_doctor_is_a_page(rita: Client, recording: Recording) -> None:
+    assert "Looking …" in rita.get("/admin/system/").content.decode()
+    recording.see(Decided("proposal", "approve"))
+    recording.flush(timedelta(hours=1))
+    found = rita.get("/admin/system/", {"part": "checks"}).content.decode()
+    assert "broken" in found and "flushes wait since 60 min" in found and "answers, migrated" in found
+    assert found.index("broken</span>") < found.index("well</span>"), "what is broken comes first"
+    assert enter(User.objects.create_user("nina", is_staff=True)).get("/admin/system/").status_code == 403
+    assert Client().get("/admin/system/").status_code == 302
