@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,12 +83,19 @@ class Fleet:
             member.tell(what, **given)
         return [member.hear() for member in living]
 
-    def until(self, state: str, name: str, within: float = 10.0) -> None:
+    def until(self, state: str, name: str) -> None:
         """Waits until each of the living is in that state."""
+        self._until(name, lambda view: bool(view["state"] == state))
+
+    def until_joined(self, name: str) -> None:
+        """Waits until each of the living shares the breaker: a process that has just begun is still loading its driver."""
+        self._until(name, lambda view: bool(view["shared"] and view["version"]))
+
+    def _until(self, name: str, holds: Callable[[dict[str, Any]], bool], within: float = 30.0) -> None:
         deadline = time.monotonic() + within
-        while any(view["state"] != state for view in self.all("view", name=name)):
+        while not all(holds(view) for view in self.all("view", name=name)):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not all {state}: {self.all('view', name=name)}")
+                raise AssertionError(f"not all got there: {self.all('view', name=name)}")
             time.sleep(0.05)
 
     def __enter__(self) -> Fleet:
