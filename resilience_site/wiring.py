@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
 from healing import alert_gates
-from healing.gateway import bell, seal
+from healing.gateway import bell, seal, watch
 from healing.gateway.settings import Settings, configure
 from metrics.recorder import recorder
 from metrics.sink import Sink
@@ -61,6 +61,7 @@ def _ai(config: Config) -> AiSettings:
         api_key=config.ai_api_key,
         model=config.ai_model,
         unseal=seal.unseal,
+        told=watch.asked,
         public=lambda address: reachable(address, (), plain=False),
     )
 

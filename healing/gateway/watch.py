@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from breakers.gateway.ai.call import Call
 from healing.gateway.answer import Answer, Deed
 from healing.gateway.auth import Caller
 from healing.gateway.request import Request
-from metrics.core.observation import Outcome, Read, Replayed, Wrote
+from metrics.core.observation import Asked, Outcome, Read, Replayed, Wrote
 from metrics.recorder import observe
 
 _UNKNOWN = Deed("", "")
@@ -41,6 +42,24 @@ def replayed(outcome: Literal["landed", "failed", "conflict"], deed: Deed | None
     """A kept write that was tried again."""
     done = deed or _UNKNOWN
     observe(Replayed(done.table, outcome, done.heals[0][1] if done.heals else ""))
+
+
+def asked(call: Call) -> None:
+    """A call of the AI gateway. A model that nobody answered as is not told by name: callers make names up."""
+    observe(
+        Asked(
+            call.model_served,
+            call.provider,
+            call.purpose,
+            call.outcome,
+            call.seconds,
+            call.first_token_seconds,
+            call.input_tokens,
+            call.output_tokens,
+            call.cost,
+            call.saved_cost,
+        )
+    )
 
 
 def _outcome(status: int, kept: bool, *, healed: bool) -> Outcome:

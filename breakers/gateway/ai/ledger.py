@@ -54,6 +54,7 @@ class Ledger:
         self._valkey = Valkey(settings.redis_url, "AI limits hold for each process by itself")
         self._limits = Limits(self._valkey, settings.namespace)
         self._budgets = Budgets()
+        self._told = settings.told
         self.journal = Journal(settings.database_url, self._budgets)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -104,6 +105,7 @@ class Ledger:
 
     def record(self, call: Call, snapshot: AiSnapshot | None = None) -> None:
         """Notes a call's end. ``snapshot`` says whether bodies are stored."""
+        self._told(call)
         self.journal.note(call, bodies=snapshot is not None and snapshot.log_bodies)
 
     async def _want(self, admission: Admission, model: Model, tokens: int, allowance: Allowance) -> Want:

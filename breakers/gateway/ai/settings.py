@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from breakers.gateway.ai.call import Call
+
 
 def is_global(address: str) -> bool:
     """Whether an address belongs to the public net."""
@@ -17,6 +19,10 @@ def is_global(address: str) -> bool:
 
 def _cannot_unseal(blob: bytes) -> bytes:
     raise RuntimeError("the composition root gave no way to open sealed keys")
+
+
+def _nobody(call: Call) -> None:
+    """Nobody wants to know."""
 
 
 class AiSettings(Struct, frozen=True, kw_only=True):
@@ -35,6 +41,8 @@ class AiSettings(Struct, frozen=True, kw_only=True):
     """opens what ``healing.gateway.seal`` sealed: the providers' keys."""
     public: Callable[[str], bool] = is_global
     """which addresses may be called where the provider does not allow private ones."""
+    told: Callable[[Call], None] = _nobody
+    """is told of each call's end, for the metrics; must be quick."""
     body_limit: int = 16 * 1024 * 1024
     answer_limit: int = 16 * 1024 * 1024
     most_in_flight: int = 2_000
