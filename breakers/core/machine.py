@@ -118,6 +118,8 @@ class Machine:
             self._forget(now)
             self._changed(State.OPEN, State.HALF_OPEN, {"rule": "time", "sentence": "Its time is over; trial calls go through."})
         self._bury(now)
+        if not self.leases and self.trials.calls >= self.settings.permits:  # fewer are asked for than when they began: begin anew
+            self.trials = Counts()
         if len(self.leases) + self.trials.calls >= self.settings.permits:
             return False
         self.leases[token] = now + self.settings.permit_seconds

@@ -154,6 +154,18 @@ def test_the_configuration_changes_everywhere_and_nothing_counted_is_lost(make: 
     assert there.view().why == {"rule": "person", "sentence": "mended"}
 
 
+def test_fewer_trials_than_have_ended_already_wedge_nothing(make: Make) -> None:
+    registry = make()
+    breaker = shared(registry, **QUICK, permits=3)
+    calls(breaker, "failure", 5)
+    until(lambda: breaker.standing.state is State.OPEN)
+    until(lambda: calls(breaker, "ok", 1))
+    until(lambda: breaker.standing.state is State.HALF_OPEN)
+    registry.apply("service", Settings(**QUICK, permits=1, version=2))
+    until(lambda: not registry.views()[0].pending)
+    until(lambda: calls(breaker, "ok", 1) and breaker.view().state is State.CLOSED, 2.0)
+
+
 def test_what_a_person_holds_only_a_person_clears(make: Make) -> None:
     operator, registry = make(), make()
     shared(operator, **QUICK)

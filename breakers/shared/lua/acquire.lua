@@ -16,7 +16,12 @@ if s.st == 'open' then
   save()
 end
 redis.call('ZREMRANGEBYSCORE', LEASES, '-inf', whole(now))
-if redis.call('ZCARD', LEASES) + s.ok + s.bad + s.slow >= settings.permits then
+local live = redis.call('ZCARD', LEASES)
+if live == 0 and s.ok + s.bad + s.slow >= settings.permits then  -- fewer are asked for than when they began: begin anew
+  s.ok, s.bad, s.slow = 0, 0, 0
+  save()
+end
+if live + s.ok + s.bad + s.slow >= settings.permits then
   local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')
   return standing(0, first[2] and math.ceil(first[2] - now) or 100)
 end
