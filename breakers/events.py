@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
+from django.db import connection, transaction
 from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -30,6 +32,15 @@ REST = 5.0
 PAGE, MOST = 500, 10_000
 KEEP = timedelta(days=90)
 _silent_until = 0.0
+_LOCK = 0x6D67_6265
+Listener = Callable[[BreakerEvent], None]
+_listeners: list[Listener] = []
+
+
+def when_copied(listener: Listener) -> None:
+    """Calls the listener with each event that is new here, once over all processes, in the transaction that stores it."""
+    if listener not in _listeners:
+        _listeners.append(listener)
 
 
 def copy() -> int:
@@ -81,10 +92,17 @@ def _start(client: Any, log: str) -> str:
     return f"{moment}-0" if int(last[0][0].partition("-")[0]) >= moment else "-"
 
 
+@transaction.atomic
 def _keep(entries: list[tuple[str, dict[str, str]]]) -> int:
+    """Stores those that are new. One at a time, so that each is told to the listeners once."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
     there = set(BreakerEvent.objects.filter(stream_id__in=[each for each, _ in entries]).values_list("stream_id", flat=True))
     events = [_event(each, fields) for each, fields in entries if each not in there]
     BreakerEvent.objects.bulk_create(events, ignore_conflicts=True)
+    for event in events:
+        for listener in _listeners:
+            listener(event)
     return len(events)
 
 

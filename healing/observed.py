@@ -8,8 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.db.models.signals import post_save
 
+from breakers import events
+from breakers.models import BreakerEvent
 from healing.models import Decision, Receipt
-from metrics.core.observation import Decided, Observation, Reversed, SchemaMoved
+from metrics.core.observation import BreakerMoved, Decided, Observation, Reversed, SchemaMoved
 from metrics.recorder import observe
 from schema_monitor.models import SchemaChange, SchemaVersion
 
@@ -20,6 +22,7 @@ _NOBODY = frozenset({"", "mendgate"})
 def connect() -> None:
     """Listens to what is stored."""
     post_save.connect(_on_version, sender=SchemaVersion, dispatch_uid="healing.observed.version")
+    events.when_copied(_on_breaker)
     post_save.connect(_on_decision, sender=Decision, dispatch_uid="healing.observed.decision")
 
 
@@ -32,6 +35,11 @@ def reversed_by(final: Receipt, by: str) -> None:
 def _on_decision(sender: Any, instance: Decision, created: bool, **_: Any) -> None:
     if created and instance.who not in _NOBODY:
         _later(Decided(instance.kind, instance.action))
+
+
+def _on_breaker(event: BreakerEvent) -> None:
+    if event.from_state != event.to_state:
+        _later(BreakerMoved(event.name, event.to_state))
 
 
 def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from django.db import transaction
 
+from breakers import events
 from healing import audit, observed
 from healing.feedback import give_feedback
 from healing.models import Receipt
-from metrics.core.observation import Decided, Observation, Reversed, SchemaMoved
+from metrics.core.observation import BreakerMoved, Decided, Observation, Reversed, SchemaMoved
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres")]
@@ -50,3 +51,11 @@ def test_changes_of_a_version_are_told_by_severity(seen: list[Observation]):
             SchemaChange.objects.create(version=version, kind="x", severity=severity, schema="public", relation="a", sentence="s")
         assert seen == []
     assert sorted(seen, key=str) == [SchemaMoved("critical", 1), SchemaMoved("info", 2)]
+
+
+def test_a_breakers_event_is_told_when_it_is_new(seen: list[Observation], monkeypatch: pytest.MonkeyPatch):
+    opened = {"name": "ai:x", "before": "closed", "after": "open", "why": "{}"}
+    note = {"name": "ai:x", "before": "shadow", "after": "shadow", "why": "{}"}
+    assert events._keep([("1700000000000-0", opened), ("1700000000001-0", note)]) == 2
+    assert events._keep([("1700000000000-0", opened)]) == 0
+    assert seen == [BreakerMoved("ai:x", "open")]
