@@ -28,7 +28,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Breakers", "electric_bolt", "admin:breakers_breakerconfig_changelist", "breakers.view_breakerconfig"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
-            ("Callers", "hub", "admin:dashboard_callers", "healing.view_apikey"),
+            ("Callers", "hub", "callers", "healing.view_apikey"),
             ("Triggers", "notification_important", "admin:metrics_trigger_changelist", "metrics.view_trigger"),
             ("AI askings", "smart_toy", "admin:healing_assistrun_changelist", "healing.view_assistrun"),
             ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),

@@ -14,7 +14,7 @@ from django.urls import path, reverse
 from unfold.decorators import display
 
 from healing import audit
-from healing.admin import callers, dashboard, dashboard_charts
+from healing.admin import dashboard, dashboard_charts
 from healing.admin.doors import ReadOnlyAdmin, door
 from healing.refusals import Refused
 from healing.templatetags.dashboard import bound
@@ -58,7 +58,6 @@ class TriggerAdmin(ReadOnlyAdmin):
         own = [
             path("live/", view(dashboard.live), name="dashboard_live"),
             path("charts/<slug:name>/", view(dashboard_charts.chart), name="dashboard_chart"),
-            path("callers/", view(callers.page), name="dashboard_callers"),
             path("thresholds/", view(self.thresholds), name="metrics_thresholds"),
             path("thresholds/<slug:name>/", view(self.set_threshold), name="metrics_set_threshold"),
             path("<int:pk>/noted/", view(self.noted), name="metrics_noted"),

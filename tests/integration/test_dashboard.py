@@ -285,13 +285,13 @@ def test_callers_are_listed_by_what_they_send_wrong(rita: Client, traffic: str) 
     old = {"schema": "public", "relation_oid": 1, "attnum": 2, "enum_oid": 0, "label_oid": 0, "name": "old_mail", "role": "anon"}
     OldNameUse.objects.create(**old, key=traffic, caller="shop", day=now.date(), uses=7, last_at=now)
     keep(key_id=traffic, role="anon")
-    page = rita.get(reverse("admin:dashboard_callers")).content.decode()
+    page = rita.get(reverse("callers")).content.decode()
     assert page.index(">shop</a>") < page.index("authenticated") < page.index(">idle</a>")
     said = ("44.4 %, 3 healed", "<code>old_mail</code>", "7 uses", "<code>public.orders</code> 4 ×")
     for part in (*said, f"caller={traffic}", str(idle.pk)):
         assert part in page, part
-    assert enter(onlooker()).get(reverse("admin:dashboard_callers")).status_code == 200
-    assert enter(User.objects.create_user("nina", is_staff=True)).get(reverse("admin:dashboard_callers")).status_code == 403
+    assert enter(onlooker()).get(reverse("callers")).status_code == 200
+    assert enter(User.objects.create_user("nina", is_staff=True)).get(reverse("callers")).status_code == 403
 
 
 def test_doctor_is_a_page(rita: Client, recording: Recording) -> None:
