@@ -13,7 +13,8 @@ from random import random
 from typing import Any
 
 from breakers.core.types import Outcome, Standing, State, View
-from breakers.following import PAUSED, Following
+from breakers.counting import FOREVER, PAUSED
+from breakers.following import Following
 from breakers.permits import Permit, Trial
 from breakers.refusal import Open
 
@@ -24,12 +25,13 @@ PAUSE = 0.1
 
 
 class Breaker(Following):
-    """Made by ``Registry.get``."""
+    """Made by ``Registry.get``. ``refused`` counts the calls that it spared, ``rescued`` those of them that a fallback answered."""
 
     def renew(self) -> None:
         super().renew()
         self._asking = 0
         self._refused_until = 0.0
+        self.refused = self.rescued = 0
 
     def allow(self) -> bool:
         """Whether a call would be let through now. It is only a question: whoever goes ahead takes a permit (``acquire``, ``execute``)."""
@@ -117,6 +119,9 @@ class Breaker(Following):
         return None
 
     def _refusal(self, now: float) -> Open:
+        if now < self._shut_until < FOREVER:  # the usual case, and the one that must be cheap
+            return Open(self.name, State.OPEN, self._shut_until - now, self._shut_why)
+        self.refused += 1
         machine = self._machine
         state = machine.shown(now)
         if state is State.CLOSED:
@@ -124,8 +129,7 @@ class Breaker(Following):
         wait = machine.wait(now)
         if not wait:
             wait = self.settings.timeout if state is State.FORCED_OPEN else max(PAUSE, machine.free_at(now) - now)
-        why = PAUSED if machine.throttled - now >= wait else machine.why or {}
-        return Open(self.name, state, wait, why.get("sentence", ""))
+        return Open(self.name, state, wait, self._sentence(now, wait))
 
     def tried(self, trial: Trial, outcome: Outcome, error: str | BaseException | None) -> None:
         """A trial is over. May be called from anywhere, even by the garbage collector: it takes no lock that it would wait for."""

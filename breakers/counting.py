@@ -30,6 +30,7 @@ INBOX = 256
 IDLE = 0.05
 """The inbox is worked off when so many results are in it; and not more often than so many seconds where none failed."""
 FOREVER = float("inf")
+PAUSED: dict[str, Any] = {"rule": "throttle", "sentence": "The service asked for a pause."}
 
 
 class Counting(Calling):
@@ -165,7 +166,15 @@ class Counting(Calling):
         self._work_at = max(machine.window.ends, now + IDLE)
         self._gate = not machine.passes(now)
         held = machine.held
-        self._shut_until = FOREVER if held is State.FORCED_OPEN else 0.0 if held is not None else now + machine.wait(now)
+        wait = machine.wait(now)
+        self._shut_until = FOREVER if held is State.FORCED_OPEN else 0.0 if held is not None else now + wait
+        self._shut_why = self._sentence(now, wait)
+
+    def _sentence(self, now: float, wait: float) -> str:
+        """Why it lets nothing through for so long."""
+        machine = self._machine
+        why = PAUSED if machine.throttled - now >= wait else machine.why or {}
+        return str(why.get("sentence", ""))
 
     def _after(self, now: float) -> None:
         """After holding the lock: whoever found it taken left their results to us."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from breakers.core.types import Settings, Standing, State
 from breakers.counting import Counting
 from breakers.shared.scripts import Claim
 from breakers.tally import Tally
-
-PAUSED: dict[str, Any] = {"rule": "throttle", "sentence": "The service asked for a pause."}
 
 
 class Following(Counting):
