@@ -119,9 +119,9 @@ class Breaker(Following):
         return None
 
     def _refusal(self, now: float) -> Open:
+        self.refused += 1
         if now < self._shut_until < FOREVER:  # the usual case, and the one that must be cheap
             return Open(self.name, State.OPEN, self._shut_until - now, self._shut_why)
-        self.refused += 1
         machine = self._machine
         state = machine.shown(now)
         if state is State.CLOSED:

@@ -27,6 +27,7 @@ class Calling:
 
     _gate: bool
     _epoch: int
+    rescued: int
 
     def acquire(self) -> Permit:
         """Leave for one call. Raises ``Open``."""
@@ -66,6 +67,7 @@ class Calling:
         except Open as error:
             if fallback is None:
                 raise
+            self.rescued += 1
             return fallback(error)
         began = monotonic()
         try:
@@ -86,6 +88,7 @@ class Calling:
         except Open as error:
             if fallback is None:
                 raise
+            self.rescued += 1
             return await _awaited(fallback(error))
         began = monotonic()
         try:

@@ -127,7 +127,7 @@ def _why(fields: dict[str, str]) -> dict[str, Any]:
     except ValueError:
         why = {}
     known = {"config_version": int(fields["cfgv"])} if fields.get("cfgv", "").isdigit() else {}
-    source = {"source": fields["source"]} if fields.get("source") else {}
+    source = {name: fields[name] for name in ("source", "scope") if fields.get(name)}
     return {**known, **source, **(why if isinstance(why, dict) else {})}
 
 

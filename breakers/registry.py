@@ -94,6 +94,18 @@ class Registry:
         self._link.watch()
         return [breaker.view() for _, breaker in sorted(self._breakers.copy().items())]
 
+    def saved(self) -> list[tuple[str, int, int]]:
+        """Name, calls spared, and those of them that a fallback answered, since this was asked last; breakers that spared none are left
+        out. For one who asks, now and then."""
+        found = []
+        for name, breaker in self._breakers.copy().items():
+            refused, rescued = breaker.refused, breaker.rescued
+            if refused or rescued:
+                breaker.refused -= refused
+                breaker.rescued -= rescued
+                found.append((name, refused, rescued))
+        return found
+
     def on_change(self, callback: Callable[[View], None]) -> None:
         """Call it with the view after each change of a state; from any thread, so it must be quick."""
         self._listeners.append(callback)

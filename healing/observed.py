@@ -38,7 +38,8 @@ def _on_decision(sender: Any, instance: Decision, created: bool, **_: Any) -> No
 
 
 def _on_breaker(event: BreakerEvent) -> None:
-    if event.from_state != event.to_state:
+    """A process that opened for itself alone (one bad node, or Valkey away) is no opening of the breaker."""
+    if event.from_state != event.to_state and event.why.get("scope") != "local":
         _later(BreakerMoved(event.name, event.to_state))
 
 

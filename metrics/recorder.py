@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +39,7 @@ class Recorder:
     def __init__(self) -> None:
         self._seen: deque[Observation] = deque()
         self._dropped = 0
+        self._sources: list[Callable[[], Iterable[Observation]]] = []
         self._most = MOST
         self._starts = False
         self._counting = threading.Lock()
@@ -60,6 +61,11 @@ class Recorder:
             self._dropped += 1
         if self._starts and self._thread is None:
             self.start()
+
+    def asks(self, source: Callable[[], Iterable[Observation]]) -> None:
+        """Asks ``source`` before each flush what it has counted by itself. To say it twice changes nothing."""
+        if source not in self._sources:
+            self._sources.append(source)
 
     def off(self) -> None:
         """Observes nothing from here on."""
@@ -91,6 +97,7 @@ class Recorder:
         if not self._most:
             return True
         with self._counting:
+            self._ask()
             self._count()
             while self._pending is not None or self._tally:
                 if not self._send():
@@ -107,6 +114,14 @@ class Recorder:
             else:
                 with self._counting:
                     self._count()
+
+    def _ask(self) -> None:
+        for source in self._sources:
+            try:
+                for seen in source():
+                    self.observe(seen)
+            except Exception:
+                log.exception("a source of observations failed")
 
     def _count(self) -> None:
         tally, seen = self._tally, self._seen

@@ -38,6 +38,7 @@ def connect(config: Config) -> Settings:
     gates.configure(alert_gates.ask)
     if config.metrics:
         recorder.connect(Sink(config.database_url), starts=True)
+        recorder.asks(watch.spared)
     else:
         recorder.off()
     _share_breakers(where.Where(config.redis_url, namespace_of(config.database_url)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from breakers import registry
 from breakers.gateway.ai.call import Call
 from healing.gateway.answer import Answer, Deed
 from healing.gateway.auth import Caller
 from healing.gateway.request import Request
-from metrics.core.observation import Asked, Outcome, Read, Replayed, Wrote
+from metrics.core.observation import Asked, Outcome, Read, Replayed, Saved, Wrote
 from metrics.recorder import observe
 
 _UNKNOWN = Deed("", "")
@@ -60,6 +61,11 @@ def asked(call: Call) -> None:
             call.saved_cost,
         )
     )
+
+
+def spared() -> list[Saved]:
+    """What this process's breakers have spared since this was asked last."""
+    return [Saved(name, refused, rescued) for name, refused, rescued in registry.default.saved()]
 
 
 def _outcome(status: int, kept: bool, *, healed: bool) -> Outcome:

@@ -200,3 +200,20 @@ def test_off_observes_nothing(sink: Sink):
     recorder.observe(WROTE)
     recorder.start()
     assert recorder._thread is None and recorder._seen == recording.deque()
+
+
+def test_sources_are_asked_before_each_flush_and_a_broken_one_stops_nothing(sink: Sink):
+    recorder = recorder_with(sink)
+    left = [WROTE, WROTE]
+
+    def broken() -> list[Wrote]:
+        raise OSError
+
+    def source() -> list[Wrote]:
+        found, left[:] = list(left), []
+        return found
+
+    for _ in range(2):
+        recorder.asks(broken)
+        recorder.asks(source)
+    assert recorder.flush() and recorder.flush() and writes() == 2

@@ -56,6 +56,7 @@ def test_changes_of_a_version_are_told_by_severity(seen: list[Observation]):
 def test_a_breakers_event_is_told_when_it_is_new(seen: list[Observation], monkeypatch: pytest.MonkeyPatch):
     opened = {"name": "ai:x", "before": "closed", "after": "open", "why": "{}"}
     note = {"name": "ai:x", "before": "shadow", "after": "shadow", "why": "{}"}
-    assert events._keep([("1700000000000-0", opened), ("1700000000001-0", note)]) == 2
+    alone = {**opened, "scope": "local"}
+    assert events._keep([("1700000000000-0", opened), ("1700000000001-0", note), ("1700000000002-0", alone)]) == 3
     assert events._keep([("1700000000000-0", opened)]) == 0
     assert seen == [BreakerMoved("ai:x", "open")]

@@ -296,3 +296,12 @@ def test_a_pause_is_no_failure_and_ends_by_itself(registry: Registry, breaker: B
     clock.now += 5.0
     assert breaker.execute(lambda: 1) == 1
     assert breaker.view().state is State.CLOSED
+
+
+def test_what_it_spared_is_counted_and_told_once(breaker: Breaker, registry: Registry) -> None:
+    fails(breaker, 5)
+    assert registry.saved() == []
+    with pytest.raises(Open):
+        breaker.acquire()
+    assert breaker.execute(fail, lambda error: None) is None
+    assert registry.saved() == [("service", 2, 1)] and registry.saved() == []
