@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DESCRIPTIONS = {
     "target-database": "Every read and write of the data API. Open: callers get 503 with Retry-After at once.",
-    "ai-gateway": "The AI gateway as a whole. Open: fallbacks and canned answers only.",
+    "ai-gateway": "The AI gateway as a whole. Open: canned answers only.",
     "healing-ai": "Healing's own use of AI. Open: healing goes on with rules and the matcher alone.",
     "alerts:email": "Alerts by e-mail. Open: they wait in the outbox; none is lost.",
     "alerts:slack": "Alerts to Slack. Open: they wait in the outbox; none is lost.",
