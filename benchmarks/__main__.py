@@ -30,8 +30,9 @@ PARTS: dict[str, list[str]] = {
     "ai_faults": [],
     "healing": ["--sample", "200"],
     "matching": [],
+    "assist": ["--minutes", "6"],
 }
-NEEDS_DATA = {"matching", "healing"}
+NEEDS_DATA = {"matching", "healing", "assist"}
 
 
 def main() -> int:
@@ -68,7 +69,7 @@ def missing(part: str) -> str:
     """What a part needs and is not here; '' when it can run."""
     if part in NEEDS_DATA and not (directory() / "wild-dev.jsonl").exists():
         return "the drift data is not here (set DRIFT_DIR)"
-    if part == "matching" and importlib.util.find_spec("sklearn") is None:
+    if part in ("matching", "assist") and importlib.util.find_spec("sklearn") is None:
         return "it trains by fold and needs requirements-train.txt"
     return ""
 
