@@ -30,7 +30,9 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=16, unique=True, editable=False)
     hash = models.CharField(max_length=64, unique=True, editable=False)
     role = models.CharField(max_length=63, choices=Role.choices, default=Role.ANON)
-    scopes = models.JSONField(default=list, blank=True, help_text='Empty = everything its role may do; else of "data", "ai", "api".')
+    scopes = models.JSONField(
+        default=list, blank=True, help_text='Empty = everything its role may do; else of "data", "ai", "api", "breakers", "metrics".'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
