@@ -58,7 +58,8 @@ SELECT $1::text::uuid, $2::text, $3::text, $4::text, $5::text, 'due', ''
 WHERE NOT EXISTS (
     SELECT FROM (
         SELECT r.verdict, r.fingerprint, r.prompt_id FROM healing_assistrun r
-        WHERE r.schema = $2::text AND r."table" = $3::text AND r.signature = $4::text AND r.state = 'done' ORDER BY r.finished_at DESC LIMIT 1
+        WHERE r.schema = $2::text AND r."table" = $3::text AND r.signature = $4::text AND r.state = 'done'
+    ORDER BY r.finished_at DESC LIMIT 1
     ) last
     WHERE last.verdict <> 'proven' AND last.fingerprint = $5::text
       AND last.prompt_id IS NOT DISTINCT FROM (SELECT id FROM healing_prompt WHERE active))
