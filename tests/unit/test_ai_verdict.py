@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breakers.core.ai.complete import Whole, content_of, read_whole
+from breakers.core.ai.plan import GaveUp
 from breakers.core.ai.retry_after import MOST, retry_after
 from breakers.core.ai.tokens import Tokens
 from breakers.core.ai.verdict import Kind, Verdict, of_error, of_status
+from breakers.gateway.ai.endings import of_ending
 
 NOW = 1_790_000_000.0
 
@@ -38,6 +40,9 @@ def error(message: str = "x", **more: object) -> bytes:
         (403, b"", Kind.KEY),
         (403, b"<html>Access denied</html>", Kind.FAILURE),
         (403, error("Your input was flagged by moderation"), Kind.FILTER),
+        (403, error("The request was blocked by a guardrail"), Kind.FILTER),
+        (403, error("You do not have permission to access the File abc or it may not exist."), Kind.MISSING),
+        (402, error("This request requires more credits, or fewer max_tokens. You can only afford 2000"), Kind.MISSING),
         (403, error(code="model_not_found"), Kind.MISSING),
         (404, error(code="model_not_found"), Kind.MISSING),
         (400, error(code="context_length_exceeded"), Kind.LARGER),
@@ -70,12 +75,22 @@ def test_only_errors_that_sdks_can_read_are_handed_through_and_never_those_about
         ({"message": "x", "code": 400}, Kind.FAILURE),
         ({"message": "x", "code": 502}, Kind.FAILURE),
         ({"message": "x", "code": "context_length_exceeded"}, Kind.LARGER),
+        ({"message": "cannot parse the tool get_billing_info", "code": 500}, Kind.FAILURE),
+        ({"message": "cannot parse the tool rate_limit", "code": 500}, Kind.FAILURE),
+        ({"message": "x", "type": "authentication_error"}, Kind.KEY),
+        ("invalid_api_key", Kind.FAILURE),
         ("text", Kind.FAILURE),
         (["odd"], Kind.FAILURE),
     ],
 )
 def test_an_error_inside_a_200_is_a_failure_unless_its_code_says_what_else(said: object, kind: Kind):
     assert of_error(said).kind is kind
+
+
+@pytest.mark.parametrize("said", ["flagged by moderation", {"code": 42, "message": "flagged"}, {"code": True, "message": "flagged"}])
+def test_an_odd_refusal_inside_a_200_is_still_told_to_the_caller(said: object):
+    told = of_ending(GaveUp(of_error(said), None))
+    assert (told.status, told.type) == (400, "invalid_request_error")
 
 
 @pytest.mark.parametrize(

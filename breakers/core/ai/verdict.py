@@ -6,12 +6,15 @@
 | failure   | 5xx, 408, no connection, a broken 200        | once more, then the next model          | failure  |
 | timeout   | a limit of ours                              | the next model                          | failure  |
 | throttled | 429                                          | the next key, the next model; cooled    | excluded |
-| key       | 401, 402, 403                                | the key is retired; the next key        | excluded |
-| missing   | 404                                          | the next model                          | excluded |
+| key       | 401, 402, 403 (see below)                    | the key is retired; the next key        | excluded |
+| missing   | 404; 402, 403 about this request             | the next model                          | excluded |
 | larger    | the context is too long                      | the next model with a larger one        | excluded |
 | filter    | refused for its content                      | handed through                          | excluded |
 | caller    | any other 4xx                                | handed through                          | excluded |
 | refused   | our breaker is open                          | the next model                          | -        |
+
+No caller may be able to retire or to rest a key by what he asks: a 402 about the tokens that he wants and a 403 about a file that he names
+say nothing about the key, and words about keys and rates count only in ``code``, ``type`` and ``status``, as a ``message`` may repeat what was asked.
 """
 
 from __future__ import annotations
@@ -55,7 +58,12 @@ class Verdict(Struct, frozen=True, kw_only=True):
 OK = Verdict(kind=Kind.OK)
 HANDED_THROUGH = frozenset({Kind.CALLER, Kind.FILTER, Kind.LARGER, Kind.MISSING})
 _LARGER = ("context_length_exceeded", "context length", "context window", "maximum context", "context size", "too many tokens")
-_FILTER = ("content_filter", "content_policy_violation", "content management policy", "moderation", "responsibleai", "flagged")
+_FILTER = (
+    "content_filter", "content_policy", "content policy", "content management policy", "moderation", "responsibleai", "flagged",
+    "safety system", "safety filter", "guardrail", "prohibited_content",
+)  # fmt: skip
+_OWN = ("max_tokens", "max_completion_tokens", "can only afford", "access the file", "file_id", "file id")
+"""What a 402 or 403 says that is about this request, not about the key."""
 _THROTTLED = ("rate_limit", "too_many_requests", "insufficient_quota", "resource_exhausted")
 _KEY = ("invalid_api_key", "authentication_error", "billing")
 _MISSING = ("model_not_found",)
@@ -77,7 +85,7 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, now: float) 
     after = retry_after(headers, now)
     if status >= 500 or status == 408 or status < 400 or (status == 403 and body.lstrip()[:1] == b"<"):
         return failure(reason, status, after)  # a 403 as a page is of something in between, and says nothing about the key
-    kind = _kind(status, telling(body))
+    kind = _kind(status, telling(body), telling(body, message=False))
     handed = body if kind in HANDED_THROUGH and is_error(body) else b""
     return Verdict(kind=kind, reason=reason, status=status, retry_after=after, body=handed)
 
@@ -87,18 +95,20 @@ def of_error(error: Any) -> Verdict:
     text = msgspec.json.encode({"error": error})
     code = error.get("code") if isinstance(error, dict) else None
     status = int(code) if isinstance(code, int) or (isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3) else 500
-    told = telling(text)
-    kind = _kind(status, told) if 400 <= status < 500 else _named(told)
+    said, coded = telling(text), telling(text, message=False)
+    kind = _kind(status, said, coded) if 400 <= status < 500 else _named(said, coded)
     if kind in (None, Kind.CALLER, Kind.MISSING):
         return failure("error inside 200", status)
-    handed = text if kind in HANDED_THROUGH else b""
-    return Verdict(kind=kind, reason="error inside 200", status=status if status < 500 else 400, body=handed)
+    handed = text if kind in HANDED_THROUGH and isinstance(error, dict) else b""
+    return Verdict(kind=kind, reason="error inside 200", status=status if 400 <= status < 500 else 400, body=handed)
 
 
-def _kind(status: int, told: str) -> Kind:
-    named = _named(told)
+def _kind(status: int, said: str, coded: str) -> Kind:
+    named = _named(said, coded)
     if status == 429:
         return Kind.THROTTLED
+    if status in (402, 403) and named is not Kind.FILTER and any(word in said for word in _OWN):
+        return Kind.MISSING  # another model may have what this one has not
     if status in (401, 402, 403):
         return named if named in (Kind.FILTER, Kind.MISSING) else Kind.KEY
     if status == 413:
@@ -108,13 +118,16 @@ def _kind(status: int, told: str) -> Kind:
     return named if named in (Kind.LARGER, Kind.FILTER, Kind.MISSING) else Kind.CALLER
 
 
-def _named(told: str) -> Kind | None:
-    words = ((Kind.LARGER, _LARGER), (Kind.FILTER, _FILTER), (Kind.THROTTLED, _THROTTLED), (Kind.KEY, _KEY), (Kind.MISSING, _MISSING))
-    return next((kind for kind, said in words if any(word in told for word in said)), None)
+def _named(said: str, coded: str) -> Kind | None:
+    words = (
+        (Kind.LARGER, _LARGER, said), (Kind.FILTER, _FILTER, said), (Kind.THROTTLED, _THROTTLED, coded), (Kind.KEY, _KEY, coded),
+        (Kind.MISSING, _MISSING, said),
+    )  # fmt: skip
+    return next((kind for kind, telling, where in words if any(word in where for word in telling)), None)
 
 
-def telling(body: bytes) -> str:
-    """Code, type and message of an error, lower-cased; '' where there is no error to read."""
+def telling(body: bytes, *, message: bool = True) -> str:
+    """Code, type and message of an error, lower-cased; '' where there is no error to read. Not ``message``: only what no caller writes."""
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -122,10 +135,11 @@ def telling(body: bytes) -> str:
     value = value[0] if isinstance(value, list) and value else value
     error = value.get("error", value) if isinstance(value, dict) else None
     if isinstance(error, str):
-        return error.lower()
+        return error.lower() if message else ""
     if not isinstance(error, dict):
         return ""
-    return " ".join(str(error[name]) for name in ("code", "type", "status", "message") if error.get(name) is not None).lower()
+    names = ("code", "type", "status", "message") if message else ("code", "type", "status")
+    return " ".join(str(error[name]) for name in names if error.get(name) is not None).lower()
 
 
 def is_error(body: bytes) -> bool:
