@@ -9,9 +9,9 @@ from __future__ import annotations
 from asyncio import wait_for, wrap_future
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from random import random
 from typing import Any
 
+from breakers.chance import random
 from breakers.core.types import Outcome, Standing, State, View
 from breakers.counting import FOREVER, PAUSED
 from breakers.following import Following
@@ -79,7 +79,7 @@ class Breaker(Following):
             share = 1.0 if machine.passes(now) else machine.share(now) if machine.state is State.CLOSED and machine.held is None else 0.0
             if machine.wait(now) <= 0.0 and machine.held is not State.FORCED_OPEN and share > 0.0:
                 self._reflect(now)
-                if share >= 1.0 or random() < share:  # noqa: S311 - no secret
+                if share >= 1.0 or random() < share:
                     return Permit(self, machine.epoch)
                 raise self._refusal(now)
             if machine.tries(now):

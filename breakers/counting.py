@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from itertools import count
-from random import random
 from typing import TYPE_CHECKING, Any, cast
 
 from breakers.calling import Calling
+from breakers.chance import random
 from breakers.core.machine import Machine
 from breakers.core.redact import redact
 from breakers.core.types import Change, Outcome, Settings, Standing, State
@@ -132,7 +132,7 @@ class Counting(Calling):
                 good = 0
             if entry.__class__ is tuple and len(entry) == 3:
                 if entry[2] == machine.epoch:
-                    machine.settle(entry[1], entry[0], now, random())  # noqa: S311
+                    machine.settle(entry[1], entry[0], now, random())
             else:
                 outcome, number = entry if entry.__class__ is tuple else (entry, 1)
                 failed = failed or outcome is not OK
@@ -149,7 +149,7 @@ class Counting(Calling):
         machine = self._machine
         if machine.state is State.CLOSED or machine.held is State.SHADOW:
             self.tally.add(outcome, number)
-        machine.record(outcome, number, now, random())  # noqa: S311
+        machine.record(outcome, number, now, random())
 
     def _collect(self, now: float) -> None:
         """After something was done with the machine: its changes go to whoever wants them."""

@@ -6,10 +6,10 @@ holds nothing for long. Where Valkey is away this process counts alone, tokens a
 
 from __future__ import annotations
 
-import random
 import secrets
 from collections.abc import Mapping, Sequence
 
+from breakers.chance import random
 from breakers.core.redact import redact
 from breakers.core.types import Standing, State, View
 from breakers.gateway.edge_errors import EdgeError, bad_input
@@ -151,7 +151,7 @@ class Counting:
     def _command(self, script: str, breaker: Breaker, source: str, *arguments: str | int, known: int | None = None) -> Command:
         """``known`` = 0: in whatever state it is."""
         version = breaker.version if known is None else known
-        asker = Asker(self._shared.names, source, breaker.name, breaker.settings, version, breaker.claim(), random.random())  # noqa: S311
+        asker = Asker(self._shared.names, source, breaker.name, breaker.settings, version, breaker.claim(), random())
         return command(script, asker, *arguments)
 
     def _follow(self, breaker: Breaker, shared: Standing) -> None:

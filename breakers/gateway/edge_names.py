@@ -20,8 +20,8 @@ from breakers.gateway.edge_shared import Away, Shared
 MOST = 500
 MOST_PER_KEY = 100
 KEPT = 7 * 86_400
-AGAIN = 600.0
-"""Seconds until a name that is in use is noted again."""
+AGAIN = 30.0
+"""Seconds until a name that is in use is noted again: Valkey may have been emptied."""
 LOOK = 2.0
 """Seconds that the names made elsewhere are remembered."""
 _NOTE = """
@@ -86,5 +86,7 @@ class Made:
             with contextlib.suppress(Away):
                 (pairs,) = await self._shared.ask([("HGETALL", self._shared.own("wishes"))])
                 found = pairs.items() if isinstance(pairs, dict) else zip(pairs[::2], pairs[1::2], strict=True)
-                self._known = {name.decode(): msgspec.json.decode(wishes) for name, wishes in found}
+                fresh = {name.decode(): msgspec.json.decode(wishes) for name, wishes in found}
+                both = {**self._known, **fresh}  # what an emptied Valkey forgot is still known here
+                self._known = both if len(both) <= MOST else fresh
         return self._known

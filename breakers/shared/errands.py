@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from random import random
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from breakers.chance import random
 from breakers.core.types import Change, Outcome, Settings, Standing, State
 from breakers.permits import Permit
 from breakers.shared import scripts
@@ -196,7 +196,7 @@ class Errands:
 
     def _asker(self, breaker: Breaker, settings: Settings | None = None) -> Asker:
         settings = settings or breaker.settings
-        return Asker(self._names, self._source, breaker.name, settings, breaker.version, breaker.claim(), random())  # noqa: S311
+        return Asker(self._names, self._source, breaker.name, settings, breaker.version, breaker.claim(), random())
 
     def _token(self, breaker: Breaker, token: int) -> str:
         return f"{self._source}:{self._life}:{token}"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from random import random
-
+from breakers.chance import random
 from breakers.core.machine import Machine
 from breakers.core.types import Outcome, Settings, State
 
@@ -33,7 +32,7 @@ class Health:
 
     def trying(self, now: float) -> None:
         """An attempt to connect begins."""
-        self._next = now + _BETWEEN * (0.5 + random())  # noqa: S311
+        self._next = now + _BETWEEN * (0.5 + random())
         if self._machine.tries(now):
             self._trial += 1
             self._machine.lease(self._trial, now)
@@ -54,7 +53,7 @@ class Health:
 
     def _settle(self, outcome: Outcome, now: float) -> None:
         if self._machine.state is State.CLOSED:
-            self._machine.record(outcome, 1, now, random())  # noqa: S311
+            self._machine.record(outcome, 1, now, random())
         else:
-            self._machine.settle(self._trial, outcome, now, random())  # noqa: S311
+            self._machine.settle(self._trial, outcome, now, random())
         self._machine.changes.clear()

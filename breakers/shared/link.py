@@ -14,10 +14,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from random import random
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
+from breakers.chance import random
 from breakers.core.types import Outcome, Settings, State
 from breakers.permits import Permit
 from breakers.shared.bell import Bell
@@ -228,7 +228,7 @@ class Link:
             watched = now < self._watched_until
             self._errands.look_around(counts=watched)
             wire.prove()
-            self._look_at = now + (LOOK_WATCHED if watched else LOOK) * (0.8 + 0.4 * random())  # noqa: S311
+            self._look_at = now + (LOOK_WATCHED if watched else LOOK) * (0.8 + 0.4 * random())
         while errands := self._errands.take(BATCH):
             self._send(wire, errands)
         if due and failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import MsgspecError, Struct
 
 from healing.dashboard.asked import WINDOWS, Asked
 from healing.models import ApiKey
@@ -42,8 +42,11 @@ def filters(asked: Asked) -> Filters:
 
 
 def a_table() -> str:
-    """The name of a served table, for an example; '' where none is known."""
-    found = newest()
+    """The name of a served table, for an example; '' where none is known, or the newest version cannot be read."""
+    try:
+        found = newest()
+    except MsgspecError:
+        return ""
     names = sorted(r.name for r in found[1].relations.values() if r.kind in ("r", "p")) if found else []
     return names[0] if names else ""
 

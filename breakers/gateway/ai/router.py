@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec import Struct
 
+from breakers.chance import random
 from breakers.core.ai.asked import Asked, outgoing
 from breakers.core.ai.budget import RetryBudget
 from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, cooling, place, plan
@@ -84,7 +84,7 @@ class Router:
             deadline=order.deadline,
             streamed=order.asked.stream or order.asked.endpoint != "chat/completions",
             may_retry=lambda at: self._budget.take(at, snapshot.retry_ratio, snapshot.retry_floor),
-            chance=random.random,
+            chance=random,
         )
         steps = plan(deployments(snapshot, order.model), self._standing, terms, now)
         got: Got | None = None

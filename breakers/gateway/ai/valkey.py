@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, TypeVar
+
+from breakers.chance import uniform
 
 log = logging.getLogger("mendgate.ai")
 
@@ -99,7 +100,7 @@ class Valkey:
         return self._client
 
     def _pause(self, error: BaseException) -> None:
-        self._not_before = time.monotonic() + random.uniform(*PAUSE)  # noqa: S311  (so that processes do not come back at once)
+        self._not_before = time.monotonic() + uniform(*PAUSE)
         if not self._lost:
             self._lost = True
             log.warning("Valkey is away: %s (%s)", self._what, error or type(error).__name__)
