@@ -61,7 +61,7 @@ def state(api: httpx.Client, name: str) -> dict[str, Any]:
     return dict(api.get(f"{API}/{name}").raise_for_status().json())
 
 
-def wait_for(holds: Callable[[], Any], within: float = 5.0) -> None:
+def wait_for(holds: Callable[[], Any], within: float = 15.0) -> None:
     """Until it holds."""
     deadline = time.monotonic() + within
     while not holds():
