@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "failure_threshold": 5, "minimum_calls": 5, "window": 300.0, "timeout": 60.0, "timeout_cap": 1800.0, "permits": 1,
     "permit_seconds": 30.0, "ramp": (),
 }  # fmt: skip
-HEARSAY = 0.15
+HEARSAY = 0.5
 """Seconds that a new process (each job is one) waits to hear how a destination stands."""
 _known: set[str] = set()
 
