@@ -74,8 +74,9 @@ def failure_of(error: BaseException) -> Failure:
 
 
 class Pool:
-    """At most ``size`` connections, opened when needed, kept open, handed out last in first out. Who waits longer than ``wait``
-    seconds gets a 53300 failure: back-pressure instead of a pile. With a ``gate`` nobody waits for a database that is known to be away."""
+    """At most ``size`` connections, opened when needed, kept open, handed out last in first out; one that comes back while somebody waits
+    is theirs, whoever comes first. Who waits longer than ``wait`` seconds gets a 53300 failure: back-pressure instead of a pile. With a
+    ``gate`` nobody waits for a database that is known to be away."""
 
     def __init__(self, url: str, size: int, wait: float, statement_timeout: float, gate: Gate | None = None) -> None:
         self.url, self.size, self.wait = url, size, wait
@@ -84,7 +85,7 @@ class Pool:
         self._timeout_ms = str(int(statement_timeout * 1000))
         self._idle: list[asyncpg.Connection] = []
         self._open = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
         self._closed = False
 
     @property
@@ -116,15 +117,18 @@ class Pool:
             permit.settle(outcome_of(error), error=f"{type(error).__name__}: {error}")
 
     async def _take(self) -> asyncpg.Connection:
-        while True:
-            while self._idle:
-                connection = self._idle.pop()
-                if not connection.is_closed():
-                    return connection
-                self._open -= 1
-            if self._open < self.size:
-                return await self._connect()
-            await self._turn()
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed():
+                return connection
+            self._open -= 1
+        if self._open < self.size:
+            return await self._connect()
+        given = await self._turn()
+        if given is not None and not given.is_closed():
+            return given
+        self._open -= 1
+        return await self._connect()
 
     def release(self, connection: asyncpg.Connection) -> None:
         """Gives a connection back; a broken or still busy one is thrown away."""
@@ -134,13 +138,20 @@ class Pool:
             self._open -= 1
             if not connection.is_closed():
                 connection.terminate()
+            self._pass_on(None)
         else:
-            self._idle.append(connection)
+            self._pass_on(connection)
+
+    def _pass_on(self, connection: asyncpg.Connection | None) -> None:
+        """A connection, or the place of one that is gone, to whoever has waited longest."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
-                turn.set_result(None)
-                break
+                self._open += connection is None
+                turn.set_result(connection)
+                return
+        if connection is not None:
+            self._idle.append(connection)
 
     @asynccontextmanager
     async def connection(self, *, gated: bool = True) -> AsyncIterator[asyncpg.Connection]:
@@ -194,19 +205,33 @@ class Pool:
             )
         except BaseException as error:
             self._open -= 1
+            self._pass_on(None)
             if isinstance(error, asyncio.CancelledError):
                 raise
             raise DatabaseError(_no_connection(error)) from error
 
-    async def _turn(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _turn(self) -> asyncpg.Connection | None:
+        """A connection that somebody gave back, or None: a place to open one in."""
+        turn: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             async with asyncio.timeout(self.wait):
-                await turn
-        except TimeoutError:
+                return await turn
+        except BaseException as error:
+            self._leave(turn)
+            if not isinstance(error, TimeoutError):
+                raise
             failure = Failure("53300", "Timed out waiting for a database connection.", hint="The gateway is busy: try again shortly.")
             raise DatabaseError(failure) from None
+
+    def _leave(self, turn: asyncio.Future[asyncpg.Connection | None]) -> None:
+        """Who waited goes away: what was given to them meanwhile is the next one's."""
+        if turn.done() and not turn.cancelled():
+            given = turn.result()
+            self._open -= given is None
+            self._pass_on(given)
+        elif turn in self._waiting:
+            self._waiting.remove(turn)
 
 
 def _no_connection(error: BaseException) -> Failure:

@@ -1,7 +1,8 @@
 """The breaker before the target database: when the database is away, callers are told at once instead of piling up.
 
 A failure is the database's own: it cannot be reached, the connection was lost, no connection came free in time. An error of a
-statement is an answer, so the database is well; a statement that ran out of time or waited for a lock says nothing either way.
+statement is an answer, so the database is well, whatever its code (a trigger that writes to another server may say 08006); a statement
+that ran out of time or waited for a lock says nothing either way.
 A fault of the breaker stops nobody (promise 6): then there is no gate.
 """
 
@@ -59,7 +60,8 @@ def outcome_of(error: BaseException) -> Outcome:
     if isinstance(error, asyncio.CancelledError) or code in _NOBODYS_FAULT:
         return Outcome.EXCLUDED
     if code:
-        return Outcome.FAILURE if code.startswith(_DOWN) else Outcome.OK
+        went_on = getattr(error, "severity_en", None) == "ERROR"
+        return Outcome.FAILURE if code.startswith(_DOWN) and not went_on else Outcome.OK
     return Outcome.FAILURE if isinstance(error, _LOST) else Outcome.EXCLUDED
 
 

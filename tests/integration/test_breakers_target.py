@@ -89,8 +89,24 @@ def test_it_serves_again_by_itself_once_the_database_is_back(own_registry: regis
 
 @pytest.mark.parametrize(
     "sql",
-    ["SELECT 1/0", "SELECT nothing FROM nowhere", "SELECT pg_sleep(2)", "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"],
-    ids=["an error", "an unknown table", "a statement that takes too long", "a lock that was not free"],
+    [
+        "SELECT 1/0",
+        "SELECT nothing FROM nowhere",
+        "SELECT pg_sleep(2)",
+        "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '08006'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '57P01'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$",
+    ],
+    ids=[
+        "an error",
+        "an unknown table",
+        "a statement that takes too long",
+        "a lock that was not free",
+        "a trigger whose own far server is away",
+        "a function that says it was shut down",
+        "a function that says it has no connections",
+    ],
 )
 def test_a_callers_own_trouble_never_opens_it(own_registry: registry.Registry, target_url: str, sql: str) -> None:
     async def story() -> None:

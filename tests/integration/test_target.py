@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -147,6 +148,60 @@ def test_who_waits_too_long_for_a_connection_gets_a_clear_failure(target_url: st
 
     assert asyncio.run(scenario()) == "53300"
     assert stored(table) == [1]
+
+
+def test_a_connection_given_to_one_who_hung_up_goes_to_the_next(target_url: str, table: psycopg.Connection) -> None:
+    """Hung up between being given it and taking it: nobody behind waits for nothing."""
+
+    async def scenario() -> list[object]:
+        async with pool_at(target_url, size=1) as pool:
+            held = await pool.acquire()
+            tasks = [asyncio.create_task(insert(pool, str(number))) for number in range(3)]
+            await asyncio.sleep(0)
+            pool.release(held)
+            tasks[0].cancel()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    answers = asyncio.run(scenario())
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert answers[1:] == [None, None]
+    assert stored(table) == [1, 2]
+
+
+def test_one_who_asks_again_at_once_does_not_overtake_those_who_wait(target_url: str, table: psycopg.Connection) -> None:
+    """A busy lane gives its connection back and asks for one in the same breath; a read must still get its turn."""
+
+    async def scenario() -> list[object]:
+        async with pool_at(target_url, size=1, wait=1.0) as pool:
+
+            async def busy() -> None:
+                while True:
+                    async with pool.connection() as connection:
+                        await connection.execute("SELECT 1")
+
+            lane = asyncio.create_task(busy())
+            await asyncio.sleep(0.05)
+            async with asyncio.timeout(3):
+                answers = await asyncio.gather(*(insert(pool, str(number)) for number in range(5)), return_exceptions=True)
+            lane.cancel()
+            await asyncio.gather(lane, return_exceptions=True)
+            return answers
+
+    assert asyncio.run(scenario()) == [None] * 5
+    assert stored(table) == [0, 1, 2, 3, 4]
+
+
+def test_who_waits_for_a_connection_that_cannot_be_made_tries_at_once(target_url: str) -> None:
+    """The place of one that failed is the next one's: nobody waits in line for a database that refuses everybody."""
+
+    async def scenario() -> tuple[list[str], float]:
+        async with pool_at("postgresql://nobody@127.0.0.1:1/none", size=1, wait=5.0) as pool:
+            began = time.perf_counter()
+            return list(await asyncio.gather(*(outcome(pool) for _ in range(5)))), time.perf_counter() - began
+
+    codes, seconds = asyncio.run(scenario())
+    assert codes == ["08001"] * 5
+    assert seconds < 2
 
 
 def test_a_cancelled_statement_leaves_nothing_behind(target_url: str, table: psycopg.Connection) -> None:
