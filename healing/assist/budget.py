@@ -1,4 +1,5 @@
-"""How much may be asked: calls an hour and dollars a day, counted from the rows of what was asked."""
+"""How much may be asked: calls an hour and dollars a day, counted from the rows of what was asked, by when the answer came: what had to
+wait for an AI that was away was created long before."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ def spent() -> str:
     calls = int(getattr(settings, "ASSIST_CALLS_AN_HOUR", CALLS_AN_HOUR))
     dollars = float(getattr(settings, "ASSIST_DOLLARS_A_DAY", DOLLARS_A_DAY))
     now, asked = timezone.now(), AssistRun.objects.filter(asked=True)
-    made = asked.filter(created_at__gte=now - timedelta(hours=1)).aggregate(n=Count("pk"))["n"]
+    made = asked.filter(finished_at__gte=now - timedelta(hours=1)).aggregate(n=Count("pk"))["n"]
     if made >= calls:
         return f"{made} calls were made within the hour; {calls} are allowed"
-    cost = asked.filter(created_at__gte=now - timedelta(days=1)).aggregate(cost=Sum("cost"))["cost"] or 0.0
+    cost = asked.filter(finished_at__gte=now - timedelta(days=1)).aggregate(cost=Sum("cost"))["cost"] or 0.0
     return f"${cost:.2f} were spent within a day; ${dollars:.2f} are allowed" if cost >= dollars else ""

@@ -45,9 +45,16 @@ def known_of(run: AssistRun) -> Known:
 
 
 def approved_before(run: AssistRun, content_hash: str) -> bool:
-    """A person approved the same fix for this table; its rule lives, and nothing of it was taken back."""
+    """A person approved the same fix for this table, of these very columns (a name may have gone over to another one since); its rule
+    lives, and nothing of it was taken back."""
     same = Proposal.objects.filter(schema=run.schema, table=run.table, content_hash=content_hash, state="approved")
-    return same.filter(rule__state=Rule.State.ACTIVE, rule__reversals=0, decided_by__isnull=False).exists()
+    alive = same.filter(rule__state=Rule.State.ACTIVE, rule__reversals=0, decided_by__isnull=False)
+    return any(_columns(bound) == _columns(run.bound) for bound in alive.values_list("rule__bound", flat=True))
+
+
+def _columns(bound: dict[str, Any]) -> tuple[Any, Any]:
+    """The relation and the columns behind the names of a fix."""
+    return bound.get("oid"), bound.get("columns", {})
 
 
 def taken_back(run: AssistRun, content_hash: str) -> bool:

@@ -57,11 +57,12 @@ INSERT INTO healing_assistrun (id, schema, "table", signature, fingerprint, stat
 SELECT $1::text::uuid, $2::text, $3::text, $4::text, $5::text, 'due', ''
 WHERE NOT EXISTS (
     SELECT FROM (
-        SELECT r.verdict, r.fingerprint, r.prompt_id FROM healing_assistrun r
+        SELECT r.verdict, r.fingerprint, r.prompt_id, r.finished_at FROM healing_assistrun r
         WHERE r.schema = $2::text AND r."table" = $3::text AND r.signature = $4::text AND r.state = 'done'
     ORDER BY r.finished_at DESC LIMIT 1
     ) last
-    WHERE last.verdict <> 'proven' AND last.fingerprint = $5::text
+    WHERE last.verdict NOT IN ('proven', 'not needed') AND last.fingerprint = $5::text
+      AND (last.verdict <> 'failed' OR last.finished_at > now() - interval '1 hour')
       AND last.prompt_id IS NOT DISTINCT FROM (SELECT id FROM healing_prompt WHERE active))
 ON CONFLICT DO NOTHING"""
 
@@ -116,8 +117,9 @@ async def keep(
     fingerprint: str,
     assist: bool = False,
 ) -> Kept:
-    """Stores the write; with ``assist`` also that the AI is to be asked about its cause, unless it was, in vain, about this very
-    schema. Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
+    """Stores the write; with ``assist`` also that the AI is to be asked about its cause, unless it was, in vain, about this very schema
+    (a run that broke by our own fault counts for an hour). Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the
+    database raises."""
     item_id, receipt_id = new_id(), new_id()
     signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
     receipt = receipts.make("quarantined", statement, table, caller, quarantine=item_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -214,3 +215,37 @@ def test_other_policies_ask_nobody(running: Gateway, model: ScriptedModel) -> No
     send(running, {"firstName": "Ann"}, table="other")
     send(running, {"firstName": "Ann"}, Prefer="healing=approved")
     assert (runs(running), model.asked) == ([], [])
+
+
+@pytest.mark.parametrize(("verdict", "age", "asks"), [("not needed", "1 s", 1), ("failed", "1 s", 0), ("failed", "2 h", 1)])
+def test_a_run_that_asked_nothing_does_not_silence_its_cause(
+    running: Gateway, model: ScriptedModel, verdict: str, age: str, asks: int
+) -> None:
+    model.renames("firstName", "first_name")
+    send(running, {"firstName": "Ann"})
+    work(running)
+    running.control("UPDATE healing_assistrun SET verdict = %s, finished_at = now() - %s::interval", verdict, age)
+    model.asked.clear()
+    send(running, {"firstName": "Bea"})
+    work(running)
+    assert len(model.asked) == asks
+
+
+def test_an_approved_fix_of_the_ai_is_a_rule_in_the_metrics(running: Gateway, model: ScriptedModel) -> None:
+    model.renames("firstName", "first_name")
+    send(running, {"firstName": "Ann"})
+    work(running)
+    running.control("DELETE FROM metrics_flush")
+    running.control("UPDATE healing_proposal SET source = 'ai'")
+    (proposal,) = running.control("SELECT id::text AS id FROM healing_proposal WHERE evidence ? 'ai'")
+    running.manage("approve", proposal["id"], "--user", "rita")
+    answers: list[int] = []
+    until = time.monotonic() + 10
+    while 201 not in answers and time.monotonic() < until:
+        answers.append(send(running, {"firstName": "Bea"}).status_code)
+    heals: list[list[str]] = []
+    while not heals and time.monotonic() < until:
+        time.sleep(0.2)
+        counted = [series for flush in running.control("SELECT body FROM metrics_flush") for series, _ in flush["body"]["counters"]]
+        heals = [series for series in counted if series[0] == "mendgate_heals_total"]
+    assert [series[:4] for series in heals] == [["mendgate_heals_total", "public.people", "rename_column", "learned"]]
