@@ -10,6 +10,7 @@ from django.db.models.signals import post_save
 
 from breakers import events
 from breakers.models import BreakerEvent
+from healing.core.mend import found_by
 from healing.models import Decision, Receipt
 from metrics.core.observation import BreakerMoved, Decided, Observation, Reversed, SchemaMoved
 from metrics.recorder import observe
@@ -28,7 +29,7 @@ def connect() -> None:
 
 def reversed_by(final: Receipt, by: str) -> None:
     """A heal was called wrong (``feedback``) or taken back (``undo``)."""
-    sources = sorted({str(fix.get("source", "")) for fix in final.fixes if isinstance(fix, dict)}) or [""]
+    sources = sorted({found_by(str(fix.get("source", "")), fix.get("rule")) for fix in final.fixes if isinstance(fix, dict)}) or [""]
     _later(Reversed(f"{final.schema}.{final.table}", sources[0], "undo" if by == "undo" else "feedback"))
 
 

@@ -48,6 +48,24 @@ class Applied(Struct, frozen=True):
     rule: str | None = None
     rows: tuple[int, ...] = ()
 
+    @property
+    def found_by(self) -> str:
+        """As the metrics count it: see ``found_by``."""
+        return found_by(self.source, self.rule)
+
+
+ASSISTED = "assist:"
+"""How ids begin of what looks like a rule and is a run of the AI tier."""
+
+
+def found_by(source: str, rule: str | None) -> str:
+    """Who a heal is counted for. What the matcher or an AI once proposed and a person made a rule is an approved rule, and needs neither:
+
+    >>> found_by("ai", "assist:1"), found_by("ai", "7f6d"), found_by("lineage", None)
+    ('ai', 'learned', 'lineage')
+    """
+    return "learned" if rule is not None and not rule.startswith(ASSISTED) and source in ("ai", "matcher") else source
+
 
 class Mended(Struct, frozen=True):
     """A statement as far as it could be put right. ``misfits`` are left over; ``changes`` is what Postgres would change."""

@@ -14,7 +14,14 @@ from healing.models import Proposal, QuarantineItem
 from metrics.core.figures import Figures
 
 WAITING = ("waiting", "parked")
-SPOKEN = {"lineage": "renames followed", "builtin": "lossless coercion", "matcher": "certified fixes", "person": "rules", "ai": "AI"}
+SPOKEN = {
+    "lineage": "renames followed",
+    "builtin": "lossless coercion",
+    "matcher": "certified fixes",
+    "person": "rules",
+    "learned": "approved rules",
+    "ai": "AI",
+}
 
 
 def moves(facts: Facts) -> dict[str, Move]:

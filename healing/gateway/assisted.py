@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from healing.core.mend import Context
+from healing.core.mend import ASSISTED, Context
 from healing.core.types import Healing, Json, Rule
 
 RUN = """
@@ -52,5 +52,5 @@ def made(
     run: str, schema: str, table: str, signature: str, fix: tuple[dict[str, Json], ...], bound: dict[str, Any], facts: dict[str, Json]
 ) -> Assisted:
     """A fix for one cause. ``bound``: oid of the relation and attnums of the columns that it names."""
-    rule = Rule(f"assist:{run}", schema, table, "", signature, fix, "ai", bound.get("oid", 0), bound.get("columns", {}))
+    rule = Rule(f"{ASSISTED}{run}", schema, table, "", signature, fix, "ai", bound.get("oid", 0), bound.get("columns", {}))
     return Assisted(rule, facts)

@@ -155,7 +155,7 @@ class Attempt:
     def deed(self, applied: Sequence[Applied] = ()) -> Deed:
         """What was done, for the metrics. A name that no relation has is not told: callers make them up."""
         table = f"{self.relation.schema}.{self.relation.name}" if self.relation is not None else ""
-        heals = tuple({(str(each.fix.__struct_config__.tag), each.source): None for each in applied})
+        heals = tuple({(str(each.fix.__struct_config__.tag), each.found_by): None for each in applied})
         return Deed(table, str(self.statement.operation), max(1, len(self.payload.rows)), heals)
 
     # --- Run

@@ -60,3 +60,12 @@ def test_a_breakers_event_is_told_when_it_is_new(seen: list[Observation], monkey
     assert events._keep([("1700000000000-0", opened), ("1700000000001-0", note), ("1700000000002-0", alone)]) == 3
     assert events._keep([("1700000000000-0", opened)]) == 0
     assert seen == [BreakerMoved("ai:x", "open")]
+
+
+@pytest.mark.parametrize(("rule", "source"), [("0192f7c4-0000-7000-8000-000000000001", "learned"), (None, "ai")])
+def test_what_an_ai_proposed_and_a_person_approved_is_counted_for_the_rule(seen: list[Observation], rule: str | None, source: str):
+    receipt = Receipt.objects.create(
+        outcome="committed", schema="public", table="users", operation="insert", fixes=[{"op": "cast", "source": "ai", "rule": rule}]
+    )
+    give_feedback(receipt, False, "no")
+    assert seen == [Reversed("public.users", source, "feedback")]
