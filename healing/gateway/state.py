@@ -25,6 +25,8 @@ from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
 from healing.gateway.settled import Settled
+from metrics.core.observation import Invalidated
+from metrics.recorder import observe
 from schema_monitor import catalog, store
 from schema_monitor.core.lineage import Former, Lineage, Renamed, Seen, Sighting, former
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
@@ -339,6 +341,8 @@ class Keeper:
         if self._state is None:
             self._state = self._overlaid(State(epoch, snapshot, lineage))
         elif epoch >= self._state.epoch:
+            if epoch > self._state.epoch:
+                observe(Invalidated("schema"))
             self._state = self._overlaid(replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, settled={}))
 
     def _overlaid(self, state: State) -> State:

@@ -16,6 +16,10 @@ BY_RULE = ("lineage", "builtin", "matcher", "person", "learned")
 """Sources whose fixes need no model: exact, certified or approved."""
 
 
+BY_HAND = ("proposal", "rule", "quarantine", "replay", "breaker", "receipt", "alias")
+"""Kinds of decisions that the running of writes asked for; keys, policies and other setting up are none of them."""
+
+
 class Number(Struct, frozen=True):
     """``better``: which way is good: up, down, or '' where it only informs. ``target`` is reached at that value or beyond it."""
 
@@ -122,7 +126,7 @@ NUMBERS = (
     Number("ai_cost_saved", "AI cost saved", "dollars", _sum("mendgate_ai_saved_dollars_total"), None, "up"),
     Number("schema_changes_detected", "Schema changes", "count", _sum("mendgate_schema_changes_total")),
     Number("cache_invalidations", "Cache invalidations", "count", _sum("mendgate_cache_invalidations_total")),
-    Number("manual_interventions", "Manual interventions", "count", _sum("mendgate_decisions_total"), None, "down"),
+    Number("manual_interventions", "Manual interventions", "count", _sum("mendgate_decisions_total", kind=BY_HAND), None, "down"),
 )
 
 
