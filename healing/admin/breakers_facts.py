@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from breakers import publish, registry, stored, where
 from breakers.config import said
 from breakers.core.types import View
+from breakers.gateway.ai.gates import PAUSE
 from breakers.models import BreakerConfig, BreakerConfigVersion, BreakerEvent
 from breakers.probes import Probes, probes
 from healing.admin.breakers_picture import SPANS, WORDS, Picture, Step, Story, draw
@@ -96,13 +97,15 @@ class Card(Struct, frozen=True):
 
 
 def cards(names: Sequence[str] = ()) -> list[Card]:
-    """All breakers (or those named), what needs a look first."""
+    """All breakers (or those named), what needs a look first. A pause that a provider asked for shows only while it lasts: there is one
+    for each key and model."""
     rows = BreakerConfig.objects.filter(name__in=names) if names else BreakerConfig.objects.all()
     latest = BreakerEvent.objects.filter(to_state="open").exclude(from_state="open").values("name").annotate(last=Max("pk")).values("last")
     opened = {event.name: event for event in BreakerEvent.objects.filter(pk__in=latest)}
     ours = stored.versions()
     _hear([row for row in rows if row.name not in ours])
     found = [_card(row, ours, opened.get(row.name)) for row in rows]
+    found = [each for each in found if names or not each.row.name.startswith(PAUSE) or each.state != "closed"]
     trying = probes([each.row.name for each in found if each.state == "half_open"])
     found = [replace(each, probes=trying.get(each.row.name)) for each in found]
     return sorted(found, key=lambda each: (_ORDER.index(each.state), each.row.name))
