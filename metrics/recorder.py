@@ -26,6 +26,9 @@ log = logging.getLogger("mendgate.metrics")
 
 MOST = 50_000
 """Observations held between two counts."""
+MOST_LABEL = 300
+"""Characters of a label: two names of Postgres, 63 bytes each, and a dot are far below; the rest is cut off."""
+MOST_AMOUNT = 1e15
 COUNT_EVERY = 0.5
 FLUSH_EVERY = 5.0
 
@@ -108,12 +111,15 @@ class Recorder:
         rounds = 0
         while not stop.wait(COUNT_EVERY):
             rounds += 1
-            if rounds * COUNT_EVERY >= FLUSH_EVERY:
-                rounds = 0
-                self.flush()
-            else:
-                with self._counting:
-                    self._count()
+            try:
+                if rounds * COUNT_EVERY >= FLUSH_EVERY:
+                    rounds = 0
+                    self.flush()
+                else:
+                    with self._counting:
+                        self._count()
+            except Exception:  # a thread that ended would count nothing any more, and the buffer would fill
+                log.exception("counting failed")
 
     def _ask(self) -> None:
         for source in self._sources:
@@ -139,7 +145,8 @@ class Recorder:
         if self._sink is None:
             return False
         if self._pending is None:
-            self._pending, self._tally = _body(self._tally), Tally()
+            tally, self._tally = self._tally, Tally()
+            self._pending = _body(tally)
         try:
             self._sink(self._boot, self._number, self._pending)
         except Exception as error:
@@ -158,11 +165,22 @@ class Recorder:
 
 
 def _body(tally: Tally) -> str:
+    """As JSON that Postgres takes. What is no number, or too large for one, is left out: it would keep everything else from being read."""
     body: dict[str, Any] = {
-        "counters": [[list(series), amount] for series, amount in tally.counters.items()],
-        "sketches": [[list(series), dump(sketch)] for series, sketch in tally.sketches.items()],
+        "counters": [[_labels(series), amount] for series, amount in tally.counters.items() if _counts(amount)],
+        "sketches": [[_labels(series), dump(sketch)] for series, sketch in tally.sketches.items() if _counts(sketch.total)],
     }
-    return msgspec.json.encode(body).decode().replace("\\u0000", "\\ufffd")
+    return msgspec.json.encode(body).decode()
+
+
+def _counts(amount: float) -> bool:
+    """Neither nothing nor endless: JSON has no word for those."""
+    return -MOST_AMOUNT < amount < MOST_AMOUNT
+
+
+def _labels(series: tuple[str, ...]) -> list[str]:
+    """Texts that JSON, Postgres and an index over them can hold."""
+    return [label[:MOST_LABEL].replace("\x00", "\ufffd").encode("utf-8", "replace").decode() for label in series]
 
 
 recorder = Recorder()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from metrics.core.count import Series as Labels
 from metrics.core.figures import Figures
 from metrics.core.fold import ALL, folded
-from metrics.core.names import METRICS
+from metrics.core.names import is_known
 from metrics.core.sketch import Sketch, dump, load
 from metrics.models import Flush, Point, Resolution, Series
 
@@ -153,7 +153,7 @@ def _known(names: set[str]) -> dict[Labels, int]:
 def _read(found: Figures, points: Any) -> None:
     rows = points.values_list("series__name", "series__labels", "amount", "sketch")
     for name, labels, amount, sketch in rows.iterator():
-        if name in METRICS:
+        if is_known((name, *labels)):
             _put(found, (name, *labels), amount, None if sketch is None else load(sketch))
 
 
@@ -166,5 +166,5 @@ def _put(found: Figures, labels: Labels, amount: float, sketch: Sketch | None) -
 
 def _parts(body: dict[str, Any]) -> list[tuple[Labels, float, Sketch | None]]:
     """The series of a flush; those that this version does not know are left out."""
-    counters = [(tuple(labels), amount, None) for labels, amount in body["counters"] if labels[0] in METRICS]
-    return [*counters, *((tuple(labels), 0.0, load(plain)) for labels, plain in body["sketches"] if labels[0] in METRICS)]
+    counters = [(tuple(labels), amount, None) for labels, amount in body["counters"] if is_known(labels)]
+    return [*counters, *((tuple(labels), 0.0, load(plain)) for labels, plain in body["sketches"] if is_known(labels))]

@@ -21,7 +21,7 @@ from metrics.core.count import Series as Labels
 from metrics.core.cover import COARSEST_FIRST, DAY, LENGTHS, MINUTE, Part, ceiling, cover, floor
 from metrics.core.figures import Figures
 from metrics.core.fold import WIDE, stored
-from metrics.core.names import METRICS
+from metrics.core.names import METRICS, is_known
 from metrics.core.sketch import Sketch, load
 from metrics.models import Flush, Series
 from metrics.store import KEPT
@@ -126,6 +126,8 @@ class Places:
 
     def place(self, labels: Labels) -> Labels | None:
         """Where a plain series counts; None where it is not asked for."""
+        if not is_known(labels):
+            return None
         name, kinds = labels[0], METRICS[labels[0]].labels
         if name not in self.wanted.values():
             return None
@@ -181,11 +183,11 @@ def _waiting(places: Places, since: datetime, until: datetime) -> Iterator[tuple
     """What was flushed and is in no point yet."""
     for at, body in Flush.objects.filter(at__gte=since, at__lt=until).values_list("at", "body"):
         for labels, amount in body["counters"]:
-            place = places.place(tuple(labels)) if labels[0] in METRICS else None
+            place = places.place(tuple(labels))
             if place is not None:
                 yield at, place, amount, None
         for labels, sketch in body["sketches"]:
-            place = places.place(tuple(labels)) if labels[0] in METRICS else None
+            place = places.place(tuple(labels))
             if place is not None:
                 yield at, place, 0.0, load(sketch)
 

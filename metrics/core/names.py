@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 
@@ -42,3 +44,13 @@ _ALL = (
     Metric("mendgate_observations_dropped_total", "counter", (), "Observations that found the buffer full."),
 )
 METRICS = {metric.name: metric for metric in _ALL}
+
+
+def is_known(series: Sequence[str]) -> bool:
+    """Whether this version counts such a series: another may have named it otherwise, or given it other labels.
+
+    >>> is_known(("mendgate_jobs_total", "sweep", "yes")), is_known(("mendgate_jobs_total", "sweep")), is_known(("from_the_future",))
+    (True, False, False)
+    """
+    metric = METRICS.get(series[0])
+    return metric is not None and len(metric.labels) == len(series) - 1

@@ -15,8 +15,9 @@ from django.utils import timezone
 from psycopg.conninfo import make_conninfo
 
 from metrics import recorder as recording
-from metrics import store
-from metrics.core.observation import JobRan, SchemaMoved, Wrote
+from metrics import store, timelines
+from metrics.core.count import Tally
+from metrics.core.observation import Asked, JobRan, SchemaMoved, Wrote
 from metrics.models import Flush, Point, Resolution, Series
 from metrics.recorder import Recorder
 from metrics.sink import Sink
@@ -165,6 +166,67 @@ def test_series_that_this_version_does_not_know_are_left_out(sink: Sink):
     sink(str(uuid4()), 0, '{"counters":[[["from_the_future","x"],1]],"sketches":[]}')
     assert store.figures(timezone.now() - timedelta(hours=1)).total("mendgate_writes_total") == 0
     assert store.ingest() == 1 and not Series.objects.exists()
+
+
+def test_series_with_other_labels_than_today_are_left_out(sink: Sink):
+    """As a version before or after this one may count them; everything else is read and ingested as ever."""
+    Series.objects.create(name="mendgate_jobs_total", labels=["sweep"]).points.create(resolution="m", at=timezone.now(), amount=3)
+    sink(str(uuid4()), 0, '{"counters":[[["mendgate_writes_total","public.a","insert","healthy"],1],'
+         '[["mendgate_schema_changes_total","info"],1]],"sketches":[]}')  # fmt: skip
+
+    def counted() -> float:
+        since = timezone.now() - timedelta(hours=1)
+        names = ("mendgate_writes_total", "mendgate_schema_changes_total", "mendgate_jobs_total")
+        found = timelines.whole(timelines.asked(names), since)
+        assert (found.total("mendgate_writes_total"), found.total("mendgate_jobs_total")) == (0, 0)
+        figures = store.figures(since)
+        assert (figures.total("mendgate_writes_total"), figures.total("mendgate_jobs_total")) == (0, 0)
+        return found.total("mendgate_schema_changes_total")
+
+    assert counted() == 1
+    assert store.ingest() == 1 and counted() == 1
+
+
+def test_what_no_json_or_index_holds_does_not_stop_the_rest(sink: Sink, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recording, "COUNT_EVERY", 0.02)
+    monkeypatch.setattr(recording, "FLUSH_EVERY", 0.04)
+    recorder = recorder_with(sink)
+    recorder.start()
+    long = "".join(chr(0x4E00 + n * 7919 % 20000) for n in range(10_000))
+    for table in ("nul\x00", "half\ud800", long, "public.a"):
+        recorder.observe(Wrote(table, "insert", "shop", "healthy", 0.02))
+    for cost in (float("nan"), float("inf"), 0.5):
+        recorder.observe(Asked("m", "p", "edge", "ok", 0.1, cost=cost))
+    recorder.observe(Asked("m2", "p", "edge", "ok", 0.1, cost=0.5))
+    until = time.monotonic() + 5
+    while writes() < 4 and time.monotonic() < until:
+        time.sleep(0.02)
+    recorder.stop()
+    assert writes() == 4
+    store.ingest()
+    assert writes() == 4
+    assert store.figures(timezone.now() - timedelta(hours=1)).total("mendgate_ai_cost_dollars_total", model="m2") == 0.5
+
+
+def test_the_thread_outlives_a_fault(sink: Sink, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recording, "COUNT_EVERY", 0.02)
+    monkeypatch.setattr(recording, "FLUSH_EVERY", 0.04)
+    recorder, body = recorder_with(sink), recording._body
+    faults = iter([ValueError("no body")])
+
+    def breaks_once(tally: Tally) -> str:
+        for fault in faults:
+            raise fault
+        return body(tally)
+
+    monkeypatch.setattr(recording, "_body", breaks_once)
+    recorder.start()
+    until = time.monotonic() + 5
+    while not writes() and time.monotonic() < until:
+        recorder.observe(WROTE)
+        time.sleep(0.02)
+    recorder.stop()
+    assert writes() >= 1
 
 
 def test_the_resolution_follows_the_age_and_old_points_are_pruned(sink: Sink):
