@@ -26,7 +26,8 @@ _PATIENCE = "SET LOCAL lock_timeout='2s';SET LOCAL statement_timeout='10s';"
 _OUTSIDE = """
 SELECT array_agg(name ORDER BY name) FROM (
     SELECT extname::text AS name FROM pg_extension
-    WHERE extname = ANY('{dblink,http,pg_background,plpython3u,plperlu,pltclu,plsh,postgres_fdw,mysql_fdw,file_fdw,oracle_fdw,tds_fdw}')
+    WHERE extname = ANY('{dblink,http,pg_curl,pg_background,amqp,aws_lambda,aws_s3,azure_storage,wrappers}')
+    UNION SELECT fdwname::text FROM pg_foreign_data_wrapper
     UNION SELECT lanname::text FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')
 ) found"""
 
@@ -116,12 +117,11 @@ def _said(failure: Failure) -> str:
 
 
 async def reaches_out(services: Services, relation: Relation) -> str:
-    """Why a trial on this relation might not be undone by a rollback; '' where it is: its triggers can only do what a transaction
-    undoes, unless the database holds means to act outside of one."""
+    """Why a trial on this relation might not be undone by a rollback; '' where it is: what it sets off can only do what a transaction
+    undoes, unless the database holds means to act outside of one. That it has no trigger says little: a default, a check, a policy, a
+    rule, a partition, or a table that a foreign key cascades to may call the same functions."""
     if relation.kind not in ("r", "p"):
         return f"{relation.name} is no table: what a write to it does is not known"
-    if not relation.triggers:
-        return ""
     async with services.pool.connection() as connection:
         found = await connection.fetchval(_OUTSIDE)
-    return f"{relation.name} has triggers, and with {', '.join(found)} they could act outside the transaction" if found else ""
+    return f"with {', '.join(found)} a write to {relation.name} could act outside the transaction" if found else ""

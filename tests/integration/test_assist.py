@@ -167,6 +167,20 @@ def test_a_table_whose_triggers_may_reach_out_is_not_tried(running: Gateway, mod
         running.sql("DROP TRIGGER t ON people; DROP FUNCTION noop(); DROP LANGUAGE plfar")
 
 
+def test_a_default_may_reach_out_too(running: Gateway, model: ScriptedModel) -> None:
+    running.sql("CREATE FOREIGN DATA WRAPPER faraway")
+    running.sql("CREATE FUNCTION calls() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''dblink''; END'")
+    running.sql("ALTER TABLE people ALTER note SET DEFAULT calls()")
+    try:
+        model.renames("firstName", "first_name")
+        send(running, {"firstName": "Ann"}, **ACCEPT)
+        work(running)
+        run = runs(running)[0]
+        assert (run["verdict"], run["proof"]["tried"], "faraway" in run["why"]) == ("proposed", 0, True)
+    finally:
+        running.sql("ALTER TABLE people ALTER note DROP DEFAULT; DROP FUNCTION calls(); DROP FOREIGN DATA WRAPPER faraway")
+
+
 def test_a_trigger_that_changes_the_value_fails_the_proof(running: Gateway, model: ScriptedModel) -> None:
     running.sql("CREATE FUNCTION up() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.first_name := upper(NEW.first_name); RETURN NEW; END';"
                 "CREATE TRIGGER t BEFORE INSERT ON people FOR EACH ROW EXECUTE FUNCTION up()")  # fmt: skip
