@@ -42,6 +42,15 @@ class Following(Counting):
         alone = not self._led and (self.version == 0 or self._machine.state is not State.CLOSED)
         return news and (not alone or (standing.why or {}).get("rule") == "person")
 
+    def give_in(self, standing: Standing) -> None:
+        """The shared breaker is well: one that opened for this process alone follows it, its time being over."""
+        now = self._clock()
+        with self._lock:
+            if self._machine.tries(now) and standing.state is State.CLOSED:
+                self._machine.adopt(standing, now)
+                self._reflect(now)
+        self._after(now)
+
     def claim(self) -> Claim:
         """What this process would tell a server that forgot the breaker."""
         standing, machine = self.standing, self._machine

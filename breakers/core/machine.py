@@ -179,6 +179,8 @@ class Machine:
         self.until = now + standing.remaining if standing.state is State.OPEN else 0.0
         self.ramp_from = None if standing.ramp_elapsed is None else now - standing.ramp_elapsed
         self._closed_at = now
+        if (standing.why or {}).get("rule") == "person":  # closed by force: also against a pause that is known only here
+            self.throttled = 0.0
         self._forget(now)
 
     def _close(self, why: dict[str, Any], now: float, *, ramp: bool, before: State | None = None) -> None:

@@ -14,7 +14,7 @@ from breakers.core.redact import redact
 from breakers.core.types import Standing, State, View
 from breakers.gateway.edge_errors import EdgeError, bad_input
 from breakers.gateway.edge_held import Held
-from breakers.gateway.edge_names import Made, Wishes
+from breakers.gateway.edge_names import MOST, Made, Wishes, full
 from breakers.gateway.edge_report import Report
 from breakers.gateway.edge_rights import Caller, owner
 from breakers.gateway.edge_seen import Seen
@@ -57,29 +57,28 @@ class Counting:
     async def report(self, caller: Caller, source: str, items: Sequence[Report | EdgeError]) -> list[str | EdgeError]:
         """Counts what is fresh and sound; what became of each item, in order."""
         found: list[str | EdgeError] = [each if isinstance(each, EdgeError) else REPEATED for each in items]
-        ids = [each.id if isinstance(each, Report) else "" for each in items]
-        fresh: list[tuple[int, Report, Breaker]] = []
-        for place, (item, new) in enumerate(zip(items, await self._seen.fresh(owner(caller), ids), strict=True)):
-            if isinstance(item, Report) and new:
+        sound: list[tuple[int, Report, Breaker]] = []
+        for place, item in enumerate(items):
+            if isinstance(item, Report):
                 try:
-                    fresh.append((place, item, await self._admitted(caller, item.name, {})))
-                except EdgeError as error:
+                    sound.append((place, item, await self._admitted(caller, item.name, {})))
+                except EdgeError as error:  # not marked as seen: it may come again
                     found[place] = error
-        for place, said in await self._count(source, fresh):
+        new = await self._seen.fresh(owner(caller), [each.id for _, each, _ in sound])
+        for place, said in await self._count(source, [each for each, fresh in zip(sound, new, strict=True) if fresh]):
             found[place] = said
         return found
 
     async def _count(self, source: str, fresh: Sequence[tuple[int, Report, Breaker]]) -> list[tuple[int, str]]:
-        here = [(place, each, breaker) for place, each, breaker in fresh if self._held.has(each.token)]
+        here = [(place, each) for place, each, _ in fresh if self._held.has(each.token)]
         late = [(place, LATE) for place, each, breaker in fresh if not each.token and 0 < each.version < breaker.version]
         trials = [(place, each, breaker) for place, each, breaker in fresh if each.token and not self._held.has(each.token)]
         done = {place for place, _ in late} | {place for place, *_ in here} | {place for place, *_ in trials}
         plain = [(place, each, breaker) for place, each, breaker in fresh if place not in done]
-        for _, each, _ in here:
-            self._held.settle(each)
+        ended = [(place, COUNTED if self._held.settle(each) else LATE) for place, each in here]
         settled = await self._settle(source, trials)
         await self._tell(source, batched([(breaker, each) for _, each, breaker in plain]))
-        return [*late, *((place, COUNTED) for place, *_ in here), *settled, *((place, COUNTED) for place, *_ in plain)]
+        return [*late, *ended, *settled, *((place, COUNTED) for place, *_ in plain)]
 
     async def _trial(self, breaker: Breaker, source: str) -> Granted:
         """Asks the shared breaker for a lease. Raises ``Away``."""
@@ -91,6 +90,7 @@ class Counting:
         if granted == 1:
             return Granted(True, state, shared.version, f"{shared.version}.{token}", int(breaker.settings.permit_seconds * 1000))
         if granted == 2:
+            breaker.give_in(shared)
             return Granted(True, state, shared.version)
         why = "All trial calls are taken." if state is State.HALF_OPEN else str((shared.why or {}).get("sentence", ""))
         return Granted(False, state, shared.version, retry_after_ms=max(1, int(wait * 1000)), why=why)
@@ -136,11 +136,14 @@ class Counting:
             wishes = {}
         wishes = await self._made.admit(name, owner(caller), wishes)
         await self._begin({name: wishes})
+        if name not in self._begun:
+            raise full()
         return self._registry.get(name)
 
     async def _begin(self, wishes: Mapping[str, Wishes]) -> None:
-        """Makes breakers that are new to this process, and hears how they stand. Raises ``EdgeError`` where there may be no more."""
-        new = [name for name in wishes if name not in self._begun]
+        """Makes breakers that are new to this process, while there is room, and hears how they stand. Names that were forgotten
+        elsewhere (Valkey lost them, a week passed) are still here: without a bound they would take the room of our own breakers."""
+        new = [name for name in wishes if name not in self._begun][: max(0, MOST - len(self._begun))]
         try:
             breakers = [self._registry.get(name, **wishes[name]) for name in new]
         except ValueError as error:

@@ -32,7 +32,9 @@ class Held:
         """Whether a trial is under way."""
         return token in self._trials and self._trials[token][1] > time.monotonic()
 
-    def settle(self, report: Report) -> None:
-        """A trial's end."""
-        trial, _ = self._trials.pop(report.token)
-        trial.settle(report.outcome, report.seconds, report.error or None)
+    def settle(self, report: Report) -> bool:
+        """A trial's end; False where it has ended already."""
+        trial, _ = self._trials.pop(report.token, (None, 0.0))
+        if trial is not None:
+            trial.settle(report.outcome, report.seconds, report.error or None)
+        return trial is not None

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from breakers.gateway.edge_errors import too_many
+from breakers.gateway.edge_errors import EdgeError, too_many
 from breakers.gateway.edge_shared import Away, Shared
 
 MOST = 500
@@ -46,6 +46,11 @@ return redis.call('HGET', KEYS[3], ARGV[1])
 Wishes = Mapping[str, Any]
 
 
+def full(message: str = f"There are {MOST} breakers of callers already") -> EdgeError:
+    """There may be no new name."""
+    return too_many(message, "Take names from a closed set: one for each service you call, none with ids in it.")
+
+
 class Made:
     """The breakers of one namespace that callers made."""
 
@@ -66,10 +71,7 @@ class Made:
         except Away:
             said = self._full_here(name, owner)
         if said in (b"all", b"key"):
-            raise too_many(
-                f"This key has made {MOST_PER_KEY} breakers already" if said == b"key" else f"There are {MOST} breakers of callers already",
-                "Take names from a closed set: one for each service you call, none with ids in it.",
-            )
+            raise full(f"This key has made {MOST_PER_KEY} breakers already") if said == b"key" else full()
         self._mine[owner] += name not in self._noted
         self._noted[name] = time.monotonic() + AGAIN
         return msgspec.json.decode(said) if said else wishes

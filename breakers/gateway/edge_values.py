@@ -55,6 +55,6 @@ def _one(breaker: Breaker, reports: Sequence[Report]) -> Batched:
         if outcome is not Outcome.EXCLUDED:
             tally.add(outcome, each.weight)
         if outcome is Outcome.FAILURE and each.error:
-            error = redact(each.error)
-    arguments = (tally.ok, tally.failures, tally.slow, tally.tail, int(tally.unbroken), error)
+            error = each.error
+    arguments = (tally.ok, tally.failures, tally.slow, tally.tail, int(tally.unbroken), redact(error))
     return Batched(breaker, arguments, [(each.outcome, each.seconds, each.error, each.weight) for each in reports])

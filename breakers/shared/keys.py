@@ -32,7 +32,8 @@ class Names(Struct, frozen=True):
 
     def of(self, name: str) -> Keys:
         """A breaker's keys."""
-        tag = f"{{{self.namespace}:{name}}}"
+        own = self.namespace.replace("%", "%25").replace(":", "%3A")  # a name may hold colons, so the namespace may not
+        tag = f"{{{own}:{name}}}"
         return Keys(f"{tag}:state", f"{tag}:leases", f"{tag}:sources", f"{tag}:config", f"{tag}:w:")
 
 

@@ -237,14 +237,15 @@ class Link:
             flush.set()
 
     def _send(self, wire: Wire, errands: list[Errand]) -> None:
+        done = 0
         try:
-            answers = wire.exchange([errand.command for errand in errands])
-        except Lost:
-            for errand in errands:
+            for errand, answer in zip(errands, wire.exchange([errand.command for errand in errands]), strict=True):
+                errand.answered(answer)
+                done += 1
+        except Exception:  # whatever it is, nobody waits for an answer that does not come
+            for errand in errands[done:]:
                 errand.lost()
             raise
-        for errand, answer in zip(errands, answers, strict=True):
-            errand.answered(answer)
         if self._health.succeeded(self._clock()):
             log.log(logging.WARNING if self._told else logging.INFO, "breakers: Valkey is reached; states are shared.")
             self._alert(True, "")

@@ -189,6 +189,52 @@ def test_what_a_person_holds_only_a_person_clears(make: Make) -> None:
     assert there.view().state is not State.CLOSED
 
 
+def test_closing_by_force_ends_a_pause_everywhere(make: Make) -> None:
+    """Who was asked for the pause, and who only heard of it."""
+    one, two = make(), make()
+    here, there = shared(one), shared(two)
+    one.throttle("service", 60_000)
+    until(lambda: there.view().state is State.OPEN)
+    two.apply("service", Settings(version=5), State.CLOSED, "It answers again.")
+    until(lambda: here.view().state is State.CLOSED)
+    assert there.view().state is State.CLOSED
+    time.sleep(2.5)  # it is looked around meanwhile
+    assert (here.view().state, there.view().state) == (State.CLOSED, State.CLOSED)
+
+
+def test_an_error_that_no_text_can_hold_is_shared_as_any_other(make: Make) -> None:
+    """Half a surrogate pair, as in names of files: it cannot be sent, and must not keep the counts from being."""
+    here, there = shared(make(), **LONG), shared(make(), **LONG)
+    for _ in range(5):
+        here.record(Outcome.FAILURE, error="cannot read \ud800.csv")
+    until(lambda: there.view().state is State.OPEN)
+    assert (there.view().why or {})["error"] == r"cannot read \ud800.csv"
+
+
+def test_a_fault_of_the_link_leaves_nobody_waiting(make: Make, monkeypatch: pytest.MonkeyPatch, namespace: str, valkey_url: str) -> None:
+    """Whatever goes wrong with an answer, trials can be asked for again."""
+    breaker = shared(make(), **QUICK, permits=1)
+    calls(breaker, "failure", 5)
+    until(lambda: breaker.view().state is State.HALF_OPEN and breaker.version == breaker.standing.version)
+    with monkeypatch.context() as broken:
+        broken.setattr(scripts, "trial", lambda answer: 1 / 0)
+        for _ in range(3):
+            with pytest.raises(Open):
+                breaker.acquire()
+            time.sleep(0.15)
+    ends = time.monotonic() + 5.0
+    permit = None
+    while permit is None and time.monotonic() < ends:
+        with redis.Redis.from_url(valkey_url) as client:
+            client.delete(Names(namespace).of("service").leases)  # those that the faults took
+        try:
+            permit = breaker.acquire()
+        except Open:
+            time.sleep(0.05)
+    assert permit is not None
+    permit.close()
+
+
 def test_shadow_says_when_it_would_have_opened(make: Make, valkey_url: str, namespace: str) -> None:
     registry = make()
     breaker = shared(registry, shadow=True, **QUICK)

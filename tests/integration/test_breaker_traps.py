@@ -340,11 +340,19 @@ def test_no_two_breakers_share_keys(make: Make, valkey_url: str, namespace: str)
     assert [each.view().state for each in found[1:] + foreign] == [State.CLOSED] * 7
     with redis.Redis.from_url(valkey_url) as client:
         keys = {key.decode() for key in client.keys("*") if not key.endswith(b":log")}
-    tags = {f"{{{namespace}:{name}}}:" for name in names} | {f"{{{namespace}:service:{name}}}:" for name in ("state", "w:1", "service")}
+    tags = {f"{{{namespace}:{name}}}:" for name in names}
+    tags |= {f"{{{namespace}%3Aservice:{name}}}:" for name in ("state", "w:1", "service")}
+    assert len(tags) == 8
     assert all(sum(key.startswith(tag) for tag in tags) == 1 for key in keys)
     for name in ("a}b", "{a", " a", "", "a\nb", "x" * 121):
         with pytest.raises(ValueError, match="breaker's name"):
             registry.get(name)
+
+
+def test_no_two_breakers_of_two_namespaces_share_keys() -> None:
+    """Names hold colons ("ai:openai"), and so may a namespace."""
+    pairs = [("a", "b:c"), ("a:b", "c"), ("a%3Ab", "c"), ("a%253Ab", "c"), ("a:", "b:c"), ("a", ":b:c")]
+    assert len({Names(namespace).of(name).state for namespace, name in pairs}) == len(pairs)
 
 
 def test_clocks_of_processes_are_never_compared(make: Make, valkey_url: str, namespace: str) -> None:

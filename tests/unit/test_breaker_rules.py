@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from breakers.core import names, redact, rules
@@ -145,7 +147,19 @@ def test_names_that_may_not_be(name: str) -> None:
         ("GET https://api.example.com/v1?token=abc failed: 503", "GET https://api.example.com/v1?… failed: 503"),
         ('invalid input syntax for type integer: "Ann\'s secret"', "invalid input syntax for type integer: …"),
         ("a\n  b" + "c " * 500, "a b" + ("c " * 500)[:197]),
+        ("password=hunter2 host=db", "password=… host=db"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
+        ("401 for bearer abc, api_key: k1", "401 for bearer …, api_key: …"),
+        ("no such file: \ud800.csv", r"no such file: \ud800.csv"),
     ],
 )
 def test_sample_errors_show_their_shape_and_nobodys_values(error: str | Exception, shown: str) -> None:
     assert redact.redact(error) == shown
+
+
+@pytest.mark.parametrize("part", ["a.", "é", "://", "a@b", "\"'", "password:"])
+def test_a_sample_error_is_read_in_a_moment_whatever_it_says(part: str) -> None:
+    began = time.perf_counter()
+    for _ in range(20):
+        redact.redact(part * (2_000 // len(part)))
+    assert (time.perf_counter() - began) / 20 < 0.01
