@@ -12,8 +12,9 @@ from healing.api_caller import KeyAuth, caller_of
 from healing.gateway.errors import DialectError
 from healing.gauges import gauges, quarantine_age
 from healing.models import Role
-from metrics import prometheus, store, windows
+from metrics import prometheus, store, timelines, windows
 from metrics.core.figures import Figures
+from metrics.core.names import METRICS
 from metrics.core.summary import NUMBERS, summarize
 
 _KEY = KeyAuth("api", "metrics")
@@ -30,8 +31,10 @@ def summary(request: HttpRequest, window: str = "7d") -> dict[str, Any]:
     except windows.NoWindow as error:
         raise DialectError("MG400", 400, str(error), None, None) from None
     now = timezone.now()
-    found = _numbers(store.figures(now - length))
-    before = _numbers(store.figures(now - 2 * length, now - length))
+    with timelines.one_moment():
+        places = timelines.asked(METRICS)
+        found = _numbers(timelines.whole(places, now - length))
+        before = _numbers(timelines.whole(places, now - 2 * length, now - length))
     return {
         "window": window,
         "until": now.isoformat(),

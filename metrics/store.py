@@ -63,11 +63,15 @@ def ever() -> Figures:
 
 
 def prune() -> int:
-    """Forgets points that a coarser resolution keeps; returns how many."""
+    """Forgets points that a coarser resolution keeps; returns how many. Not while another process ingests: it may just have looked up
+    a series without points."""
     gone = 0
-    for resolution, age in KEPT.items():
-        gone += Point.objects.filter(resolution=resolution, at__lt=timezone.now() - age).delete()[0]
-    Series.objects.filter(points=None).delete()
+    with transaction.atomic():
+        if not _alone():
+            return 0
+        for resolution, age in KEPT.items():
+            gone += Point.objects.filter(resolution=resolution, at__lt=timezone.now() - age).delete()[0]
+        Series.objects.filter(points=None).delete()
     return gone
 
 

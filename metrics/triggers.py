@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from metrics import store
+from metrics import timelines
+from metrics.core.names import METRICS
 from metrics.core.triggers import LIMITS, WINDOWS, Finding, Limit, judge
 from metrics.models import Threshold, Trigger
 
@@ -36,7 +37,9 @@ def limits() -> dict[str, Limit]:
 def look(now: datetime | None = None) -> list[Trigger]:
     """Judges now; returns the triggers that began to fire."""
     now = now or timezone.now()
-    stretches = {window: store.figures(now - timedelta(seconds=window), now) for window in WINDOWS}
+    with timelines.one_moment():
+        places = timelines.asked(METRICS)
+        stretches = {window: timelines.whole(places, now - timedelta(seconds=window)) for window in WINDOWS}
     return remember(judge(stretches, limits()), now)
 
 
