@@ -54,10 +54,35 @@ def test_values_under_telling_names_go_whatever_they_look_like() -> None:
     }  # fmt: skip
 
 
+def test_what_is_told_in_pieces_or_in_json_within_json_goes_as_well() -> None:
+    deltas: list[dict[str, object]] = [{"content": each} for each in ("Write to ada.love", "lace@exam", "ple.com or +49 170", " 123 45 67")]
+    deltas += [
+        {"tool_calls": [{"index": 0, "id": "call_1", "function": {"name": "login", "arguments": '{"user":"x","pass'}}]},
+        {"tool_calls": [{"index": 0, "function": {"arguments": 'word":"hunter22"}'}}]},
+    ]
+    stream = b"".join(b"data: " + json.dumps({"choices": [{"index": 0, "delta": each}]}).encode() + b"\n\n" for each in deltas)
+    kept = json.loads(redact(stream + b"data: [DONE]\n\n"))["choices"][0]["message"]
+    assert kept["content"] == "Write to [email] or [number]"
+    assert json.loads(kept["tool_calls"][0]["function"]["arguments"]) == {"user": "x", "password": "[secret]"}
+    long = json.dumps({"messages": [{"content": "x" * 70_000}], "password": "hunter22", "a": json.dumps({"api_key": "hunter22"})})
+    assert "hunter22" not in redact(f'{{"secret": "hunter22", "b": "{{\\"token\\": \\"hunter22\\"}}", {long[1:]}'.encode())
+    assert "hunter22" not in redact(b'{"token": "hunter22", "pin": "hunter22", broken')
+    assert (
+        "ada@" not in redact(b'{"model": "ada@example.com", "messages": [{"role": "sk-abcdefgh12345678"}]}')
+        and redact(b"data: {}") == "data: {}"
+    )
+
+
 def test_a_hostile_body_costs_no_time_and_little_room() -> None:
     for evil in (
         b"a@" * 200_000,
         b"1-" * 200_000,
+        b'"token' * 20_000,
+        b'"passw' + b"a" * 60 + b'"' * 20_000,
+        b'"token":"' + b"\\" * 60_000,
+        b"\\" * 60_000,
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n' * 2_000,
+        b'data: {"choices":[{"delta":{"tool_calls":[{"index":0},{"index":1},{"index":7}]}}]}\n\n' * 2_000,
         b"a" * 400_000,
         b"[" * 300_000,
         b'"' + b"A1" * 120_000 + b'"',
