@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from breakers.gateway.ai import journal as journals
-from breakers.gateway.ai.call import Attempt, Call
+from breakers.gateway.ai.call import Attempt, Call, Row, row_of
 from breakers.gateway.ai.ledger import Ledger
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.snapshot import AiSnapshot
@@ -115,6 +116,28 @@ async def test_bodies_are_stored_redacted_and_only_where_that_is_switched_on(set
     rows = {row["model_asked"]: row for row in run(control_url, "SELECT * FROM breakers_aicall")}
     assert "I am [email]" in rows["logged"]["request_body"] and rows["logged"]["answer_body"] == "data: {}"
     assert rows["silent"]["request_body"] == rows["silent"]["answer_body"] == ""
+
+
+@in_loop
+async def test_a_flush_that_is_given_up_while_it_redacts_loses_nothing(
+    settings: AiSettings, control_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, redacting = Ledger(settings), threading.Event()
+
+    def slowly(call: Call, calls: int = 1) -> Row:
+        redacting.set()
+        time.sleep(0.05)
+        return row_of(call, calls)
+
+    monkeypatch.setattr(journals, "row_of", slowly)
+    ledger.record(a_call(request_body=b"{}"), AiSnapshot(log_bodies=True))
+    flushing = asyncio.create_task(ledger.journal.flush())
+    await asyncio.to_thread(redacting.wait)
+    flushing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await flushing
+    await ledger.stop()
+    assert counted(control_url)[0] == 1 and ledger.journal._bodies == 0
 
 
 @in_loop

@@ -151,6 +151,31 @@ async def test_a_hard_budget_is_passed_by_one_call_at_most_over_all_processes(se
 
 
 @in_loop
+async def test_a_free_model_with_a_dear_fallback_is_held_by_a_budget(settings: AiSettings) -> None:
+    free = replace(MODEL, name="free", input_price=0.0, output_price=0.0, fallbacks=("big",))
+    snapshot = replace(allowed(hard_usd=1.0), models={"big": MODEL, "free": free})
+    async with processes(settings, 1) as (ledger,):
+        first = await ledger.admit(ADA, free, 10, snapshot, likely=1000)
+        with pytest.raises(AiError):
+            await ledger.admit(ADA, free, 10, snapshot)
+        await ledger.release(first, Usage(), MODEL)
+        second = await ledger.admit(ADA, free, 10, snapshot)  # nothing was spent
+        asyncio.get_running_loop().call_later(0.03, lambda: asyncio.ensure_future(ledger.release(second, Usage())))
+        assert await ledger.admit(ADA, free, 10, snapshot, likely=100_000)
+
+
+@in_loop
+async def test_what_a_call_cost_is_shared_once_though_it_is_said_twice(settings: AiSettings) -> None:
+    snapshot = allowed(hard_usd=1.0)
+    async with processes(settings) as (here, there):
+        admission = await here.admit(ADA, MODEL, 600, snapshot)
+        for _ in range(3):  # an answer of Valkey that is late is asked for again
+            admission.released = False
+            await here.release(admission, Usage(output_tokens=400))
+        assert (await there.admit(ADA, MODEL, 10, snapshot)).id
+
+
+@in_loop
 async def test_a_budget_holds_without_valkey_by_what_this_process_knows(settings: AiSettings) -> None:
     async with processes(replace(settings, redis_url="redis://127.0.0.1:1/0"), 1) as (ledger,):
         snapshot = allowed(hard_usd=1.0)

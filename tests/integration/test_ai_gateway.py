@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from breakers.core.types import State
-from breakers.gateway.ai import crowd
+from breakers.gateway.ai import app, crowd
+from breakers.gateway.ai.call import row_of
+from breakers.gateway.ai.errors import AiError
 from breakers.gateway.ai.snapshot import Canned, Limits, Model
 from tests.ai_calls import HELLO, QUICK, ai_calls, provider, snapshot
 from tests.ai_faults import FarAi, Rule, far_ai
@@ -244,7 +246,71 @@ async def test_a_caller_who_hangs_up_before_any_answer_ends_the_call_too(far: Fa
         leaves.set()
         await asyncio.wait_for(going, 1)
         await _until(lambda: far.asked[0].closed is not None)
-        assert call.recorded[-1].attempts[0].outcome == "cancelled"
+        last = call.recorded[-1]
+        assert last.attempts[0].outcome == "cancelled" and call.breaker("ai:a").view().calls == 0
+        assert last.input_tokens > 0 and last.output_tokens == 0, "what was sent to the provider is used"
+
+
+@in_loop
+async def test_a_caller_cannot_make_us_stop_counting(far: FarAi):
+    async def strict(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            bodies.append(json.loads(await reader.readexactly(length)))
+            said = b'{"error":{"message":"Unrecognized request argument: my_stream_options","type":"invalid_request_error"}}'
+            chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+            status, out = (b"400 No", said) if "my_stream_options" in bodies[-1] else (b"200 OK", chunks)
+            writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
+
+    bodies: list[dict[str, object]] = []
+    async with await asyncio.start_server(strict, "127.0.0.1") as server:
+        rows = snapshot(provider("a", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"))
+        async with ai_calls(rows) as call:
+            assert (await call({"model": "a", "my_stream_options": 1, **STREAM})).status == 400
+            assert (await call({"model": "a", **STREAM})).text == "hi"
+    assert "stream_options" in bodies[-1]
+
+
+@in_loop
+async def test_a_provider_that_repeats_our_key_does_not_tell_it_to_the_caller(far: FarAi):
+    async def telling(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        out = json.dumps({"error": {"message": head.decode()}}).encode()
+        writer.write(b"HTTP/1.1 400 No\r\ncontent-length: %d\r\n\r\n%s" % (len(out), out))
+        writer.close()
+
+    async with await asyncio.start_server(telling, "127.0.0.1") as server:
+        rows = snapshot(provider("a", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", "sk-canary-1"))
+        async with ai_calls(rows) as call:
+            answer = await call({"model": "a", **HELLO})
+    assert answer.status == 400 and "Bearer [key]" in answer.error["message"]
+    assert b"canary" not in answer.body and "canary" not in call.recorded[-1].error
+
+
+@in_loop
+async def test_a_name_that_no_model_has_is_bounded_and_stands_in_no_sum():
+    async with ai_calls(snapshot(provider("a", "http://127.0.0.1:1/v1"))) as call:
+        assert (await call({"model": "sk-mine-abcdefgh12345678", **HELLO})).status == 404
+        assert (await call({"model": "x" * 1_000_000, **HELLO})).error["param"] == "model"
+    row = row_of(call.recorded[0])
+    assert (row.model, row.model_asked) == ("", "[key]") and "abcdefgh" not in row.error and len(call.recorded) == 1
+
+
+@in_loop
+async def test_half_a_body_does_not_hold_its_place_for_ever(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app, "BODY_WITHIN", 0.05)
+
+    async def receive() -> dict[str, object]:
+        nonlocal first
+        if not first:
+            await asyncio.Event().wait()
+        first = False
+        return {"type": "http.request", "body": b"{", "more_body": True}
+
+    first = True
+    with pytest.raises(AiError) as caught:
+        await app.read_body({}, receive, 1000)
+    assert (caught.value.status, caught.value.code) == (408, "request_timeout")
 
 
 @pytest.mark.parametrize("stream", [False, True])

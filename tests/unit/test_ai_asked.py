@@ -8,7 +8,18 @@ import pytest
 from msgspec import Struct
 
 from breakers.core.ai import canned
-from breakers.core.ai.asked import CHAT, EMBEDDINGS, Invalid, expected_tokens, last_user_text, outgoing, read_asked
+from breakers.core.ai.asked import (
+    CHAT,
+    EMBEDDINGS,
+    UNBOUNDED,
+    Invalid,
+    expected_tokens,
+    last_user_text,
+    likely_tokens,
+    outgoing,
+    read_asked,
+    sent_tokens,
+)
 
 HELLO = b'{"model":"m","messages":[{"role":"user","content":"hello"}]'
 
@@ -39,6 +50,8 @@ def test_usage_is_always_asked_of_a_stream():
         (b'{"model":"m","messages":[]}', "messages"),
         (b'{"model":"m","messages":"hello"}', "messages"),
         (b'{"model":7,"messages":[{}]}', "model"),
+        (b'{"model":"m","messages":[{}],"stream":1}', "stream"),
+        (b'{"model":"m","messages":[{}],"stream":"true"}', "stream"),
         (b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}", None),
         (b'{"a":NaN}', None),
     ],
@@ -59,6 +72,17 @@ def test_an_image_is_not_counted_by_its_bytes():
     image = json.dumps({"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 1_000_000}})
     body = b'{"model":"m","max_tokens":50,"messages":[{"role":"user","content":[' + image.encode() + b"]}]}"
     assert 1_000 < expected_tokens(read_asked(CHAT, body)) < 1_200
+
+
+def test_each_choice_and_an_answer_without_bound_have_a_price():
+    def tokens(more: bytes) -> tuple[int, int]:
+        asked = read_asked(CHAT, HELLO + more + b"}")
+        return expected_tokens(asked) - sent_tokens(asked), likely_tokens(asked) - sent_tokens(asked)
+
+    assert tokens(b',"max_tokens":100,"n":5') == (500, 500)
+    assert tokens(b',"max_tokens":100.0') == (100, 100)
+    assert tokens(b"") == (0, UNBOUNDED) and tokens(b',"n":3') == (0, 3 * UNBOUNDED)
+    assert tokens(b',"max_tokens":1e30')[0] > 900_000_000
 
 
 def test_the_last_words_of_the_user_are_found_in_parts_too():

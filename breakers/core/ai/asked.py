@@ -13,7 +13,12 @@ CHAT = "chat/completions"
 EMBEDDINGS = "embeddings"
 IMAGE_TOKENS = 1000
 """A guess for what is no text: its bytes say nothing."""
+UNBOUNDED = 2048
+"""Tokens that an answer is taken for, where the caller sets no bound; what it really used is settled afterwards."""
 _LONG = 16_384
+_MOST = 10**9
+_NAME = 256
+"""Characters of a model's name; no row has a longer one."""
 
 
 class Invalid(Exception):
@@ -54,7 +59,7 @@ def read_asked(endpoint: str, body: bytes) -> Asked:
         raise Invalid(f"Missing required parameter: '{needed}'.", needed)
     if given[0] not in opening or given[1:].lstrip() == b"]":
         raise Invalid(f"Invalid type or empty value for '{needed}'.", needed)
-    streamed = endpoint == CHAT and bytes(fields.get("stream", b"")) == _TRUE
+    streamed = endpoint == CHAT and _flag(fields, "stream")
     return Asked(
         endpoint=endpoint,
         fields=fields,
@@ -75,8 +80,17 @@ def outgoing(asked: Asked, upstream: str, *, counted: bool = True) -> bytes:
 
 
 def expected_tokens(asked: Asked) -> int:
-    """What the call may use at most, guessed: what is sent, and the bound that the caller sets."""
-    return sent_tokens(asked) + max(_integer(asked.fields.get("max_completion_tokens")), _integer(asked.fields.get("max_tokens")))
+    """What the call may use at most, guessed: what is sent, and the bound that the caller sets, of each choice."""
+    bound = max(_integer(asked.fields.get("max_completion_tokens")), _integer(asked.fields.get("max_tokens")))
+    return min(_MOST, sent_tokens(asked) + bound * _choices(asked))
+
+
+def likely_tokens(asked: Asked) -> int:
+    """The same for money: an answer without a bound is no free one."""
+    if asked.endpoint != CHAT:
+        return sent_tokens(asked)
+    expected = expected_tokens(asked)
+    return expected if expected > sent_tokens(asked) else expected + UNBOUNDED * _choices(asked)
 
 
 def sent_tokens(asked: Asked) -> int:
@@ -108,7 +122,21 @@ def _model(fields: dict[str, Raw]) -> str:
     model = as_value(fields.get("model"))
     if model is not None and not isinstance(model, str):
         raise Invalid("Invalid type for 'model': expected a string.", "model")
+    if model and len(model) > _NAME:
+        raise Invalid(f"The name in 'model' is too long: at most {_NAME} characters.", "model")
     return model or ""
+
+
+def _flag(fields: dict[str, Raw], name: str) -> bool:
+    """Refused where it is none: some providers take 1 or "yes" for true, and answer in a way that nobody here waits for."""
+    text = bytes(fields.get(name, b"null")).strip()
+    if text not in (_TRUE, b"false", b"null"):
+        raise Invalid(f"Invalid type for '{name}': expected a boolean.", name)
+    return text == _TRUE
+
+
+def _choices(asked: Asked) -> int:
+    return max(1, _integer(asked.fields.get("n")))
 
 
 def _wants_usage(options: Raw | None) -> bool:
@@ -123,7 +151,7 @@ def _with_usage(options: Raw | None) -> Any:
 
 def _integer(raw: Raw | None) -> int:
     value = as_value(raw)
-    return value if isinstance(value, int) and 0 < value < 10**9 else 0
+    return int(min(value, _MOST)) if isinstance(value, int | float) and value > 0 else 0
 
 
 def _weighed(value: Any) -> int:

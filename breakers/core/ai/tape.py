@@ -26,15 +26,16 @@ _decoder = msgspec.json.Decoder(_Chunk)
 
 class Tape:
     """``begun``: valid content came; before that nothing is given out. ``done``: [DONE] came. ``broken``: what went wrong instead.
-    ``pieces`` counts chunks with content. Without [DONE] an answer is whole only where every choice said how it ended, and the connection
-    was closed in order."""
+    ``pieces`` counts chunks with content, ``said`` their characters.
+
+    Without [DONE] an answer is whole only where every choice said how it ended, and the connection was closed in order."""
 
     def __init__(self, *, hide_usage: bool) -> None:
         self.begun = False
         self.done = False
         self.broken: Verdict | None = None
         self.usage: Tokens | None = None
-        self.pieces = 0
+        self.pieces = self.said = 0
         self._hide_usage = hide_usage
         self._open: set[object] = set()  # choices that have begun and not ended
         self._reader = Reader()
@@ -114,6 +115,7 @@ class Tape:
             self.begun = True
             self.pieces += 1
             for choice in choices:
+                self.said += _said(choice.get("delta"))
                 (self._open.discard if choice.get("finish_reason") else self._open.add)(str(choice.get("index", 0)))
 
 
@@ -123,3 +125,11 @@ def _has_content(choice: dict[str, Any]) -> bool:
     if choice.get("finish_reason"):
         return True
     return isinstance(delta, dict) and any(value for name, value in delta.items() if name != "role")
+
+
+def _said(delta: Any) -> int:
+    """Characters of text, and of what tools are called with."""
+    if not isinstance(delta, dict):
+        return 0
+    calls = delta.get("tool_calls")
+    return sum(len(each) for name, each in delta.items() if isinstance(each, str) and name != "role") + (len(str(calls)) if calls else 0)

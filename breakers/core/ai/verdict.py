@@ -13,8 +13,9 @@
 | caller    | any other 4xx                                | handed through                          | excluded |
 | refused   | our breaker is open                          | the next model                          | -        |
 
-No caller may be able to retire or to rest a key by what he asks: a 402 about the tokens that he wants and a 403 about a file that he names
-say nothing about the key, and words about keys and rates count only in ``code``, ``type`` and ``status``, as a ``message`` may repeat what was asked.
+No caller may be able to retire or to rest a key by what he asks: a 402 about the tokens that he wants and a 403 about a file that he
+names say nothing about the key, and words about keys and rates count only in ``code``, ``type`` and ``status``, as a ``message`` may
+repeat what was asked.
 """
 
 from __future__ import annotations

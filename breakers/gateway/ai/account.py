@@ -18,6 +18,8 @@ from breakers.gateway.ai.snapshot import Model
 from breakers.gateway.ai.spend import Usage, cost_of
 
 MOST_KEPT = 64 * 1024
+MOST_NAME = 256
+MOST_SAID = 2000
 
 
 class Account:
@@ -38,7 +40,7 @@ class Account:
             key=caller.key,
             purpose=purpose,
             endpoint=asked.endpoint,
-            model_asked=asked.model,
+            model_asked=asked.model[:MOST_NAME],
             stream=asked.stream,
             attempts=self.attempts,
             request_body=body,
@@ -87,15 +89,20 @@ class Account:
         """It ended in an error."""
         tried = any(attempt.outcome == "failed" for attempt in self.attempts)
         self.call.outcome = "failed" if tried or error.status >= 500 else "refused"
-        self.call.status, self.call.error = error.status, error.message
+        self.call.status, self.call.error = error.status, error.message[:MOST_SAID]
 
     def left(self, why: str) -> None:
-        """The caller did not wait for the end."""
+        """The caller did not wait for the end. What was sent to a provider is used, though it had not answered yet."""
+        under_way = self.attempts and self.attempts[-1].outcome == "cancelled" and self.attempts[-1].seconds > 0
+        if under_way and self.model is not None and self.served_model is None:
+            self.usage = Usage(input_tokens=sent_tokens(self.asked))
+            self.call.cost = cost_of(self.model, self.usage)
         self.call.outcome, self.call.status, self.call.error = "cancelled", 499, why
 
     def close(self) -> Call:
         """The record."""
         call, usage = self.call, self.usage
+        call.model = self.model.name if self.model is not None else ""
         call.seconds = time.monotonic() - self._began
         call.input_tokens, call.output_tokens, call.cached_tokens = usage.input_tokens, usage.output_tokens, usage.cached_tokens
         call.answer_body = bytes(self._answer) if call.request_body is not None else None

@@ -27,6 +27,8 @@ Authenticate = Callable[[dict[str, str]], Awaitable[AiCaller]]
 
 PREFIX = "/v1/"
 POSTED = (CHAT, EMBEDDINGS)
+BODY_WITHIN = 60.0
+"""Seconds for a whole body: who sends half of one holds a place, and there are ``most_in_flight``."""
 GRACE = 8.0
 """Seconds that requests under way have when the process is to stop; the server waits ten."""
 
@@ -141,7 +143,15 @@ def _check_type(given: str) -> None:
 
 
 async def read_body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises ``AiError`` where it is too large, or the caller hung up."""
+    """The whole body. Raises ``AiError`` where it is too large or too late, or the caller hung up."""
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            return await _read_body(headers, receive, limit)
+    except TimeoutError:
+        raise invalid("The body did not come in time.", "request_timeout", status=408) from None
+
+
+async def _read_body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
     length = headers.get("content-length", "")
     too_large = invalid(f"The body is too large: at most {limit} bytes.", "request_too_large", status=413)
     if length.isascii() and length.isdigit() and int(length[:20]) > limit:

@@ -39,6 +39,8 @@ class Call(Struct, kw_only=True):
     purpose: str = "edge"
     endpoint: str = "chat/completions"
     model_asked: str = ""
+    model: str = ""
+    """the one that this means; "" where there is none: then the name is a word of the caller's, and stands in no sum."""
     model_served: str = ""
     provider: str = ""
     stream: bool = False
@@ -68,6 +70,8 @@ class Row(Struct, kw_only=True):
     endpoint: str
     model_asked: str
     model_served: str
+    model: str
+    """in the day's sums."""
     provider: str
     stream: bool
     status: int
@@ -110,8 +114,9 @@ def row_of(call: Call, calls: int = 1) -> Row:
         key=_clip(who_is(call.key, call.purpose), 36),
         purpose=_clip(call.purpose, 20),
         endpoint=_clip(call.endpoint, 40),
-        model_asked=_clip(call.model_asked, 200),
+        model_asked=_clip(call.model_asked if call.model_asked == call.model else redact_text(call.model_asked[:1000]), 200),
         model_served=_clip(call.model_served, 200),
+        model=_clip(_summed(call), 200),
         provider=_clip(call.provider, 63),
         stream=call.stream,
         status=call.status,
@@ -142,7 +147,7 @@ class Sums:
     def add(self, call: Call) -> bool:
         """Whether it was added; not where there are too many kinds already."""
         day = int(call.at // 86_400)
-        model = call.model_served or call.model_asked
+        model = _summed(call)
         place = (day, call.key, call.purpose, call.endpoint, model, call.provider, call.outcome)
         held = self._held.get(place)
         if held is None:
@@ -161,6 +166,10 @@ class Sums:
         """As rows, and forgets them; ``seconds`` of a row are those of a call on average."""
         held, self._held = self._held, {}
         return [row_of(replace(call, seconds=call.seconds / count), count) for call, count in held.values()]
+
+
+def _summed(call: Call) -> str:
+    return call.model_served or call.model
 
 
 _ADDED_UP = "Many calls, added up: the control database was away."

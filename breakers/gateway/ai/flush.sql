@@ -2,7 +2,7 @@
 -- (its first answer was cut off) finds its ids there, and adds nothing.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS g(
-        id uuid, at float8, calls int, key text, purpose text, endpoint text, model_asked text, model_served text, provider text,
+        id uuid, at float8, calls int, key text, purpose text, endpoint text, model_asked text, model_served text, model text, provider text,
         stream bool, status int, outcome text, input_tokens bigint, output_tokens bigint, cached_tokens bigint, cost numeric,
         saved_cost numeric, seconds float8, first_token_seconds float8, attempts jsonb, error text, request_body text, answer_body text)
 ), new AS (
@@ -13,15 +13,17 @@ WITH given AS (
     FROM given
     ON CONFLICT (id) DO NOTHING
     RETURNING *
+), models AS (
+    SELECT DISTINCT ON (id) id, model FROM given
 ), sums AS (
-    SELECT (at AT TIME ZONE 'UTC')::date AS day, key, purpose, coalesce(nullif(model_served, ''), model_asked) AS model, provider,
+    SELECT (at AT TIME ZONE 'UTC')::date AS day, key, purpose, model, provider,
         sum(calls) AS requests,
         coalesce(sum(calls) FILTER (WHERE outcome IN ('failed', 'refused')), 0) AS failed,
         coalesce(sum(calls) FILTER (WHERE outcome IN ('fallback', 'canned')), 0) AS rescued,
         coalesce(sum(calls) FILTER (WHERE outcome = 'cached'), 0) AS cached,
         sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
         sum(cost) AS cost, sum(saved_cost) AS saved, sum(seconds * calls) AS seconds
-    FROM new GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    FROM new JOIN models USING (id) GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
 )
 INSERT INTO breakers_aispend AS s (day, key, purpose, model, provider, requests, failed, rescued, cached,
     input_tokens, output_tokens, cached_tokens, cost, saved, seconds)

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import time
 from collections import deque
+from itertools import islice
 from pathlib import Path
 
 import asyncpg
@@ -138,12 +139,16 @@ class Journal:
                 log.exception("the record of AI call %s is not taken; it is dropped", row.id)
 
     async def _next_batch(self) -> list[Row]:
-        calls = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        self._bodies -= sum(_size(call) for call, _ in calls)
-        sums = self._sums.take() if not self._waiting else []
-        if any(call.request_body for call, _ in calls):  # redaction takes its time
-            return await asyncio.to_thread(lambda: [*map(row_of, (call for call, _ in calls)), *sums])
-        return [*(row_of(call) for call, _ in calls), *sums]
+        """Nothing is taken out before all is made: who waits no longer may end this in between."""
+        calls = [call for call, _ in islice(self._waiting, BATCH)]
+        if any(call.request_body for call in calls):  # redaction takes its time
+            rows = await asyncio.to_thread(lambda: [row_of(call) for call in calls])
+        else:
+            rows = [row_of(call) for call in calls]
+        for call in calls:
+            self._waiting.popleft()
+            self._bodies -= _size(call)
+        return rows if self._waiting else [*rows, *self._sums.take()]
 
     async def _read_spent(self) -> None:
         if not self._budgets.wanted or time.monotonic() < self._read_at:

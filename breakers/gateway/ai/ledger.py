@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from math import ceil
 
 from msgspec import Struct
 
@@ -72,14 +73,17 @@ class Ledger:
         await self.journal.stop()
         await self._valkey.close()
 
-    async def admit(self, caller: AiCaller, model: Model, tokens: int, snapshot: AiSnapshot, purpose: str = "edge") -> Admission:
-        """Lets a call in that may use ``tokens`` at most (what is sent and ``max_tokens`` together). Raises ``AiError``."""
+    async def admit(
+        self, caller: AiCaller, model: Model, tokens: int, snapshot: AiSnapshot, purpose: str = "edge", likely: int = 0
+    ) -> Admission:
+        """Lets a call in that may use ``tokens`` at most (what is sent and ``max_tokens`` together); ``likely`` where that has no bound:
+        it counts for budgets. Raises ``AiError``."""
         who = who_is(caller.key, purpose)
         allowance = snapshot.allowances.get(who) or snapshot.allowances.get("")
         admission = Admission(id=uuid.uuid4().hex, who=who, model=model)
         if allowance is None or not _limits_anything(allowance):
             return admission
-        want = await self._want(admission, model, tokens, allowance)
+        want = await self._want(admission, tokens, _most(model, max(tokens, likely), snapshot), allowance)
         standing = await self._ask(want)
         admission.headers = headers_of(allowance, standing)
         if standing.refused:
@@ -108,8 +112,8 @@ class Ledger:
         self._told(call)
         self.journal.note(call, bodies=snapshot is not None and snapshot.log_bodies)
 
-    async def _want(self, admission: Admission, model: Model, tokens: int, allowance: Allowance) -> Want:
-        want = Want(id=admission.id, who=admission.who, allowance=allowance, tokens=tokens, most=round(most_of(model, tokens) * MICRO))
+    async def _want(self, admission: Admission, tokens: int, most: float, allowance: Allowance) -> Want:
+        want = Want(id=admission.id, who=admission.who, allowance=allowance, tokens=tokens, most=ceil(most * MICRO))
         if allowance.soft_usd is None and allowance.hard_usd is None:
             return want
         self._budgets.wanted = True
@@ -124,7 +128,8 @@ class Ledger:
     async def _ask(self, want: Want) -> Standing:
         standing = await self._limits.admit(want)
         for seconds in PLACE_WAIT:
-            if standing.refused != "concurrency":
+            held = standing.refused == "budget" and want.spent + want.added < want.hard  # not spent: calls under way may cost it
+            if standing.refused != "concurrency" and not held:
                 break
             await asyncio.sleep(seconds)
             standing = await self._limits.admit(want)
@@ -141,6 +146,12 @@ class Ledger:
         self.journal.tell(
             Notice(key=want.who, kind=kind, period=allowance.period, period_start=begin, spent=standing.spent / MICRO, budget=budget)
         )
+
+
+def _most(model: Model, tokens: int, snapshot: AiSnapshot) -> float:
+    """US dollars that ``tokens`` can cost, whoever of the chain answers."""
+    chain = (model, *(snapshot.models[name] for name in model.fallbacks if name in snapshot.models))
+    return max(most_of(each, tokens) for each in chain)
 
 
 def _limits_anything(allowance: Allowance) -> bool:

@@ -83,7 +83,8 @@ class Limits:
         keys = self._keys(want)
         unused = want.tokens - used
         with contextlib.suppress(Away):
-            values = (want.id, want.allowance.tokens_per_minute, unused, str(cost if want.spent >= 0 else 0), KEEP_MS)
+            spent = str(cost if want.spent >= 0 else 0)
+            values = (want.id, want.allowance.tokens_per_minute, unused, spent, KEEP_MS, int(_is_leased(want)))
             await self._shared.eval(RELEASE, keys[1:], *values)
 
     async def keep_renewing(self) -> None:
@@ -91,7 +92,7 @@ class Limits:
         while True:
             await asyncio.sleep(RENEW_EVERY)
             for live in list(self._live.values()):
-                held = [want for want in live.values() if want.allowance.concurrency or want.hard >= 0]
+                held = [want for want in live.values() if _is_leased(want)]
                 if held:
                     with contextlib.suppress(Away):
                         await self._shared.eval(RENEW, self._keys(held[0])[2:4], LEASE_MS, *(want.id for want in held))
@@ -124,6 +125,10 @@ class Limits:
         if len(self._here) > _MOST_CALLERS:
             self._here.clear()
         return self._here.setdefault(who, _Here())
+
+
+def _is_leased(want: Want) -> bool:
+    return want.allowance.concurrency > 0 or want.hard >= 0
 
 
 class _Here(Struct):

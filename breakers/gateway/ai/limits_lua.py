@@ -62,7 +62,7 @@ none), spent as the database says (-1 = no budget at all), the most that this ca
 RELEASE = """
 local tpm, leases, held, spent = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, limit, unused, cost, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-redis.call('ZREM', leases, id)
+if redis.call('ZREM', leases, id) == 0 and ARGV[6] == '1' then return end
 redis.call('HDEL', held, id)
 if limit > 0 and unused ~= 0 then
   local clock = redis.call('TIME')
@@ -79,7 +79,8 @@ if cost ~= '0' then
   redis.call('PEXPIRE', spent, keep)
 end
 """
-"""KEYS tokens, leases, held, spent. ARGV id, tokens a minute, tokens that were not used (below 0: more than thought), cost, keep (ms)."""
+"""KEYS tokens, leases, held, spent. ARGV id, tokens a minute, tokens that were not used (below 0: more than thought), cost, keep (ms), 1 =
+there is a lease: where it is gone this was said already (a question whose answer was late is asked again), or Valkey has forgotten."""
 
 RENEW = """
 local clock = redis.call('TIME')

@@ -129,9 +129,13 @@ class Router:
             return Verdict(kind=Kind.REFUSED, reason=str(refused), retry_after=refused.retry_after), None
         started = time.monotonic()
         try:
-            answer = await self._upstream.ask(self._outgoing(step, order), step.patience)
-            if isinstance(answer, Verdict) and self._refuses_count(answer, order, to.provider):
-                answer = await self._upstream.ask(self._outgoing(step, order), step.patience - (time.monotonic() - started))
+            counted = to.provider not in self._uncounted
+            answer = await self._upstream.ask(self._outgoing(step, order, counted=counted), step.patience)
+            if counted and isinstance(answer, Verdict) and _may_refuse_count(answer, order):
+                left = step.patience - (time.monotonic() - started)
+                answer = await self._upstream.ask(self._outgoing(step, order, counted=False), left)
+                if not isinstance(answer, Verdict):  # else it was something else that it refused
+                    self._uncounted.add(to.provider)
         except BaseException:
             permit.close()
             raise
@@ -149,25 +153,17 @@ class Router:
         fallback = model.name != order.model.name
         return verdict, Got(model=model, answer=answer, permit=permit, attempt=attempt, fallback=fallback, seconds=attempt.seconds)
 
-    def _outgoing(self, step: Try, order: Order) -> Outgoing:
+    def _outgoing(self, step: Try, order: Order, *, counted: bool) -> Outgoing:
         model = order.snapshot.models[step.deployment.model]
         provider = order.snapshot.providers[model.provider]
         return Outgoing(
             provider=provider,
             credential=next((each for each in provider.credentials if each.id == step.key), None),
             endpoint=order.asked.endpoint,
-            body=outgoing(order.asked, model.upstream, counted=provider.name not in self._uncounted),
+            body=outgoing(order.asked, model.upstream, counted=counted),
             streamed=order.asked.stream,
             hide_usage=not order.asked.wants_usage,
         )
-
-    def _refuses_count(self, verdict: Verdict, order: Order, provider: str) -> bool:
-        """Whether it was only our wish for the usage that the provider refused."""
-        ours = order.asked.stream and "stream_options" not in order.asked.fields and provider not in self._uncounted
-        if verdict.kind is not Kind.CALLER or not ours or b"stream_options" not in verdict.body:
-            return False
-        self._uncounted.add(provider)
-        return True
 
     def _learn(self, step: Try, verdict: Verdict, permit: Permit, seconds: float) -> None:
         if verdict.kind in FAILURES:
@@ -182,3 +178,9 @@ class Router:
         self._crowds[to.provider].answered()
         if key:
             self._used(key)
+
+
+def _may_refuse_count(verdict: Verdict, order: Order) -> bool:
+    """Whether it may be only our wish for the usage that the provider refused."""
+    ours = order.asked.stream and "stream_options" not in order.asked.fields
+    return verdict.kind is Kind.CALLER and ours and b"stream_options" in verdict.body

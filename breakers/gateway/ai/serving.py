@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from breakers.core.ai.asked import CHAT, expected_tokens
+from breakers.core.ai.asked import CHAT, expected_tokens, likely_tokens
 from breakers.core.ai.plan import GaveUp
 from breakers.core.types import Outcome
 from breakers.gateway.ai import asgi, instead
@@ -56,7 +56,7 @@ class Serving:
         if key is not None and (kept := await self._engine.cache.get(key)) is not None:
             await self._from_cache(kept, model)
             return
-        admission = await self._engine.ledger.admit(self._caller, model, expected_tokens(asked), snapshot)
+        admission = await self._engine.ledger.admit(self._caller, model, expected_tokens(asked), snapshot, likely=likely_tokens(asked))
         self._account.admission = admission
         deadline = time.monotonic() + snapshot.providers[model.provider].limits.total
         try:
@@ -125,7 +125,7 @@ class Serving:
         finally:
             begun.close()
             got.permit.close()
-            self._account.counted(begun.tape.usage, begun.tape.pieces * instead.BYTES_A_PIECE)
+            self._account.counted(begun.tape.usage, max(begun.tape.pieces * instead.BYTES_A_PIECE, begun.tape.said))
 
     async def _from_cache(self, kept: bytes, model: Model) -> None:
         self._account.cached(kept, model)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import aiohttp
 from msgspec import Struct
+from msgspec.structs import replace
 from yarl import URL
 
 from breakers.core.ai.asked import EMBEDDINGS
@@ -95,7 +96,7 @@ class Upstream:
         """Asks, for valid content within ``patience`` seconds. Never raises but for cancellation."""
         try:
             async with asyncio.timeout(patience):
-                return await self._ask(call)
+                return _without_key(await self._ask(call), call.credential)
         except aiohttp.ServerTimeoutError:
             return timeout("connect")
         except TimeoutError:
@@ -153,6 +154,13 @@ async def _begin(response: aiohttp.ClientResponse, tape: Tape) -> Begun | Verdic
         chunk = await response.content.readany()
         first = tape.take(chunk) if chunk else tape.end()
     return Begun(response, tape, first) if tape.begun else tape.broken or failure("empty stream")
+
+
+def _without_key(answer: Body | Begun | Verdict, credential: Credential | None) -> Body | Begun | Verdict:
+    """What a provider says of a request may repeat how it was asked; callers are told of it."""
+    if not isinstance(answer, Verdict) or not answer.body or credential is None or not credential.secret:
+        return answer
+    return replace(answer, body=answer.body.replace(credential.secret.encode(), b"[key]"))
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Verdict:
