@@ -43,7 +43,7 @@ class Ai:
             caller = await (await self._authenticator()).caller(headers)
         except DialectError as error:
             raise _translated(error) from None
-        return AiCaller(caller.key, caller.role, "", caller.scopes)
+        return AiCaller(caller.key, caller.role, caller.subject, caller.scopes)
 
 
 def _translated(error: DialectError) -> AiError:

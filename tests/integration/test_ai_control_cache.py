@@ -32,6 +32,7 @@ def test_a_question_is_the_same_however_it_is_written_and_sent_but_not_from_some
     others = [{**ASKED, "model": "small"}, {**ASKED, "seed": 1}, {**ASKED, "messages": [{"role": "system", "content": "hi"}]}]
     keys = {key_of(ADA, each) for each in [ASKED, *others]} | {key_of(BOB, ASKED), key_of(ADA, ASKED, "embeddings")}
     assert len(keys) == 6
+    assert key_of(AiCaller(None, "authenticated", "ada"), ASKED) != key_of(AiCaller(None, "authenticated", "bob"), ASKED)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ def error(message: str = "x", **more: object) -> bytes:
         (204, b"", Kind.FAILURE),
         (429, error(code="rate_limit_exceeded"), Kind.THROTTLED),
         (429, error(code="insufficient_quota"), Kind.THROTTLED),
+        (429, error("Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 60020.", type="tokens"), Kind.LARGER),
         (401, error(code="invalid_api_key"), Kind.KEY),
         (402, b"", Kind.KEY),
         (403, error("not allowed"), Kind.KEY),

@@ -65,6 +65,8 @@ _FILTER = (
 )  # fmt: skip
 _OWN = ("max_tokens", "max_completion_tokens", "can only afford", "access the file", "file_id", "file id")
 """What a 402 or 403 says that is about this request, not about the key."""
+_NEVER = "request too large"
+"""What a 429 says of a request that alone is above the limit: to rest would help nobody."""
 _THROTTLED = ("rate_limit", "too_many_requests", "insufficient_quota", "resource_exhausted")
 _KEY = ("invalid_api_key", "authentication_error", "billing")
 _MISSING = ("model_not_found",)
@@ -107,7 +109,7 @@ def of_error(error: Any) -> Verdict:
 def _kind(status: int, said: str, coded: str) -> Kind:
     named = _named(said, coded)
     if status == 429:
-        return Kind.THROTTLED
+        return Kind.LARGER if _NEVER in said else Kind.THROTTLED
     if status in (402, 403) and named is not Kind.FILTER and any(word in said for word in _OWN):
         return Kind.MISSING  # another model may have what this one has not
     if status in (401, 402, 403):

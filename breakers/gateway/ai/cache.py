@@ -1,7 +1,8 @@
 """Answers that may be given again: the same question, word for word, by the same caller.
 
 Used where the operator switched it on (``cache_seconds``) and the caller asks: ``Mendgate-Cache: on``. A question with a temperature
-above 0 wants a new answer each time: it is kept only for ``Mendgate-Cache: any``. Nothing ever crosses from one API key to another.
+above 0 wants a new answer each time: it is kept only for ``Mendgate-Cache: any``. Nothing ever crosses from one API
+key, or from one user with a token, to another.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def is_wanted(header: str | None, body: Mapping[str, Any], snapshot: AiSnapshot)
 def key_of(caller: AiCaller, body: Mapping[str, Any], endpoint: str = "chat/completions") -> str:
     """Where the answer to ``body`` (the request, as sent) is kept; how it is transported does not matter."""
     question = {name: value for name, value in body.items() if name not in _IMMATERIAL}
-    text = msgspec.json.encode([endpoint, question], order="deterministic")
+    text = msgspec.json.encode([endpoint, caller.subject, question], order="deterministic")
     return f"{caller.key or caller.role}:{hashlib.sha256(text).hexdigest()}"
 
 

@@ -6,11 +6,11 @@ from msgspec import Struct
 
 
 class AiCaller(Struct, frozen=True):
-    """``key`` is the API key's id (None: a bare token); ``scopes`` empty = what the role may."""
+    """``key`` is the API key's id (None: a bare token); ``subject``: whose token it is; ``scopes`` empty = what the role may."""
 
     key: str | None
     role: str
-    name: str = ""
+    subject: str = ""
     scopes: tuple[str, ...] = ()
 
     @property
