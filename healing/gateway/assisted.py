@@ -13,7 +13,12 @@ from healing.core.types import Healing, Json, Rule
 
 RUN = """
 SELECT id::text, schema, "table", signature, fix::text, bound::text, model, prompt_name, prompt_version, proof::text
-FROM healing_assistrun WHERE id = $1::text::uuid AND verdict = 'proven'"""
+FROM healing_assistrun r WHERE id = $1::text::uuid AND verdict = 'proven'
+    AND NOT EXISTS (SELECT FROM healing_proposal p WHERE p.schema = r.schema AND p."table" = r."table"
+        AND p.content_hash = r.content_hash AND p.state = 'rejected')
+    AND NOT EXISTS (SELECT FROM healing_rule u WHERE u.schema = r.schema AND u."table" = r."table"
+        AND u.content_hash = r.content_hash AND (u.state IN ('demoted', 'rejected') OR u.reversals > 0))"""
+"""A run's fix, as long as it counts: a person may have said no to it since it was proven."""
 
 
 class Assisted(Struct, frozen=True):

@@ -225,6 +225,18 @@ def test_the_first_reversal_ends_it(running: Gateway, model: ScriptedModel) -> N
     assert {run["verdict"] for run in runs(running)} == {"proposed"}
 
 
+def test_what_a_person_rejects_after_the_proof_does_not_land(running: Gateway, model: ScriptedModel) -> None:
+    model.renames("firstName", "first_name")
+    send(running, {"firstName": "Ann"}, **ACCEPT)
+    work(running)
+    (run,) = runs(running)
+    assert run["verdict"] == "proven"
+    running.manage("reject", str(run["proposal_id"]), "--user", "rita", "--why", "another name is meant")
+    drain(running)
+    assert stored(running) == []
+    assert running.control("SELECT state FROM healing_quarantineitem") == [{"state": "waiting"}]
+
+
 def test_other_policies_ask_nobody(running: Gateway, model: ScriptedModel) -> None:
     send(running, {"firstName": "Ann"}, table="other")
     send(running, {"firstName": "Ann"}, Prefer="healing=approved")
