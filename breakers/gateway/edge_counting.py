@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from breakers.chance import random
 from breakers.core.redact import redact
@@ -67,6 +68,9 @@ class Counting:
         new = await self._seen.fresh(owner(caller), [each.id for _, each, _ in sound])
         for place, said in await self._count(source, [each for each, fresh in zip(sound, new, strict=True) if fresh]):
             found[place] = said
+        for name in {each.name for _, each, _ in sound}:
+            with suppress(EdgeError):
+                await self._made.admit(name, owner(caller), {})  # asks only where Valkey turned out to have forgotten it
         return found
 
     async def _count(self, source: str, fresh: Sequence[tuple[int, Report, Breaker]]) -> list[tuple[int, str]]:
@@ -121,6 +125,7 @@ class Counting:
             # first what we know, so that a server that has just lost all of it cannot take these counts for the whole story
             commands.append(self._command("report", each.breaker, source, *NOTHING))
             commands.append(self._command("report", each.breaker, source, *each.arguments, known=0))
+            commands.append(self._made.question(each.breaker.name))
         try:
             answers = await self._shared.ask(commands) if commands else []
         except Away:
@@ -128,8 +133,10 @@ class Counting:
                 for outcome, seconds, error, count in batch.reports:
                     batch.breaker.record(outcome, seconds, error or None, count)
             return
-        for batch, answer in zip(batches, answers[1::2], strict=True):
+        for batch, answer, noted in zip(batches, answers[1::3], answers[2::3], strict=True):
             self._follow(batch.breaker, standing(answer))
+            if not noted:
+                self._made.forgotten(batch.breaker.name)
 
     async def _admitted(self, caller: Caller, name: str, wishes: Wishes) -> Breaker:
         if name in self._begun:

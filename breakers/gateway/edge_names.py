@@ -16,6 +16,7 @@ import msgspec
 
 from breakers.gateway.edge_errors import EdgeError, too_many
 from breakers.gateway.edge_shared import Away, Shared
+from breakers.shared.scripts import Command
 
 MOST = 500
 MOST_PER_KEY = 100
@@ -59,22 +60,35 @@ class Made:
         self._noted: dict[str, float] = {}
         self._mine: Counter[str] = Counter()
         self._known: dict[str, Wishes] = {}
+        self._wished: dict[str, Wishes] = {}
         self._looked = float("-inf")
 
     async def admit(self, name: str, owner: str, wishes: Wishes) -> Wishes:
         """Notes that a name is in use; what its first caller wished for. Raises ``EdgeError`` 429 where there may be no new one."""
+        wishes = self._wished.get(name) or self._known.get(name) or wishes
         if time.monotonic() < self._noted.get(name, 0.0):
             return wishes
+        again = AGAIN
         keys = [self._shared.own("names"), self._shared.own(f"names:{owner}"), self._shared.own("wishes")]
         try:
             (said,) = await self._shared.ask([("EVAL", _NOTE, 3, *keys, name, KEPT, MOST, MOST_PER_KEY, msgspec.json.encode(wishes))])
         except Away:
-            said = self._full_here(name, owner)
+            said, again = self._full_here(name, owner), LOOK  # Valkey is told as soon as it is there
         if said in (b"all", b"key"):
             raise full(f"This key has made {MOST_PER_KEY} breakers already") if said == b"key" else full()
         self._mine[owner] += name not in self._noted
-        self._noted[name] = time.monotonic() + AGAIN
-        return msgspec.json.decode(said) if said else wishes
+        self._noted[name] = time.monotonic() + again
+        self._wished[name] = msgspec.json.decode(said) if said else wishes
+        return self._wished[name]
+
+    def question(self, name: str) -> Command:
+        """Whether Valkey knows the name."""
+        return ("HEXISTS", self._shared.own("wishes"), name)
+
+    def forgotten(self, name: str) -> None:
+        """Valkey does not know it (any more): the next ``admit`` notes it again, with what its first caller wished for."""
+        if name in self._noted:
+            self._noted[name] = 0.0
 
     def _full_here(self, name: str, owner: str) -> bytes:
         if name in self._noted:
@@ -89,6 +103,8 @@ class Made:
                 (pairs,) = await self._shared.ask([("HGETALL", self._shared.own("wishes"))])
                 found = pairs.items() if isinstance(pairs, dict) else zip(pairs[::2], pairs[1::2], strict=True)
                 fresh = {name.decode(): msgspec.json.decode(wishes) for name, wishes in found}
+                for name in self._wished.keys() - fresh.keys():
+                    self.forgotten(name)
                 both = {**self._known, **fresh}  # what an emptied Valkey forgot is still known here
                 self._known = both if len(both) <= MOST else fresh
         return self._known

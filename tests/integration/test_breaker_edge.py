@@ -150,6 +150,22 @@ def test_names_that_valkey_forgot_do_not_fill_the_process() -> None:
     asyncio.run(story())
 
 
+def test_an_emptied_valkey_is_told_again_which_breakers_there_are() -> None:
+    """With what their first callers wished for: a process that never heard of one must not go by other settings."""
+
+    async def story() -> tuple[float, float]:
+        with OwnValkey() as valkey:
+            async with process(valkey.url) as here, process(valkey.url) as there:
+                await here.post("/mail/acquire", {"settings": {"timeout": 7.0}})
+                with valkey.client() as client:
+                    client.flushall()
+                await here.post("/mail/report", {"outcome": "ok"})
+                await there.post("/mail/report", {"outcome": "ok"})
+                return here.registry.get("mail").settings.timeout, there.registry.get("mail").settings.timeout
+
+    assert asyncio.run(story()) == (7.0, 7.0)
+
+
 def test_a_report_that_found_no_room_is_not_taken_for_counted(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Told 429, the caller sends it again under the same id: that is no repetition."""
 
