@@ -283,7 +283,7 @@ def test_real_model_keeps_to_a_schema(real: OpenAI) -> None:
         "additionalProperties": False,
     }
     wanted: Any = {"type": "json_schema", "json_schema": {"name": "colour", "strict": True, "schema": schema}}
-    answer = real.chat.completions.create(model=NAME, messages=ASK, max_tokens=40, response_format=wanted)
+    answer = real.chat.completions.create(model=NAME, messages=ASK, max_tokens=100, temperature=0, seed=1, response_format=wanted)
     assert json.loads(answer.choices[0].message.content or "")["colour"] in ("red", "blue")
 
 
