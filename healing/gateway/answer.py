@@ -12,12 +12,13 @@ JSON = ("Content-Type", "application/json; charset=utf-8")
 
 class Deed(Struct, frozen=True):
     """What was done for an answer, for the metrics: ``table`` is the live relation, ``heals`` (kind of fix, source) of each distinct
-    fix."""
+    fix, ``waited`` the seconds that the caller wished to wait for a proof."""
 
     table: str
     operation: str
     rows: int = 1
     heals: tuple[tuple[str, str], ...] = ()
+    waited: float = 0.0
 
 
 class Answer(Struct, frozen=True):

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from healing.core.types import Healing
-from healing.gateway.answer import Answer
+from healing.gateway.answer import Answer, Deed
 from healing.gateway.assisted import RUN, assisted_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError
@@ -78,7 +78,11 @@ async def waited(services: Services, request: Request, envelope: Envelope, calle
     until = asyncio.get_running_loop().time() + seconds
     answer = await writing
     kept = dict(answer.headers).get("Mendgate-Quarantine")
-    return (await _landed(services, request, envelope, kept, until) if kept else None) or answer
+    if not kept:
+        return answer
+    began = asyncio.get_running_loop().time()
+    final = await _landed(services, request, envelope, kept, until) or answer
+    return final.of(replace(final.deed or Deed("", ""), waited=asyncio.get_running_loop().time() - began))
 
 
 def _may(services: Services, request: Request, caller: Caller) -> bool:

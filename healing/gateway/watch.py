@@ -28,7 +28,7 @@ def answered(request: Request, caller: Caller, answer: Answer, seconds: float) -
     operation = deed.operation or _OPERATIONS.get(request.method, "")
     names = [name for name, _ in answer.headers]
     outcome = _outcome(answer.status, "Mendgate-Quarantine" in names, healed=bool(deed.heals))
-    observe(Wrote(deed.table, operation, _who(caller), outcome, seconds, deed.rows, deed.heals, "Mendgate-Changed" in names))
+    observe(Wrote(deed.table, operation, _who(caller), outcome, seconds, deed.rows, deed.heals, "Mendgate-Changed" in names, deed.waited))
 
 
 def refused(request: Request, caller: Caller, status: int, seconds: float) -> None:

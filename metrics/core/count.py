@@ -58,8 +58,9 @@ def _folded(series: Series) -> Series:
 def _wrote(tally: Tally, seen: o.Wrote) -> None:
     tally.add(1, "mendgate_writes_total", seen.table, seen.operation, seen.outcome, seen.caller)
     tally.add(seen.rows, "mendgate_write_rows_total", seen.table, seen.outcome)
-    tally.time(seen.seconds, "mendgate_write_seconds", seen.table, seen.operation, seen.outcome)
-    tally.time(seen.seconds, "db_client_operation_duration_seconds", seen.operation)
+    writing = max(0.0, seen.seconds - seen.waited)
+    tally.time(writing, "mendgate_write_seconds", seen.table, seen.operation, seen.outcome)
+    tally.time(writing, "db_client_operation_duration_seconds", seen.operation)
     for fix, source in seen.heals:
         tally.add(1, "mendgate_heals_total", seen.table, fix, source, seen.caller)
     if seen.heals:

@@ -25,6 +25,8 @@ class Wrote(Struct, frozen=True, tag="wrote"):
     heals: tuple[tuple[str, str], ...] = ()
     changed: bool = False
     """Whether Postgres stored something differently from what was sent, with a receipt."""
+    waited: float = 0.0
+    """of ``seconds``: what the caller wished to wait for a proof. It is part of healing, not of writing."""
 
 
 class Read(Struct, frozen=True, tag="read"):

@@ -221,3 +221,9 @@ def test_false_alarms_at_the_bound_are_rare():
         alarms += surely_below((Share(good, 120), Share(good, 120)), 0.9)
         plain += good / 120 < 0.9
     assert alarms <= 16 and plain >= 120
+
+
+def test_what_a_caller_wished_to_wait_is_healing_and_not_writing():
+    seen = o.Wrote("a", "insert", "shop", "healed", 12.5, heals=(("rename_column", "ai"),), waited=12.0)
+    found = summarize(figures_of([seen]))
+    assert found["avg_insert_duration"] == pytest.approx(500.0) and found["avg_healing_duration"] == pytest.approx(12_500.0)
