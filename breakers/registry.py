@@ -25,6 +25,8 @@ from breakers.shared.link import Link
 __all__ = ["Breaker", "Open", "Permit", "Registry", "default", "get"]
 log = logging.getLogger(__name__)
 MOST = 1_000
+LONGEST_PAUSE = 86_400_000
+"""Milliseconds: whatever a service says, Valkey can count them."""
 registries: weakref.WeakSet[Registry] = weakref.WeakSet()
 
 
@@ -84,10 +86,11 @@ class Registry:
             self._link.publish(breaker, settings, override, reason)
 
     def throttle(self, name: str, ms: int) -> None:
-        """The service asked for a pause (Retry-After): nothing goes through for so long. Never makes a longer one shorter."""
-        breaker = self.get(name)
-        breaker.throttle(ms / 1000)
-        self._link.throttle(breaker, ms / 1000)
+        """The service asked for a pause (Retry-After): nothing goes through for so long. Never makes a longer one shorter; a day
+        is the longest."""
+        breaker, seconds = self.get(name), min(max(0, ms), LONGEST_PAUSE) / 1000
+        breaker.throttle(seconds)
+        self._link.throttle(breaker, seconds)
 
     def views(self) -> list[View]:
         """All breakers of this process, by name. While somebody keeps asking, the shared counts are at most a second old."""

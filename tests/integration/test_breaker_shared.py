@@ -202,6 +202,18 @@ def test_closing_by_force_ends_a_pause_everywhere(make: Make) -> None:
     assert (here.view().state, there.view().state) == (State.CLOSED, State.CLOSED)
 
 
+def test_a_pause_without_end_is_a_day_and_breaks_nothing(make: Make) -> None:
+    """Beyond what Valkey can count it would be an error there, and the link of every breaker would go down with it."""
+    registry = make()
+    breaker = shared(registry)
+    registry.throttle("service", 10**30)
+    other = registry.get("other")
+    until(lambda: other.version > 0)
+    time.sleep(0.5)
+    assert (breaker.view().state, breaker.view().shared) == (State.OPEN, True)
+    assert 86_000_000 < breaker.view().remaining_ms <= 86_400_000
+
+
 def test_an_error_that_no_text_can_hold_is_shared_as_any_other(make: Make) -> None:
     """Half a surrogate pair, as in names of files: it cannot be sent, and must not keep the counts from being."""
     here, there = shared(make(), **LONG), shared(make(), **LONG)
