@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
 }  # fmt: skip
 HEARSAY = 0.5
 """Seconds that a new process (each job is one) waits to hear how a destination stands."""
-_known: set[str] = set()
+_listens: dict[str, float] = {}
 
 
 def ask(destination: str) -> Settle | Held | None:
@@ -45,9 +45,7 @@ def ask(destination: str) -> Settle | Held | None:
 
 
 def _listen(breaker: registry.Breaker) -> None:
-    if breaker.name in _known:
-        return
-    _known.add(breaker.name)
-    ends = time.monotonic() + HEARSAY
+    """Every thread waits that comes before the first word: several send at once."""
+    ends = _listens.setdefault(breaker.name, time.monotonic() + HEARSAY)
     while breaker.standing is None and time.monotonic() < ends:
         time.sleep(0.005)
