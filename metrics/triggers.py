@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -15,12 +16,14 @@ from metrics.models import Threshold, Trigger
 
 QUIET = timedelta(minutes=10)
 """A trigger that is not found for so long has ended: one that flickers is one."""
-Listener = Callable[[Trigger], None]
+Listener = Callable[[Sequence[Trigger], Sequence[Trigger]], None]
 _listeners: list[Listener] = []
+logger = logging.getLogger(__name__)
 
 
-def when_fired(listener: Listener) -> None:
-    """Calls the listener with each trigger that begins to fire, in the transaction that stores it."""
+def when_looked(listener: Listener) -> None:
+    """Calls the listener after each look with every trigger that fires, and with those of them that just began, in the transaction that
+    stores them. A listener that raises is undone and the triggers are stored: it hears of them again at the next look."""
     if listener not in _listeners:
         _listeners.append(listener)
 
@@ -56,7 +59,14 @@ def remember(findings: list[Finding], now: datetime) -> list[Trigger]:
         row.sentence, row.evidence, row.seen = finding.sentence, finding.evidence, now
         row.save()
     Trigger.objects.filter(ended=None, seen__lt=now - QUIET).update(ended=now)
-    for row in begun:
-        for listener in _listeners:
-            listener(row)
+    _tell(list(Trigger.objects.filter(ended=None).order_by("pk")), begun)
     return begun
+
+
+def _tell(firing: list[Trigger], begun: list[Trigger]) -> None:
+    for listener in _listeners:
+        try:
+            with transaction.atomic():
+                listener(firing, begun)
+        except Exception:
+            logger.exception("triggers: %s failed", listener)

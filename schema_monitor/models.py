@@ -69,6 +69,7 @@ class SchemaSighting(models.Model):
 
 
 from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaAlert, SchemaSubscription  # noqa: E402, F401
+from schema_monitor.alerts.notice_model import Notice  # noqa: E402, F401
 from schema_monitor.impact.models import ImpactCheck  # noqa: E402, F401
 from schema_monitor.monitor_models import MonitorState, WriterLease  # noqa: E402, F401
 from schema_monitor.seen import SeenChange  # noqa: E402, F401

@@ -30,19 +30,21 @@ class MessageAdmin(ReadOnlyAdmin):
 
     list_display = ("what", "subscription", "shown_state", "attempts", "when", "next_try", "last_error")
     list_filter = ("state", "subscription")
-    search_fields = ("reference", "last_error", "alerts__change__sentence")
-    list_select_related = ("subscription", "version")
+    search_fields = ("reference", "last_error", "alerts__change__sentence", "notice__sentence")
+    list_select_related = ("subscription", "version", "notice")
     show_full_result_count = False
     actions = ("retry",)  # type: ignore[assignment]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertMessage]:
         """Without the snapshots: they may be large."""
-        rows: QuerySet[AlertMessage] = super().get_queryset(request).select_related("subscription", "version")
+        rows: QuerySet[AlertMessage] = super().get_queryset(request).select_related("subscription", "version", "notice")
         return rows.defer("version__snapshot", "version__lineage", "version__delta").annotate(change_count=Count("alerts"))
 
     @display(description="Alert")
     def what(self, message: AlertMessage) -> str:
-        """The version and how many changes; or a test."""
+        """The version and how many changes; what was noticed; or a test."""
+        if message.notice is not None:
+            return f"Over: {message.notice.sentence}" if message.over else message.notice.sentence
         if message.version is None:
             return "Test"
         count = message.change_count  # type: ignore[attr-defined]
@@ -106,5 +108,5 @@ def _facts(request: HttpRequest, message: AlertMessage) -> dict[str, Any]:
         "changes": changes[:SHOWN],
         "more": max(0, changes.count() - SHOWN),
         "deliveries": message.deliveries.all()[:SHOWN],
-        "may_retry": request.user.has_perm(MANAGE) and message.state in open_states and message.version is not None,
+        "may_retry": request.user.has_perm(MANAGE) and message.state in open_states and not message.is_test,
     }

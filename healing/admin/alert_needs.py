@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from schema_monitor.alerts.models import AlertMessage, SchemaSubscription
+from schema_monitor.alerts.models import TELLS, AlertMessage, SchemaSubscription
 from schema_monitor.core.retry import KEEP, OPENS_AT
 
 
@@ -13,7 +13,7 @@ def deaf() -> str:
     """A sentence about those that are left alone, were switched off by their destination, or missed an alert in the last days; '' for
     none."""
     missed = AlertMessage.objects.filter(
-        subscription=OuterRef("pk"), state=AlertMessage.State.FAILED, version__isnull=False, made_at__gte=timezone.now() - 2 * KEEP
+        TELLS, subscription=OuterRef("pk"), state=AlertMessage.State.FAILED, made_at__gte=timezone.now() - 2 * KEEP
     )
     failing = Q(enabled=True) & (Q(failures__gte=OPENS_AT) | Exists(missed))
     gone = Q(enabled=False, why_disabled__contains="410")

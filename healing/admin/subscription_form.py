@@ -43,9 +43,11 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
         help_text=_ADDRESS,
     )
-    schemas = LinesField(required=False, help_text="For instance: public")
+    schemas = LinesField(
+        required=False, help_text="For instance: public. With schemas or tables here, only their changes are told, nothing else."
+    )
     tables = LinesField(required=False, help_text="For instance: orders, user_*")
-    kinds = LinesField(required=False, help_text=f"For instance: *_renamed. There are: {', '.join(sorted(WEIGHTS))}")
+    kinds = LinesField(required=False, help_text=f"For instance: *_renamed. There are: trigger.*, {', '.join(sorted(WEIGHTS))}")
 
     class Meta:
         model = SchemaSubscription

@@ -85,7 +85,7 @@ class SubscriptionAdmin(ModelAdmin):  # type: ignore[misc]
             last_at=Subquery(last.values("at")[:1]),
             last_outcome=Subquery(last.values("outcome")[:1]),
             waits=Count("messages", filter=Q(messages__state__in=["waiting", "sending"])),
-            lost=Count("messages", filter=Q(messages__state="failed", messages__version__isnull=False)),
+            lost=Count("messages", filter=Q(messages__state="failed") & ~Q(messages__version=None, messages__notice=None)),
         )
 
     @admin.action(description="Switch on", permissions=["change"])

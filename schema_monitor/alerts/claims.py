@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from msgspec import Struct
 
-from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaSubscription
+from schema_monitor.alerts.models import TELLS, AlertDelivery, AlertMessage, SchemaSubscription
 from schema_monitor.alerts.sent import Sent
 from schema_monitor.core.retry import KEEP, MAX_ATTEMPTS, OPENS_AT, pause_of_destination, pause_of_message
 
@@ -118,7 +118,7 @@ def give_up_old() -> int:
 def retry_now(ids: list[int]) -> int:
     """Makes messages that wait or were given up due at once, with all their attempts. Returns how many."""
     State = AlertMessage.State
-    messages = AlertMessage.objects.filter(pk__in=ids, state__in=[State.WAITING, State.FAILED], version__isnull=False)
+    messages = AlertMessage.objects.filter(pk__in=ids, state__in=[State.WAITING, State.FAILED]).filter(TELLS)
     SchemaSubscription.objects.filter(messages__in=messages).update(paused_until=None)
     return messages.update(state=State.WAITING, attempts=0, next_try_at=timezone.now(), made_at=timezone.now())
 
@@ -142,7 +142,7 @@ def _failed(message: AlertMessage, sent: Sent) -> None:
     failures = subscription.failures + (sent.status != 429)
     pauses = [pause for pause in (sent.pause, pause_of_destination(failures)) if pause]
     _circuit(subscription, failures, now + max(pauses) if pauses else None)
-    pause = None if message.version_id is None else pause_of_message(message.attempts, random.random())  # noqa: S311  (no secret)
+    pause = None if message.is_test else pause_of_message(message.attempts, random.random())  # noqa: S311  (no secret)
     if sent.gone:
         SchemaSubscription.objects.filter(pk=subscription.pk).update(enabled=False, why_disabled="Its destination says it is gone (410).")
     if pause is None or sent.gone:
@@ -154,7 +154,7 @@ def _failed(message: AlertMessage, sent: Sent) -> None:
 def _hold(message: AlertMessage, sent: Sent) -> None:
     """Back to the outbox as if it had not been claimed. A test is not repeated."""
     message.attempts = max(message.attempts - 1, 0)
-    message.state = AlertMessage.State.WAITING if message.version_id is not None else AlertMessage.State.FAILED
+    message.state = AlertMessage.State.FAILED if message.is_test else AlertMessage.State.WAITING
     message.next_try_at, message.last_error, message.lease_until = timezone.now() + (sent.pause or _FIRST_HOLD), sent.error, None
     message.save(update_fields=["state", "attempts", "next_try_at", "last_error", "lease_until"])
 

@@ -50,7 +50,7 @@ def sweep() -> None:
 
 
 def _packed(claimed: Claim) -> Parcel:
-    rows = AlertMessage.objects.select_related("subscription", "version").defer("version__snapshot", "version__lineage")
+    rows = AlertMessage.objects.select_related("subscription", "version", "notice").defer("version__snapshot", "version__lineage")
     message = rows.filter(pk=claimed.id).first()
     return pack(message) if message else Spoiled("It was deleted meanwhile.")
 

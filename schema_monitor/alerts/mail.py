@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from django.conf import settings
 from django.core.mail import EmailMessage
 
-from schema_monitor.alerts.letter import Letter, Told
+from schema_monitor.alerts.letter import Letter, Line, Told
 from schema_monitor.alerts.sent import Sent
-from schema_monitor.core.alert_texts import cut, one_line, title
+from schema_monitor.core.alert_texts import cut, one_line
 
 MOST = 100
 NOT_SET_UP = "E-mail is not set up: set EMAIL_URL, e.g. smtp+tls://user:password@mail.example:587"
@@ -19,11 +19,9 @@ NOT_SET_UP = "E-mail is not set up: set EMAIL_URL, e.g. smtp+tls://user:password
 
 def compose(letter: Letter, to: Sequence[str]) -> EmailMessage:
     """A repeat has the same Message-ID, so that a mailbox may tell."""
-    changes = letter.by_severity
-    subject = title(letter.epoch, len(changes), letter.worst, changes[0].sentence if changes else "")
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip(">") or "localhost"
     headers = {"Message-ID": f"<{letter.reference}@{domain}>", "Auto-Submitted": "auto-generated"}
-    return EmailMessage(f"[Mendgate] {cut(subject, 150)}", _text(letter, changes), to=list(to), headers=headers)
+    return EmailMessage(f"[Mendgate] {cut(letter.title, 150)}", _text(letter), to=list(to), headers=headers)
 
 
 def send(message: EmailMessage) -> Sent:
@@ -45,20 +43,26 @@ def send(message: EmailMessage) -> Sent:
     return sent.after(time.monotonic() - began)
 
 
-def _text(letter: Letter, changes: Sequence[Told]) -> str:
-    if letter.epoch is None:
-        return f"This is a test of the subscription “{letter.subscription}”. Alerts of schema changes arrive here.\n\n{letter.url}\n"
-    parts = [_change(change) for change in changes[:MOST]]
-    if len(changes) > MOST:
-        parts.append(f"… and {len(changes) - MOST} more.")
-    head = f"Schema version {letter.epoch}, {letter.at:%Y-%m-%d %H:%M:%S} UTC: {letter.url}"
+def _text(letter: Letter) -> str:
+    if letter.is_test:
+        return f"This is a test of the subscription “{letter.subscription}”. Alerts arrive here.\n\n{letter.url}\n"
+    parts = [_line(line) for line in letter.lines[:MOST]]
+    if len(letter.lines) > MOST:
+        parts.append(f"… and {len(letter.lines) - MOST} more.")
+    head = f"{letter.origin}, {letter.at:%Y-%m-%d %H:%M:%S} UTC: {letter.url}"
     return "\n\n".join([head, *parts, f"You get this by the subscription “{letter.subscription}”."]) + "\n"
 
 
-def _change(change: Told) -> str:
-    by = f"Made by {change.by}" + (f" ({change.application})" if change.application else "") + "." if change.by else ""
-    lines = [f"{change.severity.upper()}: {one_line(change.sentence)}", change.who, by, f"{change.step}", change.url]
+def _line(told: Line) -> str:
+    lines = [f"{told.mark.upper()}: {one_line(told.sentence)}", told.who, _by(told), told.step, told.url]
     return "\n    ".join(cut(one_line(line), 600) for line in lines if line)
+
+
+def _by(told: Line) -> str:
+    """Who did it, of a change where the DDL log knows."""
+    if not isinstance(told, Told) or not told.by:
+        return ""
+    return f"Made by {told.by}" + (f" ({told.application})" if told.application else "") + "."
 
 
 def _said(text: str | bytes) -> str:

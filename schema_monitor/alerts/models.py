@@ -1,7 +1,7 @@
 """Facts about alerts: who wants to know what, which messages are due, and each attempt to deliver one.
 
 A message is the unit of delivery: to people one message a version (a digest), to programs one a change. ``SchemaAlert`` ties each
-change to the message that carries it, once per subscription.
+change to the message that carries it, once per subscription. What is no schema change is a ``Notice`` (``alerts.notices``).
 """
 
 from __future__ import annotations
@@ -65,8 +65,12 @@ class SchemaSubscription(models.Model):
         return self.name
 
 
+TELLS = Q(version__isnull=False) | Q(notice__isnull=False)
+"""Messages that are no tests."""
+
+
 class AlertMessage(models.Model):
-    """One message to one subscription: due, being sent, or through.
+    """One message to one subscription: due, being sent, or through. It tells a version's changes, or a notice; neither: a test.
 
     ``key`` is unique per subscription, so a version that is put twice is still told once. ``reference`` is what the receiver can tell
     a repeat by: webhook-id, Message-ID.
@@ -79,9 +83,9 @@ class AlertMessage(models.Model):
         FAILED = "failed", "given up"
 
     subscription = models.ForeignKey(SchemaSubscription, on_delete=models.CASCADE, related_name="messages")
-    version = models.ForeignKey(
-        "schema_monitor.SchemaVersion", null=True, on_delete=models.CASCADE, related_name="+", help_text="None: a test."
-    )
+    version = models.ForeignKey("schema_monitor.SchemaVersion", null=True, on_delete=models.CASCADE, related_name="+")
+    notice = models.ForeignKey("schema_monitor.Notice", null=True, on_delete=models.CASCADE, related_name="messages")
+    over = models.BooleanField(db_default=False, help_text="Tells that the notice is over.")
     key = models.CharField(max_length=64)
     reference = models.CharField(max_length=64, db_index=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.WAITING)
@@ -103,6 +107,11 @@ class AlertMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reference} to {self.subscription}"
+
+    @property
+    def is_test(self) -> bool:
+        """It tells nothing."""
+        return self.version_id is None and self.notice_id is None
 
     @property
     def due_at(self) -> datetime | None:

@@ -1,4 +1,5 @@
-"""The event that a webhook gets: one change, in the form of Standard Webhooks (docs/reference/schema-webhooks.md)."""
+"""The event that a webhook gets: one change, or a notice that began or ended. In the form of Standard Webhooks
+(docs/reference/schema-webhooks.md)."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from schema_monitor.alerts.letter import Letter, Told
+from schema_monitor.alerts.letter import Letter, Noted, Told
 from schema_monitor.alerts.signing import signature
 
 CHANGE, TEST = "schema.change", "mendgate.test"
+BEGAN, ENDED = "notice.began", "notice.ended"
 _PLAIN = (
     "id", "kind", "severity", "schema", "relation", "object", "sentence", "old", "new",
     "breaks_old_writers", "breaks_old_readers", "inferred", "hits",
@@ -19,10 +21,8 @@ _PLAIN = (
 
 def body(letter: Letter) -> str:
     """The JSON text. The same at every attempt."""
-    data = {"subscription": letter.subscription, "url": letter.url}
-    if letter.changes:
-        data = _change(letter, letter.changes[0])
-    return json.dumps({"type": CHANGE if letter.changes else TEST, "timestamp": _stamp(letter.at), "data": data}, ensure_ascii=False)
+    name, data = _event(letter)
+    return json.dumps({"type": name, "timestamp": _stamp(letter.at), "data": data}, ensure_ascii=False)
 
 
 def headers(reference: str, text: str, signing: Sequence[str], now: datetime) -> dict[str, str]:
@@ -33,6 +33,20 @@ def headers(reference: str, text: str, signing: Sequence[str], now: datetime) ->
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": signature(list(signing), reference, at, text),
     }
+
+
+def _event(letter: Letter) -> tuple[str, dict[str, Any]]:
+    if letter.changes:
+        return CHANGE, _change(letter, letter.changes[0])
+    if letter.notice:
+        return ENDED if letter.notice.ended else BEGAN, {"notice": _notice(letter.notice)}
+    return TEST, {"subscription": letter.subscription, "url": letter.url}
+
+
+def _notice(notice: Noted) -> dict[str, Any]:
+    facts = {name: getattr(notice, name) for name in ("id", "kind", "about", "severity", "sentence", "facts", "url")}
+    times = {"began": _stamp(notice.began), "ended": _stamp(notice.ended) if notice.ended else None}
+    return {**facts, **times, "outcome": notice.who or None, "next_step": notice.step or None}
 
 
 def _change(letter: Letter, change: Told) -> dict[str, Any]:

@@ -27,9 +27,9 @@ def for_discord(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
 
 
-def title(epoch: int | None, changes: int, worst: str, first: str) -> str:
-    """One line that says it all: the sentence of a single change, else how many."""
-    if epoch is None:
+def title(changes: int, worst: str, first: str) -> str:
+    """One line that says it all: the sentence of a single change, else how many; of none: a test."""
+    if changes == 0:
         return "Test: alerts of Mendgate arrive here"
     if changes == 1:
         return f"{worst}: {one_line(first)}"

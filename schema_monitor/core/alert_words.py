@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 MOST_CALLERS = 3
@@ -52,3 +53,12 @@ def _counted(requests: int, callers: list[Any]) -> str:
     some = f"{requests:,} request{'s' if requests != 1 else ''} of the last 7 days"
     touch = "touch" if requests != 1 else "touches"
     return f"{some} {touch} it: {', '.join(names)}{more}." if names else f"{some} {touch} it."
+
+
+def how_long(length: timedelta) -> str:
+    """A stretch of time in one unit, rounded down."""
+    seconds = int(length.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

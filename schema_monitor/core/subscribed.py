@@ -19,12 +19,23 @@ class Filter(Protocol):
 
 
 class Told(Protocol):
-    """What of a change decides."""
+    """What of a change, or of a notice, decides."""
 
-    severity: str
-    schema: str
-    relation: str
-    kind: str
+    @property
+    def severity(self) -> str:
+        """One of ``LEVELS``."""
+
+    @property
+    def schema(self) -> str:
+        """Where it is; '' for nowhere."""
+
+    @property
+    def relation(self) -> str:
+        """Which; '' for none."""
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
 
 
 def wants(subscription: Filter, change: Told) -> bool:

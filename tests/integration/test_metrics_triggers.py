@@ -18,7 +18,7 @@ FOUND = Finding("breaker_trips", "ai:x", "Breaker ai:x opened 5 times within an 
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[Trigger]:
     told: list[Trigger] = []
-    monkeypatch.setattr(triggers, "_listeners", [told.append])
+    monkeypatch.setattr(triggers, "_listeners", [lambda firing, begun: told.extend(begun)])
     return told
 
 

@@ -125,5 +125,5 @@ def test_names_from_a_database_do_nothing_where_they_are_shown() -> None:
     assert one_line("a\r\nBcc: b\x00\u2028c") == "a Bcc: b c"
     assert for_slack("<!channel> *a* `b` &") == "&lt;!channel&gt; ∗a∗ ˋbˋ &amp;"
     assert for_discord("@here [a](b) *c*") == "\\@here \\[a\\]\\(b\\) \\*c\\*"
-    assert title(None, 0, "low", "") == "Test: alerts of Mendgate arrive here"
-    assert title(3, 1, "high", "A\nb.") == "high: A b."
+    assert title(0, "low", "") == "Test: alerts of Mendgate arrive here"
+    assert title(1, "high", "A\nb.") == "high: A b."
