@@ -63,6 +63,7 @@ __all__ = [
     "is_exact",
     "mend",
     "parse",
+    "program",
     "say",
     "touches",
     "typecheck",
@@ -82,6 +83,22 @@ def parse(ops: Sequence[Mapping[str, Json]]) -> tuple[Fix, ...]:
         return msgspec.convert(_decimals(list(ops)), type=tuple[Fix, ...])
     except msgspec.ValidationError as wrong:
         raise FixError(str(wrong)) from None
+
+
+_programs: dict[int, tuple[Sequence[Mapping[str, Json]], tuple[Fix, ...]]] = {}
+_MOST_PROGRAMS: Final = 1_000
+
+
+def program(ops: tuple[dict[str, Json], ...]) -> tuple[Fix, ...]:
+    """``parse`` for a rule's own fix, which is the same object each time: read once, as long as there are not too many rules."""
+    known = _programs.get(id(ops))
+    if known is not None and known[0] is ops:
+        return known[1]
+    if len(_programs) >= _MOST_PROGRAMS:
+        _programs.clear()
+    found = parse(list(ops))
+    _programs[id(ops)] = (ops, found)
+    return found
 
 
 def _decimals(value: Any) -> Any:

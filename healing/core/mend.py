@@ -304,7 +304,7 @@ def _apply_rules(note: _Note, context: Context, operation: Operation) -> None:
         wanted = set(rule.signature.split(" + "))
         if not wanted <= _signatures(note):
             continue
-        program = fixes.parse(list(rule.fix))
+        program = fixes.program(rule.fix)
         if fixes.blocked(program, note.row, relation, operation) is not None:
             continue
         try:

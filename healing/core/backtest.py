@@ -1,0 +1,259 @@
+"""What a rule would have done: to writes that were kept, to writes that landed, and to the healthy traffic of lately.
+
+Nothing here asks whether a rule *looks* right. Each write goes through the very function that the gateway heals with (``mend``), with
+the rule in force, so what is counted is what would have happened under today's schema.
+
+    kept writes    -> ``replayed``: healed, partly healed, blocked, not concerned, or fit today without it
+    landed writes  -> ``crossed``: the rule would have stored something else than what was stored (each is a counter-example)
+    traffic        -> ``felt``: requests by shape that fit, and would be changed all the same (must be none)
+
+``Contexts`` gives what healing may know for a statement *without* the rule; None where its relation is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from healing.core import fixes
+from healing.core.mend import Context, Mended, mend
+from healing.core.samples import Chance, rows
+from healing.core.types import Json, Kind, Misfit, Operation, Rule, Statement
+from schema_monitor.core.snapshot import Relation
+from schema_monitor.core.traffic import RecentShape
+
+MOST_EXAMPLES, MOST_COUNTER, MOST_REASONS = 3, 10, 8
+_NAMES = frozenset({Kind.UNKNOWN_COLUMN, Kind.REUSED_NAME, Kind.UNKNOWN_TABLE, Kind.RAGGED})
+"""What ``mend`` finds by itself in every row, whatever was noted when the write was kept."""
+_TOLD = frozenset({Kind.CHECK, Kind.MISSING_PARENT, Kind.CONFLICT_TARGET, Kind.VERIFY, Kind.OTHER, Kind.GENERATED})
+"""What only the database can say."""
+_WRITES = {each.value: each for each in (Operation.INSERT, Operation.UPSERT, Operation.UPDATE)}
+
+Contexts = Callable[[Statement], Context | None]
+
+
+class Case(Struct, frozen=True):
+    """A write of the past. ``signature``: what did not fit when it was kept; ``done``: the ops that it landed with, where it did."""
+
+    id: str
+    statement: Statement
+    signature: str = ""
+    claims: Mapping[str, Json] = {}
+    done: tuple[fixes.Fix, ...] = ()
+
+
+class Ending(StrEnum):
+    """What the rule would have made of a kept write."""
+
+    HEALED = "healed"
+    PARTLY = "partly"
+    """something else would still not fit."""
+    BLOCKED = "blocked"
+    """it has the misfit, and a precondition of the fix does not hold."""
+    OTHER = "other"
+    """it does not have the misfit (any more), and does not fit for another reason."""
+    NOT_NEEDED = "not needed"
+    """it would land today as it is."""
+
+
+class Tried(Struct, frozen=True):
+    """One kept write. ``why`` where it is not healed."""
+
+    ending: Ending
+    why: str = ""
+
+
+class Counter(Struct, frozen=True):
+    """A case that speaks against the rule."""
+
+    id: str
+    why: str
+
+
+class Replayed(Struct, frozen=True):
+    """Kept writes, counted. ``examples``: healed ones of different shapes; ``against``: those that it does not heal, a few."""
+
+    cases: int
+    endings: dict[str, int]
+    reasons: dict[str, int]
+    examples: tuple[str, ...]
+    against: tuple[Counter, ...]
+
+    @property
+    def healed(self) -> int:
+        """Writes that would land by it."""
+        return self.endings.get(Ending.HEALED, 0)
+
+
+class Crossed(Struct, frozen=True):
+    """Landed writes, counted. ``agree``: they landed with the very same fix; ``differ``: it would have stored something else."""
+
+    cases: int
+    agree: int
+    differ: int
+    against: tuple[Counter, ...]
+
+
+class Felt(Struct, frozen=True):
+    """Healthy traffic. ``touched`` requests would be changed; ``perhaps``: would be where a key that was sent holds null."""
+
+    requests: int
+    touched: int
+    perhaps: int
+    where: tuple[str, ...]
+
+
+def replayed(rule: Rule, cases: Iterable[Case], contexts: Contexts) -> Replayed:
+    """Tries the rule on kept writes."""
+    total, endings, reasons = 0, dict.fromkeys((str(e) for e in Ending), 0), dict[str, int]()
+    examples, against = dict[frozenset[str], str](), list[Counter]()
+    for case in cases:
+        tried = try_on(rule, case, contexts)
+        total += 1
+        endings[tried.ending] += 1
+        if tried.ending is Ending.HEALED:
+            if len(examples) < MOST_EXAMPLES:
+                examples.setdefault(_shape(case.statement), case.id)
+            continue
+        if tried.why:
+            reasons[tried.why] = reasons.get(tried.why, 0) + 1
+        if tried.ending in (Ending.PARTLY, Ending.BLOCKED) and len(against) < MOST_COUNTER:
+            against.append(Counter(case.id, tried.why))
+    most = dict(sorted(reasons.items(), key=lambda pair: -pair[1])[:MOST_REASONS])
+    return Replayed(total, endings, most, tuple(examples.values()), tuple(against))
+
+
+def try_on(rule: Rule, case: Case, contexts: Contexts) -> Tried:
+    """What the rule would have made of one kept write."""
+    context = contexts(case.statement)
+    if context is None or context.relation is None:
+        return Tried(Ending.OTHER, "its table is gone")
+    mended = mend(case.statement, _with(rule, context, case.claims), _noted(case, context.relation))
+    used = _moves_table(rule, case.statement) or _used(rule, mended)
+    if not mended.misfits:
+        return Tried(Ending.HEALED) if used else Tried(Ending.NOT_NEEDED)
+    left = {misfit.signature for misfit in mended.misfits}
+    if not {*rule.signature.split(" + ")} <= left:
+        return Tried(Ending.PARTLY if used else Ending.OTHER, f"still does not fit: {', '.join(sorted(left)[:3])}")
+    return Tried(Ending.BLOCKED, _blocked(rule, case, context.relation))
+
+
+def crossed(rule: Rule, landed: Iterable[Case], contexts: Contexts) -> Crossed:
+    """Tries the rule on writes that landed: with the same fix they speak for it, with another one or none against it."""
+    program, total, agree, against, differ = fixes.program(rule.fix), 0, 0, list[Counter](), 0
+    for case in landed:
+        total += 1
+        if {*program} <= {*case.done}:
+            agree += 1
+            continue
+        context = contexts(case.statement)
+        if context is None or not _used(rule, mend(case.statement, _with(rule, context, case.claims))):
+            continue
+        differ += 1
+        if len(against) < MOST_COUNTER:
+            against.append(Counter(case.id, "it landed otherwise: " + (", ".join(map(fixes.brief, case.done)) or "as it was sent")))
+    return Crossed(total, agree, differ, tuple(against))
+
+
+def felt(rule: Rule, shapes: Iterable[RecentShape], contexts: Contexts, chance: Chance) -> Felt:
+    """Tries the rule on what callers sent lately and what landed as it was sent. Values were never recorded: each shape is filled with
+    values that fit. A shape that no longer fits the schema is not healthy, and not counted."""
+    requests, touched, perhaps, where = 0, 0, 0, list[str]()
+    for shape in shapes:
+        healthy = shape.requests - shape.misfits
+        if healthy <= 0 or shape.operation not in _WRITES:
+            continue
+        sound, now, maybe = _feels(rule, shape, contexts, chance)
+        requests += healthy if sound else 0
+        touched += healthy if sound and now else 0
+        perhaps += healthy if sound and maybe and not now else 0
+        if sound and (now or maybe) and len(where) < MOST_COUNTER:
+            where.append(f"{shape.caller or shape.role}: {shape.operation} with {', '.join(shape.keys) or 'no keys'}")
+    return Felt(requests, touched, perhaps, tuple(where))
+
+
+def _feels(rule: Rule, shape: RecentShape, contexts: Contexts, chance: Chance) -> tuple[bool, bool, bool]:
+    """Whether the shape fits today's schema; whether the rule would change it; whether it would where a key holds null."""
+    statement = Statement(_WRITES[shape.operation], shape.schema, shape.name)
+    context = contexts(statement)
+    if context is None or context.relation is None:
+        return False, False, False
+    relation, ruled = context.relation, _with(rule, context, {})
+    full = replace(statement, rows=(rows(relation, context.snapshot.enums, chance, shape.keys),))
+    if mend(full, context).misfits or (statement.operation is not Operation.UPDATE and _lacks(relation, shape.keys)):
+        return False, False, False
+    nullable = {column.name for column in relation.columns if column.nullable}
+    nulls = replace(full, rows=({key: None if key in nullable else value for key, value in full.rows[0].items()},))
+    return True, _changes(rule, full, ruled), _changes(rule, nulls, ruled)
+
+
+def _changes(rule: Rule, statement: Statement, context: Context) -> bool:
+    """Whether the rule is used. A fill from a claim that nobody has is tried with the claim."""
+    claims = {op.claim: "a" for op in fixes.program(rule.fix) if isinstance(op, fixes.Fill) and op.claim is not None}
+    return _used(rule, mend(statement, replace(context, claims=claims)))
+
+
+def _lacks(relation: Relation, keys: Iterable[str]) -> bool:
+    """Whether a row with these keys misses a value that the table needs."""
+    sent = {*keys}
+    return (
+        any(not (c.nullable or c.default or c.identity or c.generated or c.domain or c.name in sent) for c in relation.columns)
+        and not relation.has_before_triggers
+    )
+
+
+def _moves_table(rule: Rule, statement: Statement) -> bool:
+    """A rule that says what an unknown table is called is used before the row is looked at; ``contexts`` then gives that table's."""
+    match fixes.program(rule.fix):
+        case (fixes.RenameTable(source),):
+            return source == statement.table
+    return False
+
+
+def _with(rule: Rule, context: Context, claims: Mapping[str, Json]) -> Context:
+    """In force, ahead of what is there for the same misfits (it would take its place)."""
+    others = tuple(other for other in context.rules if other.signature != rule.signature)
+    return replace(context, rules=(rule, *others), claims=claims)
+
+
+def _used(rule: Rule, mended: Mended) -> bool:
+    return any(applied.rule == rule.id for applied in mended.applied)
+
+
+def _noted(case: Case, relation: Relation) -> tuple[Misfit, ...]:
+    """What the database said when the write was kept, where nothing but the database can tell."""
+    found = []
+    for part in case.signature.split(" + "):
+        word, _, column = part.partition(":")
+        kind = Kind(word) if word in Kind.__members__.values() else Kind.OTHER
+        if kind in _NAMES or not part:
+            continue
+        if kind is Kind.MISSING_VALUE:
+            without = tuple(i for i, row in enumerate(case.statement.rows) if row.get(column) is None)
+            found += [Misfit(kind, column, None, "", without)] if without else []
+        elif kind in _TOLD or (len(case.statement.rows) == 1 and relation.column(column) is not None):
+            found.append(_spelled(kind, column))
+    return tuple(found)
+
+
+def _spelled(kind: Kind, rest: str) -> Misfit:
+    """The misfit whose signature ends so."""
+    if kind is Kind.UNKNOWN_LABEL:
+        name, _, value = rest.partition("=")
+        return Misfit(kind, name, value)
+    return Misfit(kind, rest)
+
+
+def _blocked(rule: Rule, case: Case, relation: Relation) -> str:
+    program = fixes.program(rule.fix)
+    for row in case.statement.rows:
+        if (why := fixes.blocked(program, row, relation, case.statement.operation)) is not None:
+            return why
+    return "the caller lacks the claim that it fills from"
+
+
+def _shape(statement: Statement) -> frozenset[str]:
+    return frozenset(statement.rows[0]) if statement.rows else frozenset()
