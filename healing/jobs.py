@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from healing import quarantine, receipt_copies, replay_orders, wake
+from healing import case_marks, quarantine, receipt_copies, replay_orders, wake
 from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
@@ -44,10 +44,18 @@ def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
 
 
 def sweep() -> None:
-    """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy, counts to
+    """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy and to mark, counts to
     forget, scratch databases of killed impact checks, causes that the AI is to be asked about."""
     _safely(settle_abandoned)
-    for step in (wake.order_due, drain, receipt_copies.copy_all, receipt_copies.prune_idempotency, traffic.prune, drop_scratch):
+    for step in (
+        wake.order_due,
+        drain,
+        receipt_copies.copy_all,
+        case_marks.mark_new,
+        receipt_copies.prune_idempotency,
+        traffic.prune,
+        drop_scratch,
+    ):
         _safely(step)
     _safely(runs.ring_due)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -347,10 +349,16 @@ class Receipt(models.Model):
         max_length=20, blank=True, default="", db_default="", help_text="The target's transaction that wrote the rows."
     )
     feedback = models.JSONField(null=True, blank=True)
+    marks = ArrayField(models.BigIntegerField(), null=True, blank=True, editable=False, help_text="Of its keys' values (case_marks).")
 
     class Meta:
         ordering = ["-at"]
         indexes = [
+            GinIndex(fields=["marks"], name="receipt_marks"),
+            models.Index(fields=["-at"], condition=Q(marks=None), name="receipt_unmarked"),
+            models.Index(fields=["key", "-at"], name="receipt_key_at"),
+            models.Index(fields=["subject", "-at"], condition=~Q(subject=""), name="receipt_subject_at"),
+            models.Index(fields=["quarantine"], condition=Q(quarantine__isnull=False), name="receipt_of_a_kept_write"),
             models.Index(fields=["-at"], name="receipt_at"),
             models.Index(fields=["schema", "table", "-at"], name="receipt_table_at"),
         ]

@@ -24,7 +24,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         ),
         _group(
             "What happened",
-            ("Receipts", "receipt_long", "admin:healing_receipt_changelist", "healing.view_receipt"),
+            ("Cases", "manage_search", "admin:healing_receipt_changelist", "healing.view_receipt"),
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Breakers", "electric_bolt", "admin:breakers_breakerconfig_changelist", "breakers.view_breakerconfig"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),

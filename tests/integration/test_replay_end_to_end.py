@@ -173,3 +173,22 @@ def test_two_commands_at_once_replay_once(running: Gateway) -> None:
         output, _ = process.communicate(timeout=60)
         assert b"1 replayed" in output
     assert names(running) == ["Gil"]
+
+
+def test_a_case_is_found_while_its_receipt_is_still_in_the_target_and_a_person_takes_the_write_back(running: Gateway) -> None:
+    running.sql("DELETE FROM people")
+    running.manage("shell", "-c", "from django.contrib.auth.models import User; User.objects.create_superuser('ruth', password='pw')")
+    answer = call(running, "POST", "/rest/v1/people", {"id": 4711, "full_name": "Una", "zzz": "7.0"})
+    receipt = answer.headers["mendgate-receipt"]
+    with httpx.Client(base_url=running.base_url, follow_redirects=True, timeout=30, headers={"referer": running.base_url}) as desk:
+        desk.get("/admin/login/")
+        form = {"csrfmiddlewaretoken": desk.cookies["mendgate_csrf"]}
+        desk.post("/admin/login/?next=/admin/", data={**form, "username": "ruth", "password": "pw"})
+        page = desk.get("/admin/healing/receipt/", params={"q": receipt})
+        assert page.url.path.endswith(f"/{receipt}/change/")
+        assert "Una" in page.text and "`zzz` is read as integer" in page.text and "Exact: the value is the same" in page.text
+        form = {"csrfmiddlewaretoken": desk.cookies["mendgate_csrf"], "why": "she asked for it"}
+        said = desk.post(f"/admin/healing/receipt/{receipt}/undo/", data=form).text
+        assert "It was taken back." in said and "ruth took it back" in said and "she asked for it" in said
+        assert names(running) == []
+        assert receipt in desk.get("/admin/healing/receipt/", params={"q": "people 4711"}).text
