@@ -13,9 +13,10 @@ class HealingConfig(AppConfig):
 
     def ready(self) -> None:
         """Wakes waiting writes, and judges anew what was decided, when the schema changes."""
-        from healing import observed, schema_changed, suggested_renames, trigger_alerts, wake
+        from healing import certification, observed, schema_changed, suggested_renames, trigger_alerts, wake
 
         wake.connect()
+        certification.connect()
         observed.connect()
         schema_changed.connect()
         suggested_renames.connect()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from healing import case_marks, quarantine, receipt_copies, replay_orders, wake
+from healing import case_marks, certification, quarantine, receipt_copies, replay_orders, wake
 from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
@@ -58,6 +58,7 @@ def sweep() -> None:
     ):
         _safely(step)
     _safely(runs.ring_due)
+    _safely(certification.certify_due)
 
 
 def drop_scratch() -> None:

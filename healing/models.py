@@ -72,10 +72,20 @@ class Policy(models.Model):
     )
     strict = models.BooleanField(default=False, help_text="Refuse a write that Postgres would store differently from what was sent.")
     allow_tx_rollback = models.BooleanField(default=False, help_text="Honour Prefer: tx=rollback.")
+    auto_certify = models.BooleanField(
+        "rules by themselves",
+        default=False,
+        help_text="Exact fixes with strong evidence become rules without a click; the first reversal ends them. One table, every caller.",
+    )
 
     class Meta:
         verbose_name_plural = "policies"
         constraints = [
+            models.CheckConstraint(
+                condition=Q(auto_certify=False) | (~Q(table="") & Q(key__isnull=True)),
+                name="rules_by_themselves_are_asked_for_by_table",
+                violation_error_message="Rules by themselves are for one table and every caller: name the table, leave the key empty.",
+            ),
             models.UniqueConstraint(fields=["schema", "table", "key"], name="one_policy_per_place", nulls_distinct=False),
         ]
 
@@ -123,6 +133,8 @@ class Rule(models.Model):
     author = models.CharField(max_length=150, blank=True, default="")
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField(null=True, blank=True)
+    certified_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="It became active by evidence, without a click.")
+    proof = models.JSONField(default=dict, blank=True, editable=False, help_text="The proof pack as it was when it became active.")
     why = models.TextField(blank=True, default="", help_text="Why it was rejected, demoted or retired.")
     created_at = models.DateTimeField(auto_now_add=True)
     successes = models.PositiveIntegerField(default=0)
@@ -139,7 +151,10 @@ class Rule(models.Model):
                 name="one_active_rule_per_signature",
             ),
             models.CheckConstraint(
-                condition=~Q(state="active") | Q(approved_by__isnull=False) | Q(source__in=["lineage", "builtin"]),
+                condition=~Q(state="active")
+                | Q(approved_by__isnull=False)
+                | Q(certified_at__isnull=False)
+                | Q(source__in=["lineage", "builtin"]),
                 name="active_rules_are_approved",
             ),
         ]
@@ -260,6 +275,7 @@ class Decision(models.Model):
     """The audit: who decided what, when and why. Append-only (a trigger forbids more), each row's hash covers the one before."""
 
     id = models.BigAutoField(primary_key=True)
+    number = models.BigIntegerField(unique=True, help_text="1, 2, 3 … without gaps; a trigger sees to it.")
     at = models.DateTimeField()
     who = models.CharField(max_length=150)
     action = models.CharField(max_length=30)
@@ -304,6 +320,7 @@ class Proposal(models.Model):
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     why = models.TextField(blank=True, default="", db_default="")
+    snoozed_until = models.DateTimeField(null=True, blank=True, help_text="The queue does not show it before.")
 
     class Meta:
         ordering = ["-probability"]
@@ -368,9 +385,11 @@ class Receipt(models.Model):
 
 
 from healing.assist.models import AssistRun, Prompt  # noqa: E402 - they belong to this app, and point at the rows above
+from healing.review_models import Approval, ReviewRules  # noqa: E402 - these too
 
 __all__ = [
     "ApiKey",
+    "Approval",
     "AssistRun",
     "Decision",
     "Healing",
@@ -380,6 +399,7 @@ __all__ = [
     "QuarantineItem",
     "Receipt",
     "Replay",
+    "ReviewRules",
     "Role",
     "Rule",
     "Source",

@@ -101,7 +101,8 @@ def count_reversal_once(final: Receipt, by: str) -> None:
     kept = QuarantineItem.objects.filter(replay_receipt=final.pk).values_list("receipt", flat=True)
     receipts = Receipt.objects.select_for_update().filter(pk__in=[final.pk, *kept]).order_by("pk")
     if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
-        count_reversal(sorted(rules_of(final)))
+        done = "undone" if by == "undo" else "called wrong by its sender"
+        count_reversal(sorted(rules_of(final)), f"a write that it healed was {done} (receipt {final.pk})")
         note_reversal(final)
         reversed_by(final, by)
 

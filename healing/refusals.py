@@ -6,6 +6,8 @@ Refused ─┬─ NotAllowed       the person lacks the right
          ├─ DoesNotFit       the fix does not fit the live schema
          ├─ PolicyForbids    the policy of that table would never use it
          ├─ FourEyes         who wrote a fix may not approve it
+         ├─ Stale            the page that was decided on is not what is there now
+         ├─ TouchesHealthy   the rule would change writes that need no healing
          ├─ WrongState       the thing is not in a state that allows it
          └─ NotFound         no such thing, or not yours
 """
@@ -64,6 +66,20 @@ class FourEyes(Refused):
 
     code, status = "MG403", 403
     hint = "Ask a second person to approve it."
+
+
+class Stale(Refused):
+    """The page that was decided on is not what is there now."""
+
+    code, status = "MG409", 409
+    hint = "Look at it as it is now, and decide again."
+
+
+class TouchesHealthy(Refused):
+    """The rule would change writes that need no healing."""
+
+    code, status = "MG409", 409
+    hint = "Edit the fix so that it does less, or reject it."
 
 
 class WrongState(Refused):

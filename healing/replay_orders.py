@@ -54,6 +54,12 @@ def order_for_cause(rule: Rule, asked_by: str) -> Replay | None:
     return _order(items, asked_by=asked_by, why=f"approved: {rule.sentence}", rule=rule)
 
 
+def lock_cause(schema: str, table: str, signature: str) -> None:
+    """What an approval would order is ours until the transaction ends: before the audit is, as for everybody who gives up on writes."""
+    items = QuarantineItem.objects.filter(schema=schema, table=table, signature=signature, state__in=AGAIN)
+    list(items.select_for_update(of=("self",)).order_by("number").values_list("pk"))
+
+
 def order_items(ids: Iterable[Any], user: Any, why: str = "") -> Replay | None:
     """The given items, asked for by a person; a conflict may be forced through by naming it."""
     require_operator(user)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from healing import audit, permits
-from healing.models import Rule
+from healing.models import Approval, Proposal, Rule
 from healing.notify import notify
 from healing.refusals import WrongState
 
+REVERSED = "reversal"
+"""Who demotes a rule because of what its writers say."""
+_ACTIONS: dict[str, str] = {
+    Rule.State.RETIRED: "retire",
+    Rule.State.REJECTED: "reject",
+    Rule.State.DEMOTED: "demote",
+    Rule.State.REVIEW: "review",
+}
 LIVE = {Rule.State.ACTIVE, Rule.State.APPROVED, Rule.State.REVIEW, Rule.State.DEMOTED}
 
 
@@ -21,19 +31,35 @@ def retire(rule: Rule, user: Any, why: str) -> None:
     _leave(rule, Rule.State.RETIRED, user.username, permits.require_reason(why))
 
 
+def set_aside(rule: Rule, who: str, why: str) -> None:
+    """A person said no to a rule that waited for a second look; or took an approval back. It is over for good."""
+    _leave(rule, Rule.State.REJECTED, who, permits.require_reason(why))
+
+
+def back_to_review(rule: Rule, who: str, why: str) -> None:
+    """What it was approved for is not there any more: a person looks again."""
+    _leave(rule, Rule.State.REVIEW, who, permits.require_reason(why))
+
+
 def demote(rule: Rule, who: str, why: str) -> None:
     """Stops a rule because of evidence against it; it may be approved again. ``who`` is a person or the part that measured."""
     _leave(rule, Rule.State.DEMOTED, who, permits.require_reason(why))
 
 
 @transaction.atomic
-def count_reversal(rule_ids: list[str]) -> None:
-    """A heal by these rules was undone, or its owner said that it was wrong."""
-    Rule.objects.filter(pk__in=rule_ids).update(reversals=F("reversals") + 1)
+def count_reversal(rule_ids: list[str], why: str = "") -> None:
+    """A heal by these rules was undone, or its owner said that it was wrong: the rules stop, whatever they did before, and are proposed
+    again with that against them. A person decides."""
+    _lock_proposals(rule_ids)
+    for rule in Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"):
+        Rule.objects.filter(pk=rule.pk).update(reversals=F("reversals") + 1)
+        if rule.state == Rule.State.ACTIVE:
+            demote(rule, REVERSED, why or "a write that it healed was taken back, or called wrong")
 
 
 @transaction.atomic
 def _leave(rule: Rule, state: str, who: str, why: str) -> None:
+    _lock_proposals([rule.pk])
     locked = Rule.objects.select_for_update().get(pk=rule.pk)
     if locked.state == state:
         return
@@ -41,6 +67,29 @@ def _leave(rule: Rule, state: str, who: str, why: str) -> None:
         raise WrongState(f"The rule is {locked.state}.")
     locked.state, locked.why = state, why
     locked.save(update_fields=["state", "why"])
-    action = "retire" if state == Rule.State.RETIRED else "demote"
-    audit.record(who, action, "rule", rule.pk, content_hash=rule.content_hash, why=why)
+    audit.record(who, _ACTIONS[state], "rule", rule.pk, content_hash=rule.content_hash, why=why)
+    if state in (Rule.State.DEMOTED, Rule.State.REVIEW):
+        reopen(rule, why)
     notify("rules")
+
+
+def _lock_proposals(rule_ids: Iterable[Any]) -> None:
+    """Proposals come first, then rules, then the audit: in this order for everybody, or two deciders could lock up."""
+    list(Proposal.objects.select_for_update().filter(rule__in=list(rule_ids)).order_by("pk").values_list("pk"))
+
+
+def reopen(rule: Rule, why: str) -> None:
+    """The rule's proposal waits for a person again, and nobody's earlier yes counts."""
+    for proposal in Proposal.objects.select_for_update().filter(rule=rule, state=Proposal.State.APPROVED):
+        evidence = proposal.evidence if isinstance(proposal.evidence, dict) else {}
+        against = [*evidence.get("against", []), why] if isinstance(evidence.get("against", []), list) else [why]
+        proposal.state, proposal.evidence = Proposal.State.OPEN, {**evidence, "against": list(dict.fromkeys(against))}
+        proposal.save(update_fields=["state", "evidence"])
+        take_back(proposal, why)
+
+
+def take_back(proposal: Proposal, why: str, approver: Any = None) -> int:
+    """Approvals that no longer count: everybody's, or one person's. Returns how many those were."""
+    given = Approval.objects.filter(proposal=proposal, revoked_at=None)
+    mine = given if approver is None else given.filter(approver=approver)
+    return mine.update(revoked_at=timezone.now(), why_revoked=why)

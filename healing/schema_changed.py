@@ -11,11 +11,13 @@ import msgspec
 from django.db import transaction
 from django.db.models.signals import post_save
 
-from healing import audit
+from healing import review_rules
 from healing.core import fixes
+from healing.core.types import Kind
 from healing.core.types import Rule as CoreRule
 from healing.models import Policy, Proposal, Rule
 from healing.notify import notify
+from healing.rules import back_to_review
 from schema_monitor import versions
 from schema_monitor.core.lineage import Lineage, Renamed
 from schema_monitor.core.snapshot import Column, Snapshot
@@ -34,7 +36,9 @@ def connect() -> None:
 def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -> None:
     if not created:
         return
-    rules = list(Rule.objects.select_for_update().filter(state=Rule.State.ACTIVE).exclude(bound={}))
+    live = Rule.objects.filter(state=Rule.State.ACTIVE).exclude(bound={})
+    list(Proposal.objects.select_for_update().filter(rule__in=live).order_by("pk").values_list("pk"))  # first, as everybody does
+    rules = list(live.select_for_update().order_by("pk"))
     policies = list(Policy.objects.select_for_update().exclude(table=""))
     if not (rules or policies):
         return
@@ -46,14 +50,10 @@ def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -
 def review_unbound(rules: list[Rule], snapshot: Snapshot) -> None:
     """A rule was approved for certain columns of a certain table. Where its names mean others now, or the column that it writes to takes
     other values, a person looks again. What else changes in the table is none of its business."""
-    moved = [(rule, why) for rule in rules if (why := why_review(rule, snapshot))]
-    for rule, why in moved:
-        rule.state, rule.why = Rule.State.REVIEW, why
-        rule.save(update_fields=["state", "why"])
-        Proposal.objects.filter(rule=rule, state=Proposal.State.APPROVED).update(state=Proposal.State.OPEN)
-        audit.record(WHO, "review", "rule", rule.pk, content_hash=rule.content_hash, why=rule.why)
-    if moved:
-        notify("rules")
+    whole = review_rules.current().whole_relation
+    for rule in rules:
+        if why := why_review(rule, snapshot) or (_any_change(rule, snapshot) if whole else ""):
+            back_to_review(rule, WHO, why)
 
 
 def follow_renames(policies: list[Policy], snapshot: Snapshot, lineage: Lineage) -> None:
@@ -87,7 +87,22 @@ def why_review(rule: Rule, snapshot: Snapshot) -> str:
         faults = fixes.typecheck(ops, relation, snapshot)
     except fixes.FixError as error:
         faults = [str(error)]
-    return f"It does not fit the schema any more: {'; '.join(faults)}." if faults else ""
+    if faults:
+        return f"It does not fit the schema any more: {'; '.join(faults)}."
+    taken = [name for name in _unknown_names(rule) if relation.column(name) is not None]
+    return f"Column {taken[0]} is there now; the rule was for writes that name it in vain." if taken else ""
+
+
+def _any_change(rule: Rule, snapshot: Snapshot) -> str:
+    """Where the target asks for it (``ReviewRules.whole_relation``): the table is not just as it was."""
+    relation = snapshot.relations.get(rule.bound.get("oid", 0))
+    same = relation is not None and relation.fingerprint == rule.relation_fingerprint
+    return "" if same else "Its table changed since it was approved."
+
+
+def _unknown_names(rule: Rule) -> list[str]:
+    kind = f"{Kind.UNKNOWN_COLUMN}:"
+    return [part.removeprefix(kind) for part in rule.signature.split(" + ") if part.startswith(kind)]
 
 
 def _core(rule: Rule) -> CoreRule:

@@ -24,6 +24,7 @@ from django.db import connection
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
+from pytest_django import DjangoDbBlocker
 
 from resilience_site import embedded_databases, monitor_setup, target_setup
 from resilience_site.config import config
@@ -91,6 +92,13 @@ def valkey_url(valkey: EmbeddedValkey) -> str:
 def django_db_modify_db_settings(templates: EmbeddedPostgres) -> None:
     """Django's own test database lives on the same Postgres and is a copy, too."""
     connection.settings_dict["TEST"]["TEMPLATE"] = CONTROL_TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Django empties its own test database after each test; the audit, which nobody may empty, would object."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE healing_decision DISABLE TRIGGER never_emptied")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from healing import approval
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
 from healing.checked_fix import fix_of
-from healing.models import Proposal
+from healing.models import Proposal, Rule
 from healing.permits import DECIDE
 from healing.review import cards
 from healing.templatetags.mendgate import ago, percent, state
@@ -74,13 +74,12 @@ class ProposalAdmin(ReadOnlyAdmin):
         return self._page(request, str(proposal), cards([proposal]))
 
     def approve(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """Makes it a rule."""
+        """Says yes, to what the page showed."""
 
         def act() -> str:
-            rule = approval.approve(get_object_or_404(Proposal, pk=pk), request.user, request.POST.get("note", ""))
-            order = rule.replay_set.order_by("-created_at").first()
-            waiting = f" {order.total} waiting writes are being replayed." if order else ""
-            return f"Approved: {rule.sentence}.{waiting}"
+            proposal = get_object_or_404(Proposal, pk=pk)
+            rule = approval.approve(proposal, request.user, request.POST.get("note", ""), request.POST.get("seen", ""))
+            return _approved(rule) if rule else "Your yes is noted; it becomes a rule when enough people have said so."
 
         return door(request, DECIDE, act, reverse("admin:healing_review"))
 
@@ -108,3 +107,9 @@ class ProposalAdmin(ReadOnlyAdmin):
             "may_decide": request.user.has_perm(DECIDE),
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/review.html", context)
+
+
+def _approved(rule: Rule) -> str:
+    order = rule.replay_set.order_by("-created_at").first()
+    waiting = f" {order.total} waiting writes are being replayed." if order else ""
+    return f"Approved: {rule.sentence}.{waiting}"

@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.models import Permission, User
+from django.utils import timezone
 
+from healing import approval
 from healing.checked_fix import content_hash, parsed
 from healing.gateway.seal import seal
-from healing.models import Proposal, QuarantineItem, Receipt
+from healing.models import Proposal, QuarantineItem, Receipt, Rule
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, Constraint, Relation, Scope, Snapshot
 from schema_monitor.models import SchemaVersion
+from schema_monitor.traffic_models import PayloadShape
 from schema_monitor.versions import as_json
 
 USERS = Relation(
@@ -82,3 +85,21 @@ def propose(fix: list[dict[str, Any]] | None = None, probability: float = 0.97, 
         "evidence": {"for": ["same type text"], "against": ["two words differ"]}, **fields,
     }  # fmt: skip
     return Proposal.objects.create(**facts)
+
+
+def approved(proposal: Proposal, user: User, note: str = "") -> Rule:
+    """The rule that a yes makes."""
+    rule = approval.approve(proposal, user, note)
+    assert rule is not None
+    return rule
+
+
+def traffic(*keys: str, requests: int = 10, misfits: int = 0, oid: int = 100, **fields: Any) -> PayloadShape:
+    """What a caller sent in this hour."""
+    hour = timezone.now().replace(minute=0, second=0, microsecond=0)
+    facts = {
+        "hour": hour, "schema": "public", "relation_oid": oid, "name": "users", "operation": "insert", "caller": "shop", "role": "anon",
+        "keys": list(keys), "named": [], "shape": ",".join(keys)[:32], "requests": requests, "rows": requests, "misfits": misfits,
+        "healed": 0, "last_at": timezone.now(), **fields,
+    }  # fmt: skip
+    return PayloadShape.objects.create(**facts)

@@ -60,6 +60,11 @@ def why_not(case: Case) -> list[str]:
     return found
 
 
+def of_rights(ops: Sequence[fixes.Fix]) -> list[str]:
+    """What must not be decided without a person, by its names alone: rights, secrets, and words that mean opposites."""
+    return [*_of_rights(ops, ()), *_traps(ops)]
+
+
 def _of_proof(proof: Proof) -> list[str]:
     if proof.whole:
         return []

@@ -26,6 +26,9 @@ class Command(RefusingCommand):
     def act(self, **options: Any) -> None:
         """Approve and say what became of it."""
         rule = approve(found(Proposal, options["proposal"]), permits.person(options["user"]), options["note"])
+        if rule is None:
+            self.stdout.write("noted; it becomes a rule when enough people have approved it")
+            return
         order = rule.replay_set.order_by("-created_at").first()
         self.stdout.write(f"rule {rule.pk} is active: {rule.sentence}")
         if order is not None:
