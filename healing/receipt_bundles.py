@@ -5,7 +5,7 @@ The receipts of one transaction share a row there; the n-th one's id is the bund
 
 from __future__ import annotations
 
-import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +14,18 @@ import msgspec
 from healing.gateway.seal import seal, unseal
 from healing.models import Receipt
 
-COLUMNS = "id, at, heads::text, sealed, xmin::text"
+COLUMNS = "id, sealed, xmin::text"
 Bundle = tuple[Any, ...]
 """A row of ``COLUMNS``; xmin is the transaction that wrote the bundle and its rows."""
 _NUMBERS = 0xFFFF
+
+
+class _Bundled(msgspec.Struct):
+    """What is sealed (``healing.gateway.receipts``)."""
+
+    heads: list[dict[str, Any]]
+    of: list[int]
+    values: list[msgspec.Raw]
 
 
 def bundle_of(receipt: UUID) -> UUID:
@@ -27,16 +35,21 @@ def bundle_of(receipt: UUID) -> UUID:
 
 def unfold(bundle: Bundle) -> list[Receipt]:
     """The receipts of a bundle, unsaved, their values sealed one by one. Raises ``SealError``."""
-    first, at, heads, sealed, writer = bundle
-    said = json.loads(heads)
-    values = msgspec.json.decode(unseal(sealed), type=list[msgspec.Raw])
+    first, sealed, writer = bundle
+    said = msgspec.json.decode(unseal(sealed), type=_Bundled)
+    at = made_at(first)
     return [
-        _receipt(UUID(int=first.int + number), at, said["heads"][head], bytes(values[number]), writer)
-        for number, head in enumerate(said["of"])
+        _receipt(UUID(int=first.int + number), at, said.heads[head], bytes(said.values[number]), writer)
+        for number, head in enumerate(said.of)
     ]
 
 
-def _receipt(receipt_id: UUID, at: Any, head: dict[str, Any], values: bytes, writer: str) -> Receipt:
+def made_at(bundle: UUID) -> datetime:
+    """When a bundle was made: its id, a UUID of version 7, begins with milliseconds."""
+    return datetime.fromtimestamp((bundle.int >> 80) / 1000, UTC)
+
+
+def _receipt(receipt_id: UUID, at: datetime, head: dict[str, Any], values: bytes, writer: str) -> Receipt:
     known = ("outcome", "schema", "table", "operation", "role")
     return Receipt(
         id=receipt_id, at=at, sealed=seal(values), key=head.get("key") or None, subject=head.get("subject") or "",

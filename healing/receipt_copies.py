@@ -31,7 +31,7 @@ BATCH = 200
 KEEP_IDEMPOTENCY = "48 hours"
 KEEP_UNDONE = "1 hour"
 """How long an undo may take to be told here. Its mark in the target stays: it keeps an undo from running twice."""
-_NEXT = f"SELECT {COLUMNS} FROM mendgate.receipt_bundle WHERE id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608
+_NEXT = f"SELECT {COLUMNS} FROM mendgate.receipts WHERE id > %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"  # noqa: S608
 _UNDONE = "SELECT receipt FROM mendgate.undone WHERE at > now() - %s::interval"
 
 
@@ -61,7 +61,7 @@ def _move(target: psycopg.Connection[Any], bundles: list[Bundle]) -> int:
         except SealError as error:
             log.error("receipts %s stay in the target: %s", bundle[0], error)
     new = store(receipts)
-    target.execute("DELETE FROM mendgate.receipt_bundle WHERE id = ANY(%s)", [moved])
+    target.execute("DELETE FROM mendgate.receipts WHERE id = ANY(%s)", [moved])
     return new
 
 

@@ -17,7 +17,7 @@ from healing.refusals import NotFound
 from healing.sealed_rows import receipt_facts, redacted
 from healing.target import target_connection
 
-_SELECT = f"SELECT {COLUMNS} FROM mendgate.receipt_bundle WHERE id = %s"  # noqa: S608
+_SELECT = f"SELECT {COLUMNS} FROM mendgate.receipts WHERE id = %s"  # noqa: S608
 
 
 def find_receipt(receipt_id: UUID) -> Receipt:
@@ -72,7 +72,7 @@ def _here(receipt_id: UUID) -> Receipt | None:
 
 def _from_target(receipt_id: UUID) -> Receipt | None:
     with target_connection() as target:
-        if target.execute("SELECT to_regclass('mendgate.receipt_bundle')").fetchone() == (None,):
+        if target.execute("SELECT to_regclass('mendgate.receipts')").fetchone() == (None,):
             return None
         bundle = target.execute(_SELECT, [bundle_of(receipt_id)]).fetchone()
     found = unfold(bundle) if bundle else []

@@ -176,7 +176,7 @@ def _examine_role(target: psycopg.Connection, role: str) -> Finding:
 
 def _examine_schema(target: psycopg.Connection) -> Finding:
     fix = "python manage.py doctor --fix"
-    names = [f"mendgate.{table}" for table in ("receipt_bundle", "undone", "idempotency")]
+    names = [f"mendgate.{table}" for table in ("receipts", "undone", "idempotency")]
     missing = [n for n in names if target.execute("SELECT to_regclass(%s)", [n]).fetchone() == (None,)]
     if missing:
         return Finding("schema mendgate", False, f"{', '.join(missing)} missing", fix)

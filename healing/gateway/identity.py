@@ -6,7 +6,6 @@ again; the database would not object. So every write asks; where the answer is n
 catalog read again.
 """
 
-# ruff: noqa: S608 - identifiers come quoted from the catalog; values are quoted constants
 from __future__ import annotations
 
 import re
@@ -27,8 +26,7 @@ def identity_sql(relation: Relation, names: Iterable[str], unknown: Iterable[str
     known = {name: column for name in names if (column := relation.column(name)) is not None}
     absent = {name for name in unknown if relation.column(name) is None and "\0" not in name and len(name.encode()) < _NAMEDATALEN}
     tests = [_is_named(relation)]
-    tests += [_are(relation, [known[name] for name in sorted(known)])] if known else []
-    tests += [_is_nothing(relation, name) for name in sorted(absent)]
+    tests += [_are(relation, [known[name] for name in sorted(known)], sorted(absent))] if known or absent else []
     tests += [_has_no_trigger(relation)] if untouched else []
     return f"({' AND '.join(tests)})"
 
@@ -39,24 +37,24 @@ def _is_named(relation: Relation) -> str:
     return f"(SELECT (pg_catalog.pg_identify_object_as_address(1259, {relation.oid}, 0)).object_names = ARRAY[{address}])"
 
 
-def _are(relation: Relation, columns: list[Column]) -> str:
+def _are(relation: Relation, columns: list[Column], absent: list[str]) -> str:
+    """One look at the relation's columns: these are what they were, and none has a name of ``absent``."""
     meant = ",".join(
         f"({column.attnum},{quote_literal(column.name)},{quote_literal(text)})" for column in columns for text in _texts(column)
     )
     found = "(m.attnum, m.attname::text, pg_catalog.format_type(m.atttypid, m.atttypmod))"
-    table = "pg_catalog.pg_attribute AS m"
-    return f"(SELECT count(*) = {len(columns)} FROM {table} WHERE m.attrelid = {relation.oid} AND {found} IN ({meant}))"
+    of = f"FROM pg_catalog.pg_attribute AS m WHERE m.attrelid = {relation.oid}"
+    if not absent:
+        return f"(SELECT count(*) = {len(columns)} {of} AND {found} IN ({meant}))"
+    tests = [f"count(*) FILTER (WHERE {found} IN ({meant})) = {len(columns)}"] if columns else []
+    tests.append(f"count(*) FILTER (WHERE m.attname IN ({','.join(map(quote_literal, absent))})) = 0")
+    return f"(SELECT {' AND '.join(tests)} {of})"
 
 
 def _texts(column: Column) -> tuple[str, ...]:
     """A type's name depends on the search path: with its schema, or without."""
     plain = _QUALIFIED.fullmatch(column.type)
     return (column.type,) if plain is None else (column.type, plain[1])
-
-
-def _is_nothing(relation: Relation, name: str) -> str:
-    table = "pg_catalog.pg_attribute AS m"
-    return f"NOT EXISTS (SELECT FROM {table} WHERE m.attrelid = {relation.oid} AND m.attname = {quote_literal(name)})"
 
 
 def _has_no_trigger(relation: Relation) -> str:

@@ -15,14 +15,13 @@ from healing.core.types import Change, Row, Statement
 from healing.gateway.auth import Caller
 from healing.gateway.entropy import new_id
 from healing.gateway.seal import seal
-from healing.gateway.target import quote_literal
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Receipt(Struct, frozen=True):
-    """What is said of one write. ``head`` is JSON in the clear and holds no values; ``values`` is JSON that is sealed at rest."""
+    """What is said of one write, as JSON: ``head`` holds no values, ``values`` does."""
 
     head: str
     values: bytes
@@ -39,14 +38,21 @@ def numbered(bundle: str, number: int) -> str:
 
 
 def bundle_sql(bundle: str, receipts: Sequence[Receipt]) -> str:
-    """The INSERT of a bundle into the target; '' where there are no receipts. Every value is a quoted or hexadecimal constant."""
+    """The INSERT of a bundle into the target; '' where there are no receipts. Both values are hexadecimal constants."""
     if not receipts:
         return ""
+    return f"INSERT INTO mendgate.receipts VALUES('{bundle}',E'\\\\x{seal(_bundled(receipts)).hex()}');"
+
+
+def _bundled(receipts: Sequence[Receipt]) -> bytes:
+    """``{"heads": [each distinct head], "of": [which of them the n-th receipt has], "values": [the n-th one's values]}``."""
+    if len(receipts) == 1:
+        return b'{"heads":[%b],"of":[0],"values":[%b]}' % (receipts[0].head.encode(), receipts[0].values)
     heads = {receipt.head: None for receipt in receipts}
     order = {head: str(number) for number, head in enumerate(heads)}
-    said = quote_literal(f'{{"heads":[{",".join(heads)}],"of":[{",".join([order[receipt.head] for receipt in receipts])}]}}')
-    sealed = seal(b"[" + b",".join([receipt.values for receipt in receipts]) + b"]")
-    return f"INSERT INTO mendgate.receipt_bundle(id,heads,sealed) VALUES('{bundle}',{said},E'\\\\x{sealed.hex()}');"
+    of = ",".join([order[receipt.head] for receipt in receipts])
+    values = b",".join([receipt.values for receipt in receipts])
+    return b'{"heads":[%b],"of":[%b],"values":[%b]}' % (",".join(heads).encode(), of.encode(), values)
 
 
 def make(
@@ -80,7 +86,7 @@ def head_of(
     quarantine: str | None = None,
     verified: bool = True,
 ) -> str:
-    """What a receipt says in the clear, as JSON: no values."""
+    """What a receipt says apart from values, as JSON."""
     said = {
         "outcome": outcome,
         "schema": statement.schema,

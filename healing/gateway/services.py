@@ -29,7 +29,7 @@ _OURS = """
 SELECT coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(r.oid, 'INSERT')
     AND has_table_privilege(i.oid, 'SELECT') AND has_table_privilege(i.oid, 'INSERT'), false)
 FROM pg_namespace n
-JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipt_bundle'
+JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipts'
 JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
 WHERE n.nspname = 'mendgate'"""
 _SIGHTING = "INSERT INTO schema_monitor_schemasighting (body) VALUES ($1::text::jsonb)"

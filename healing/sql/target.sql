@@ -5,12 +5,9 @@ REVOKE ALL ON SCHEMA mendgate FROM PUBLIC;
 COMMENT ON SCHEMA mendgate IS 'Mendgate: receipts and idempotency records of the self-healing gateway. Remove with DROP SCHEMA mendgate CASCADE.';
 
 -- The receipts of one transaction: what was sent, what was stored, why they differ. The n-th receipt's id is this id + n.
--- heads: {"heads": [what a receipt says in the clear, …], "of": [which head the n-th has, …]}; sealed: their values, encrypted.
--- Moved to the control database afterwards.
-CREATE TABLE IF NOT EXISTS mendgate.receipt_bundle (
+-- Encrypted whole; the id (a UUID of version 7) says when. Moved to the control database afterwards.
+CREATE TABLE IF NOT EXISTS mendgate.receipts (
     id     uuid PRIMARY KEY,
-    at     timestamptz NOT NULL DEFAULT now(),
-    heads  json NOT NULL,
     sealed bytea NOT NULL
 );
 
@@ -40,7 +37,7 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticator') THEN
         GRANT USAGE ON SCHEMA mendgate TO authenticator;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON mendgate.receipt_bundle, mendgate.undone, mendgate.idempotency TO authenticator;
+        GRANT SELECT, INSERT, UPDATE, DELETE ON mendgate.receipts, mendgate.undone, mendgate.idempotency TO authenticator;
     END IF;
 END
 $$;

@@ -30,7 +30,7 @@ INSERT INTO things VALUES (1, 'first', 1, 1, '{}', 'light', '{}');
 INSERT INTO parts VALUES (1, 1, 'part');
 """
 TABLES = """SELECT (SELECT json_agg(t ORDER BY id) FROM things t)::text, (SELECT json_agg(p ORDER BY id) FROM parts p)::text,
-(SELECT count(*) FROM mendgate.receipt_bundle)"""
+(SELECT count(*) FROM mendgate.receipts)"""
 KEPT = "SELECT (SELECT count(*) FROM healing_quarantineitem), (SELECT count(*) FROM healing_receipt)"
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 KEPT_HINT = re.compile(rf"Nothing was written; the payload is kept in quarantine as ({UUID})\.")

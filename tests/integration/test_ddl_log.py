@@ -227,7 +227,7 @@ def test_install_and_remove_may_be_repeated_and_leave_nothing(owner: psycopg.Con
         install.remove(owner)
     assert owner.execute("SELECT count(*) FROM pg_event_trigger").fetchone() == (0,)
     assert owner.execute("SELECT count(*) FROM pg_proc WHERE pronamespace = 'mendgate'::regnamespace").fetchone() == (0,)
-    assert owner.execute("SELECT to_regclass('mendgate.receipt_bundle') IS NOT NULL").fetchone() == (True,)
+    assert owner.execute("SELECT to_regclass('mendgate.receipts') IS NOT NULL").fetchone() == (True,)
     assert install.look(owner) == install.Monitor(readable=False, filled=False, notifies=True)
 
 
@@ -259,4 +259,4 @@ def test_what_the_former_owner_of_the_schema_left_there_is_not_run(owner: psycop
             with pytest.raises(errors.InsufficientPrivilege):
                 gateway.execute(forbidden)
         gateway.execute("SELECT FROM mendgate.ddl_log")
-        gateway.execute("SELECT FROM mendgate.receipt_bundle")
+        gateway.execute("SELECT FROM mendgate.receipts")

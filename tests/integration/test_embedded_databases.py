@@ -12,7 +12,7 @@ def test_each_test_gets_a_migrated_control_database(control_url: str) -> None:
 
 def test_the_gateways_login_may_write_receipts_but_the_callers_roles_may_not(target_url: str) -> None:
     with psycopg.connect(target_url, autocommit=True) as login:
-        assert login.execute("SELECT has_table_privilege('mendgate.receipt_bundle', 'INSERT')").fetchone() == (True,)
+        assert login.execute("SELECT has_table_privilege('mendgate.receipts', 'INSERT')").fetchone() == (True,)
         for role in ("anon", "authenticated", "service_role"):
             assert login.execute("SELECT has_schema_privilege(%s, 'mendgate', 'USAGE')", [role]).fetchone() == (False,)
 

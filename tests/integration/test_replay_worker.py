@@ -71,4 +71,4 @@ def test_a_lost_bell_and_an_empty_redis_lose_nothing(running: Gateway) -> None:
     assert names(running) == []
     running.manage("shell", "-c", SWEEP)
     assert names(running) == ["Bea"]
-    assert running.sql("SELECT count(*) AS n FROM mendgate.receipt_bundle") == [{"n": 0}]
+    assert running.sql("SELECT count(*) AS n FROM mendgate.receipts") == [{"n": 0}]

@@ -57,7 +57,7 @@ def test_roles_that_exist_keep_exactly_their_rights(foreign: tuple[str, str]) ->
             "SELECT relacl, (SELECT nspacl FROM pg_namespace WHERE nspname = 'public') FROM pg_class WHERE relname = 'secret'"
         ).fetchone()
         assert before == after
-        assert superuser.execute("SELECT to_regclass('mendgate.receipt_bundle') IS NOT NULL").fetchone() == (True,)
+        assert superuser.execute("SELECT to_regclass('mendgate.receipts') IS NOT NULL").fetchone() == (True,)
     assert all(finding.ok for finding in target_setup.examine(url))
 
 
