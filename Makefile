@@ -8,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.requirements-installed
 MODEL  := $(VENV)/.model-installed
-CLIENTS := tests/acceptance/deno
+CLIENTS := tests/acceptance/deno clients/typescript
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE  # set in some images; without bytecode every process of ours takes two seconds more to start
@@ -78,12 +78,14 @@ $(READY): requirements.txt
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
-# The JavaScript clients that the acceptance tests speak with. Without npm those tests are skipped, and say so.
+# The JavaScript clients that the acceptance tests speak with, and what ours is built with. Without npm those tests are skipped, and say so.
 clients:
-	@if [ ! -f $(CLIENTS)/package-lock.json ]; then :; \
-	elif ! command -v npm >/dev/null; then echo "npm is missing: tests with the JavaScript clients are skipped"; \
-	elif [ $(CLIENTS)/node_modules/.package-lock.json -nt $(CLIENTS)/package-lock.json ]; then :; \
-	else cd $(CLIENTS) && npm ci --silent --no-audit --no-fund; fi
+	@for at in $(CLIENTS); do \
+	  if [ ! -f $$at/package-lock.json ]; then :; \
+	  elif ! command -v npm >/dev/null; then echo "npm is missing: tests with $$at are skipped"; \
+	  elif [ $$at/node_modules/.package-lock.json -nt $$at/package-lock.json ]; then :; \
+	  else (cd $$at && npm ci --silent --no-audit --no-fund) || exit 1; fi; \
+	done
 
 # A small real model and its server, for the tests and benchmarks of the AI tier.
 model: $(READY) $(MODEL)

@@ -1,0 +1,69 @@
+// Writes that wait on this machine while the gateway cannot be reached.
+import test from "node:test";
+import { createResilientDb, localSpool, type SpoolStorage } from "../src/mod.ts";
+import { assert, client, losing, nowhere, sql } from "./stage.ts";
+
+function memory(): SpoolStorage {
+  const kept = new Map<string, string>();
+  return { get: (k) => kept.get(k), set: (k, v) => void kept.set(k, v), delete: (k) => void kept.delete(k), keys: () => [...kept.keys()] };
+}
+
+test("writes wait while the gateway is away, and land once and in order when it is back", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool });
+  for (const note of ["first", "second", "third"]) {
+    const { error, spooled, status } = await away.insert("visits", { note: `spool ${note}` });
+    assert.deepEqual([error, spooled, status], [null, true, 202]);
+  }
+  assert.equal(await away.flushSpool(), 0);
+  assert.equal((await away.spooled()).length, 3);
+  const back = createResilientDb(client(), { spool });
+  assert.equal((await back.insert("visits", { note: "spool fourth" })).spooled, false);
+  assert.deepEqual((await sql("SELECT note FROM visits WHERE note LIKE 'spool %' ORDER BY id")).map((row) => row.note), [
+    "spool first", "spool second", "spool third", "spool fourth",
+  ]);
+  assert.deepEqual(await back.spooled(), []);
+});
+test("a write that landed without an answer is not written twice by the spool", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  const lost = createResilientDb(client({ fetch: losing(1) }), { retries: 0, spool });
+  assert.equal((await lost.insert("visits", { note: "landed unheard" })).spooled, true);
+  assert.equal(await lost.flushSpool(), 1);
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM visits WHERE note = 'landed unheard'"), [{ n: 1 }]);
+});
+test("one owner's writes are never sent with another's rights", async () => {
+  const storage = memory();
+  await createResilientDb(client({ url: nowhere.url }), { retries: 0, spool: { storage, owner: "ann" } }).insert("visits", { note: "ann's" });
+  const bob = createResilientDb(client(), { spool: { storage, owner: "bob" } });
+  assert.deepEqual([await bob.flushSpool(), await bob.spooled()], [0, []]);
+  assert.equal(await createResilientDb(client(), { spool: { storage, owner: "ann" } }).flushSpool(), 1);
+});
+test("what is refused later is set aside, not lost, and holds nothing up", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool });
+  await away.insert("visits", { id: 1, note: "taken" });
+  await away.insert("visits", { note: "after the taken" });
+  await sql("INSERT INTO visits (id, note) VALUES (1, 'here first')");
+  const back = createResilientDb(client(), { spool });
+  assert.equal(await back.flushSpool(), 1);
+  const [aside] = await back.spooled(true);
+  assert.match(aside!.why!, /^23505 /);
+  assert.deepEqual(aside!.operation, { op: "insert", table: "visits", rows: { id: 1, note: "taken" } });
+});
+test("a full spool says so", async () => {
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool: { storage: memory(), owner: "x", most: 1 } });
+  await away.insert("visits", { note: "fits" });
+  assert.equal((await away.insert("visits", { note: "does not" })).error?.code, "spool_full");
+});
+test("a refusal of now is not spooled", async () => {
+  const db = createResilientDb(client(), { spool: { storage: memory(), owner: "service" } });
+  assert.equal((await db.insert("nowhere", { id: 1 })).error?.code, "PGRST205");
+  assert.deepEqual(await db.spooled(), []);
+});
+test("localStorage is a storage where there is one", () => {
+  const local = localSpool();
+  if (!local) return;
+  local.set("mendgate:test", "1");
+  assert.deepEqual([local.get("mendgate:test"), (local.keys() as string[]).includes("mendgate:test")], ["1", true]);
+  local.delete("mendgate:test");
+});
