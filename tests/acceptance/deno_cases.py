@@ -43,7 +43,8 @@ def run_on_node(files: Iterable[str], environment: Mapping[str, str], home: Path
     subprocess.run([package / "node_modules/.bin/esbuild", "--log-level=error", *words, *sources], check=True)
     report = home / "report.xml"
     names = [str(built / file.replace(".ts", ".mjs")) for file in files]
-    words = ["node", "--test", "--test-concurrency=1", "--test-timeout=60000", "--test-reporter=junit", f"--test-reporter-destination={report}", *names]
+    how = ["--test-concurrency=1", "--test-timeout=60000", "--test-reporter=junit", f"--test-reporter-destination={report}"]
+    words = ["node", "--test", *how, *names]
     done = _started(words, environment, home, package)
     shutil.rmtree(built)
     assert report.exists(), done.stdout + done.stderr
