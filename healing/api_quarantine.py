@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Field, Router
@@ -14,6 +15,8 @@ from healing.api_caller import caller_of, own, sees_values
 from healing.api_shapes import NO_NUL, Error, QuarantineOut
 from healing.models import Proposal, QuarantineItem
 from healing.refusals import NotFound
+from healing.schema_fixes.offers import OPEN, Offers, offers_for
+from healing.schema_fixes.told import as_told
 from healing.sealed_rows import redacted, redacted_error, rows_of
 
 router = Router(tags=["Quarantine"])
@@ -50,14 +53,18 @@ def read_item(request: HttpRequest, item_id: UUID) -> dict[str, Any]:
 
 def _shown(items: list[QuarantineItem], request: HttpRequest) -> list[dict[str, Any]]:
     proposals, open_to_see = _proposals(items), sees_values(caller_of(request))
-    return [_item(item, proposals[item.schema, item.table, item.signature], open_to_see) for item in items]
+    offers = offers_for((i.schema, i.table, i.signature) for i in items if i.state in OPEN)
+    places = ((item, (item.schema, item.table, item.signature)) for item in items)
+    return [_item(item, proposals[place], offers.get(place), open_to_see) for item, place in places]
 
 
-def _item(item: QuarantineItem, proposals: list[dict[str, Any]], values: bool) -> dict[str, Any]:
+def _item(item: QuarantineItem, proposals: list[dict[str, Any]], offers: Offers | None, values: bool) -> dict[str, Any]:
     rows = rows_of(item)
     return {
         "id": item.pk, "state": item.state, "schema_": item.schema, "table": item.table, "operation": item.operation,
         "payload": rows if values else redacted(rows), "error": _error(item.error, values), "proposals": proposals,
+        "schema_proposals": [as_told(offer, offers) for offer in offers.schema] if offers else [],
+        "alternatives": [msgspec.to_builtins(way) for way in offers.instead] if offers else [],
         "receipt": item.receipt, "created_at": item.created_at, "attempts": item.attempts, "automatic": item.automatic,
         "last_error": _error(item.last_error, values) if item.last_error else None, "replay_receipt": item.replay_receipt,
     }  # fmt: skip

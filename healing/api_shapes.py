@@ -32,6 +32,35 @@ class ProposalOut(Schema):
     evidence: dict[str, Any]
 
 
+class SchemaProposalOut(Schema):
+    """A migration that would let the write land, and everything else that waits for the same reason. A person may approve it in the
+    dashboard; ``state`` is open until then. ``cases`` counts waiting writes; ``settles`` and ``leaves`` are misfits."""
+
+    id: UUID
+    kind: str = Field(description="add_column, add_label, allow_value, widen_type, change_type, drop_not_null, create_table or several")
+    sql: str
+    migration: str = Field(description="A file name in Supabase's manner.")
+    sentence: str
+    evidence: dict[str, Any] = Field(description='"for", "against", and "columns": name, type, nullable, default')
+    settles: list[str]
+    leaves: list[str]
+    cases: int
+    waiting: str
+    state: str
+    error: Error | None
+
+
+class AlternativeOut(Schema):
+    """A way without DDL: what it loses, and how many of the waiting rows it fits."""
+
+    fix: list[dict[str, Any]]
+    sentence: str
+    loses: str
+    fits: int
+    rows: int
+    leaves: list[str]
+
+
 class QuarantineOut(Schema):
     """A write that was kept. ``payload`` holds its rows (types instead of values for anonymous callers)."""
 
@@ -43,6 +72,8 @@ class QuarantineOut(Schema):
     payload: list[Any]
     error: Error
     proposals: list[ProposalOut]
+    schema_proposals: list[SchemaProposalOut]
+    alternatives: list[AlternativeOut]
     receipt: UUID
     created_at: datetime
     attempts: int

@@ -15,6 +15,7 @@ from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
 from healing.quarantine import Claim, Settled
+from healing.schema_fixes import run
 from schema_monitor import traffic
 from schema_monitor.impact import scratch
 
@@ -59,6 +60,12 @@ def sweep() -> None:
         _safely(step)
     _safely(runs.ring_due)
     _safely(certification.certify_due)
+    _safely(run.ring_due)
+
+
+def migrate() -> None:
+    """Runs approved migrations, where the operator allowed it."""
+    run.run_due()
 
 
 def drop_scratch() -> None:

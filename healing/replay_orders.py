@@ -60,6 +60,12 @@ def lock_cause(schema: str, table: str, signature: str) -> None:
     list(items.select_for_update(of=("self",)).order_by("number").values_list("pk"))
 
 
+def order_for_schema(schema: str, table: str, signature: str, asked_by: str, why: str) -> Replay | None:
+    """Everything that waits for a schema that has come. None where nothing waits. A person approved it."""
+    items = QuarantineItem.objects.filter(schema=schema, table=table, signature=signature, state__in=AGAIN)
+    return _order(items, asked_by=asked_by, why=why)
+
+
 def order_items(ids: Iterable[Any], user: Any, why: str = "") -> Replay | None:
     """The given items, asked for by a person; a conflict may be forced through by naming it."""
     require_operator(user)

@@ -13,6 +13,7 @@ from healing.core import fixes
 from healing.models import Proposal, QuarantineItem
 from healing.preview import Outlook, Preview, outlook, preview
 from healing.refusals import Refused
+from healing.schema_fixes.offers import Offers, offers_for
 
 MOST_CARDS = 30
 
@@ -29,6 +30,8 @@ class Card(Struct, frozen=True):
     spoken_for: list[str]
     spoken_against: list[str]
     rivals: list[Any]
+    offers: Offers | None
+    """What the schema could become instead."""
     lossy: bool
     """Something that was sent would be dropped, changed or made up: approving it takes a second key press."""
 
@@ -36,7 +39,8 @@ class Card(Struct, frozen=True):
 def cards(proposals: list[Proposal] | None = None) -> list[Card]:
     """Cards of the given proposals, else of the open ones: the best of each cause, most waiting writes first."""
     found = proposals if proposals is not None else list(_best_of_each_cause())
-    made = [_card(proposal) for proposal in found]
+    offers = offers_for((p.schema, p.table, p.signature) for p in found)
+    made = [_card(proposal, offers[proposal.schema, proposal.table, proposal.signature]) for proposal in found]
     return sorted(made, key=lambda card: -card.waiting)[:MOST_CARDS]
 
 
@@ -47,7 +51,7 @@ def _best_of_each_cause() -> list[Proposal]:
     return list(best.values())[:200]
 
 
-def _card(proposal: Proposal) -> Card:
+def _card(proposal: Proposal, offers: Offers) -> Card:
     place = {"schema": proposal.schema, "table": proposal.table, "signature": proposal.signature}
     items = QuarantineItem.objects.filter(**place, state__in=["waiting", "parked"])
     counts = items.aggregate(writes=Count("pk"), callers=Count("key", distinct=True))
@@ -60,6 +64,7 @@ def _card(proposal: Proposal) -> Card:
         proposal=proposal, waiting=counts["writes"], callers=counts["callers"], rivals=list(rivals),
         example=preview(first, proposal.fix, values=False) if first else None, outlook=outlook(proposal),
         fix_text=json.dumps(proposal.fix, ensure_ascii=False, indent=1),
+        offers=offers if proposal.state == "open" else None,
         lossy=_lossy(proposal), spoken_for=_words(evidence.get("for")) + _words(ai.get("for")),
         spoken_against=_words(evidence.get("against")) + _words(ai.get("against")),
     )  # fmt: skip

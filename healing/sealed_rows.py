@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from healing.core.types import Json, Row
-from healing.gateway.seal import unseal
+from healing.gateway.seal import SealError, unseal
 from healing.models import QuarantineItem, Receipt
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -30,6 +30,14 @@ def rows_of(item: QuarantineItem) -> list[Json]:
     except msgspec.DecodeError:
         return [body.decode(errors="replace")]
     return sent if isinstance(sent, list) else [sent]
+
+
+def sound_rows(item: QuarantineItem) -> list[Row]:
+    """The rows that are objects; none where the write cannot be opened (its secret is lost)."""
+    try:
+        return [row for row in rows_of(item) if isinstance(row, dict)]
+    except SealError:
+        return []
 
 
 def claims_of(item: QuarantineItem) -> Row:

@@ -40,6 +40,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str
     target_database_url: str
     scratch_database_url: str | None
+    ddl_database_url: str | None
+    """A login that may run approved migrations on the target; None where nobody allowed it."""
     redis_url: str
     embedded_control: bool
     embedded_target: bool
@@ -109,6 +111,7 @@ def load(environ: Mapping[str, str]) -> Config:
         home=home,
         database_url=database_url or (state.control_url if state else ""),
         target_database_url=target_url or (state.target_url if state else ""),
+        ddl_database_url=_ddl_url(read, target_url, state),
         scratch_database_url=scratch_url or (state.scratch_url if state and not database_url else None),
         redis_url=redis_url or (state.redis_url if state else ""),
         embedded_control=not database_url,
@@ -133,6 +136,16 @@ def load(environ: Mapping[str, str]) -> Config:
         otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),
     )
+
+
+def _ddl_url(read: Reader, target_url: str | None, state: embedded_state.State | None) -> str | None:
+    """The login that may run approved migrations; None (and so by default) where nobody may."""
+    given, allowed = read.postgres_url("DDL_DATABASE_URL"), (read.text("ALLOW_DDL") or "off").lower()
+    if allowed not in ("on", "off"):
+        read.problem("E015", "ALLOW_DDL is neither on nor off.", "Leave it out (off), or set ALLOW_DDL=on to let Mendgate run migrations.")
+    if allowed != "on":
+        return None
+    return given or target_url or (state.owner_url if state else None)
 
 
 def _home(read: Reader) -> Path:

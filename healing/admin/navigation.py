@@ -20,6 +20,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "Needs you",
             ("Review queue", "rule", "admin:healing_review", "healing.view_proposal"),
+            ("Schema proposals", "add_column_right", "admin:healing_schema_fixes", "healing.view_schemafix"),
             ("Quarantine", "inventory_2", "admin:healing_causes", "healing.view_quarantineitem"),
         ),
         _group(

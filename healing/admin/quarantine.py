@@ -18,8 +18,11 @@ from healing.models import Proposal, QuarantineItem
 from healing.permits import DECIDE, REPLAY
 from healing.preview import preview
 from healing.row_diff import sent_only
+from healing.schema_fixes.offers import Offers, offers_for
 from healing.sealed_rows import claims_of, rows_of
 from healing.templatetags.mendgate import ago, state
+
+MOST_OFFERED = 30
 
 
 @admin.register(QuarantineItem)
@@ -80,7 +83,8 @@ class QuarantineAdmin(ReadOnlyAdmin):
         self.require_view(request)
         context = {
             **self.admin_site.each_context(request), "title": "Quarantine by cause", "opts": self.opts,
-            "groups": causes.waiting_causes(), "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE),
+            "groups": _with_offers(causes.waiting_causes()),
+            "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE),
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/causes.html", context)
 
@@ -136,14 +140,21 @@ class QuarantineAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, self.change_form_template, context)
 
 
+def _with_offers(groups: list[causes.Cause]) -> list[tuple[causes.Cause, Offers | None]]:
+    """The causes with most writes, each with what the schema could become."""
+    offers = offers_for((g.schema, g.table, g.signature) for g in groups[:MOST_OFFERED])
+    return [(g, offers.get((g.schema, g.table, g.signature))) for g in groups]
+
+
 def _details(item: QuarantineItem) -> dict[str, Any]:
     cause = Proposal.objects.filter(schema=item.schema, table=item.table, signature=item.signature)
     proposals = list(cause.exclude(state="superseded").order_by("state", "-probability"))
     best = next((p for p in proposals if p.state in ("open", "approved")), None)
     rows = rows_of(item)
     after = preview(item, best.fix, values=True) if best else None
+    offers = offers_for([(item.schema, item.table, item.signature)]).popitem()[1]
     return {
-        "proposals": proposals, "best": best, "after": after, "claims": claims_of(item), "rows": rows,
+        "each": offers, "proposals": proposals, "best": best, "after": after, "claims": claims_of(item), "rows": rows,
         "right": "After the best proposal" if best else "Not stored",
         "lines": after.lines if after else sent_only(rows[0] if rows else {}),
         "progress": replay_orders.progress(item.replay) if item.replay else None,
