@@ -13,6 +13,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from benchmarks.drift import Entry, column_of, load, schema_of, value_for, value_like
+from benchmarks.figures import figure
 from benchmarks.matching.cases import seeded
 from healing.core.ddl import Cause, instead_of, schema_proposals
 from healing.core.match.values import family
@@ -137,8 +138,18 @@ def report() -> None:
         for how in ("later", "elsewhere", "code"):
             judged = [v for _, v in found if v.known_by == how]
             print(f"type right, known by {how:<10} {sum(v.right is True for v in judged)}/{len(judged)}")
+        if not names_only:
+            _figures([v for _, v in found])
         wrong = [v.said for _, v in found if v.right is False]
         print("wrong:", "; ".join(wrong[:12]) or "none")
+
+
+def _figures(found: list[Verdict]) -> None:
+    anything = sum(v.schema or v.rescue or v.drop for v in found) - sum(v.right is False for v in found)
+    judged = [v for v in found if v.right is not None]
+    right = sum(v.right is True for v in judged)
+    figure("no right column: offered, and not of a wrong type", f"{anything}/{len(found)}", "≥ 90 %", anything >= 0.9 * len(found))
+    figure("type of the proposed column", f"{right}/{len(judged)}", "≥ 90 %", right >= 0.9 * len(judged))
 
 
 def _line(name: str, found: list[Verdict]) -> None:

@@ -14,6 +14,7 @@ from unfold.decorators import display
 
 from healing import approval, causes
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing.impact import CHECK
 from healing.models import SchemaFix
 from healing.permits import DECIDE, MIGRATE
 from healing.refusals import NotFound, Refused
@@ -75,7 +76,7 @@ class SchemaFixAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request), "title": "Schema proposals", "opts": self.opts, "offers": offers,
             "one": bool(asked[1]), "may_decide": request.user.has_perm(DECIDE),
-            "may_run": decide.may_run() and request.user.has_perm(MIGRATE),
+            "may_check": request.user.has_perm(CHECK), "may_run": decide.may_run() and request.user.has_perm(MIGRATE),
             "allowed": decide.may_run(), "decided": SchemaFix.objects.select_related("decided_by", "replay")[:10],
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/schema_fixes.html", context)

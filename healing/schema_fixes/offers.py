@@ -15,11 +15,12 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from msgspec import Struct
+from msgspec.structs import replace
 
 from healing.core.ddl import Cause, Instead, SchemaProposal, instead_of, schema_proposals, settled
 from healing.core.types import Row
 from healing.live_schema import find_relation, latest_snapshot
-from healing.models import QuarantineItem
+from healing.models import Proposal, QuarantineItem
 from healing.refusals import DoesNotFit
 from healing.schema_fixes.models import SchemaFix
 from healing.sealed_rows import sound_rows
@@ -55,13 +56,15 @@ class Offer(Struct, frozen=True):
 
 
 class Offers(Struct, frozen=True):
-    """All about one cause. ``caught_up``: the schema has what was missing, so what waits can be replayed as it is."""
+    """All about one cause. ``caught_up``: the schema has what was missing, so what waits can be replayed."""
 
     place: Place
     waiting: Waiting
     schema: tuple[Offer, ...] = ()
     instead: tuple[Instead, ...] = ()
     caught_up: bool = False
+    likely: Proposal | None = None
+    """A fix that is more likely than not: then the schema may be right and the caller is not."""
 
 
 def offers_for(places: Iterable[Place]) -> dict[Place, Offers]:
@@ -73,7 +76,7 @@ def offers_for(places: Iterable[Place]) -> dict[Place, Offers]:
         snapshot = latest_snapshot()[1]
     except DoesNotFit:
         return found
-    decided = _decided(wanted)
+    decided, likely = _decided(wanted), _likely(wanted)
     for table in dict.fromkeys(place[:2] for place in waiting):
         relation = find_relation(snapshot, *table)
         opened = _opened(*table)
@@ -81,7 +84,7 @@ def offers_for(places: Iterable[Place]) -> dict[Place, Offers]:
         rows = tuple(row for each in opened.values() for row in each)
         for place in (p for p in waiting if p[:2] == table):
             cause = Cause(*place, rows, opened.get(place[2], ()), senders)
-            found[place] = _offers(cause, relation, snapshot, waiting[place], decided)
+            found[place] = replace(_offers(cause, relation, snapshot, waiting[place], decided), likely=likely.get(place))
     return found
 
 
@@ -136,6 +139,11 @@ def _senders(relation: Relation | None) -> dict[str, int]:
 def _decided(places: list[Place]) -> dict[Any, SchemaFix]:
     rows = SchemaFix.objects.filter(_among(places)).select_related("decided_by") if places else ()
     return {(row.schema, row.table, row.signature, row.content_hash): row for row in rows}
+
+
+def _likely(places: list[Place]) -> dict[Place, Proposal]:
+    rows = Proposal.objects.filter(_among(places), state="open", probability__gte=0.5).order_by("probability") if places else ()
+    return {(row.schema, row.table, row.signature): row for row in rows}
 
 
 def _many(count: int, thing: str) -> str:

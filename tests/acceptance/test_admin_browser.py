@@ -140,7 +140,8 @@ def pages(gateway: Gateway) -> dict[str, str]:
     ones = {"rule": f"rule/{rule[0]['id']}/change/"} if rule else {}
     ones |= {"replay": f"replay/{replay[0]['id']}/change/"} if replay else {}
     found = {
-        "causes": "quarantineitem/causes/", "review": "proposal/queue/", "quarantine_list": "quarantineitem/", "rules": "rule/",
+        "causes": "quarantineitem/causes/", "review": "proposal/queue/", "schema_fixes": "schemafix/queue/",
+        "quarantine_list": "quarantineitem/", "rules": "rule/",
         "quarantine_item": f"quarantineitem/{item['id']}/change/", "receipt": f"receipt/{item['receipt']}/change/", "receipts": "receipt/",
         "keys": "apikey/", "key_add": "apikey/add/", "policy_add": "policy/add/", "decisions": "decision/", "replays": "replay/", **ones,
     }  # fmt: skip
