@@ -12,6 +12,7 @@ from django.utils import timezone
 from healing import audit, permits
 from healing.doorbell import MIGRATE, ring_on_commit
 from healing.refusals import AlreadyDecided, NotFound, PolicyForbids
+from healing.replay_orders import lock_cause
 from healing.schema_fixes.landing import land
 from healing.schema_fixes.models import SchemaFix
 from healing.schema_fixes.offers import Offer, Place, offers_for
@@ -35,6 +36,7 @@ def approve(place: Place, offer_id: UUID, user: Any, *, run: bool = False, note:
     if run:
         _require_run(user)
     with transaction.atomic():
+        lock_cause(*place)
         offer = _offer(place, offer_id)
         if offer.decided is not None and offer.decided.state in (State.APPROVED, State.RUNNING, State.LANDED):
             raise AlreadyDecided(f"This was {offer.decided.state} already.", None)

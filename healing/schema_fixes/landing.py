@@ -17,7 +17,7 @@ from healing.core.ddl import settled
 from healing.live_schema import find_relation, latest_snapshot
 from healing.models import QuarantineItem
 from healing.refusals import Refused
-from healing.replay_orders import order_for_schema
+from healing.replay_orders import lock_cause, order_for_schema
 from healing.schema_fixes.models import SchemaFix
 from healing.sealed_rows import sound_rows
 from schema_monitor import versions
@@ -40,7 +40,10 @@ def _on_version(sender: Any, instance: SchemaVersion, created: bool, **_: Any) -
     waiting = list(SchemaFix.objects.select_for_update().filter(open_))
     if waiting:
         snapshot = versions.of(instance)[0]
-        for fix in waiting:
+        landing = [fix for fix in waiting if has_it(fix, snapshot)]
+        for fix in landing:
+            lock_cause(fix.schema, fix.table, fix.signature)
+        for fix in landing:
             land_under(fix, snapshot)
 
 

@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('healing', '0007_scopes_of_keys'),
+        ('healing', '0010_decided_by_people'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
