@@ -75,7 +75,7 @@ class Attempt:
         self.level, self.strict, self.may_roll_back = level, strict, may_roll_back
         self.headers = headers
         self.assisted = assisted
-        self.names = self._fresh_names()
+        self._names: Names | None = None
         self.relation: Relation | None = None
         self.table_fix: Applied | None = None
         self.errors: dict[Failure, DialectError] = {}
@@ -85,9 +85,17 @@ class Attempt:
         self._outcome = Outcome()
         self._asked: Mapping[str, str] = {}
 
+    @property
+    def names(self) -> Names:
+        """What the request's names mean; made when it is asked for, since a settled shape never asks."""
+        if self._names is None:
+            state = self.services.state
+            self._names = Names(state.snapshot, state.lineage, follow=self.level is not Healing.OFF)
+        return self._names
+
     def find_relation(self) -> Relation | None:
         """The live relation the request means; None where the name is unknown."""
-        self.names, self.table_fix = self._fresh_names(), None
+        self._names, self.table_fix = None, None
         self.relation = self.names.find_relation(self.request.schema, self.request.name)
         if self.relation is None and may_use_rules(self.level):
             self._find_by_rule()
@@ -366,10 +374,6 @@ class Attempt:
                 return str(await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text"))
         except (DatabaseError, OSError):
             return ""
-
-    def _fresh_names(self) -> Names:
-        state = self.services.state
-        return Names(state.snapshot, state.lineage, follow=self.level is not Healing.OFF)
 
     def _failure(self, error: DialectError) -> Failure:
         failure = Failure(error.code, error.message, None, error.hint)

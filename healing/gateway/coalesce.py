@@ -83,7 +83,7 @@ class Coalescer:
         if queue.running < PARALLEL and (queue.running == 0 or self._pool.has_free):
             queue.running += 1
             self._spawn(self._drain(lane, queue))
-        return await asyncio.shield(item.done)
+        return await item.done  # who hangs up takes only this with them: the write goes on, and is not told to anybody
 
     async def close(self) -> None:
         """Waits for what is under way."""

@@ -1,0 +1,38 @@
+"""Items that share a statement, straight through the coalescer on the real database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+
+from healing.gateway.coalesce import Coalescer, Item, Lane
+from tests.integration.test_target import PRELUDE, pool_at
+
+LANE = Lane(
+    PRELUDE.removeprefix("BEGIN;"),
+    """WITH w AS (INSERT INTO t(a) SELECT a FROM json_to_recordset($1::json) AS _(a int) RETURNING 1)
+    SELECT count(*) AS n, pg_current_xact_id()::text AS xid, true AS same FROM w""",
+    by_row=False,
+)
+
+
+def test_who_hangs_up_takes_nothing_with_them(target_url: str, owner: psycopg.Connection) -> None:
+    """Callers that go away before their rows were sent, or while they are: the rows land once, and the neighbours hear of theirs."""
+
+    async def run() -> list[object]:
+        async with pool_at(target_url) as pool:
+            coalescer = Coalescer(pool)
+            sends = [asyncio.create_task(coalescer.insert(LANE, Item(b'{"a":%d}' % number, 1))) for number in range(40)]
+            await asyncio.sleep(0)
+            for gone in sends[::4]:
+                gone.cancel()
+            answers = await asyncio.gather(*sends, return_exceptions=True)
+            await coalescer.close()
+            return list(answers)
+
+    owner.execute("CREATE TABLE t(a int)")
+    answers = asyncio.run(run())
+    assert [type(answer) for answer in answers[::4]] == [asyncio.CancelledError] * 10
+    assert [answer for number, answer in enumerate(answers) if number % 4] == [()] * 30
+    assert [row[0] for row in owner.execute("SELECT a FROM t ORDER BY a")] == list(range(40))
