@@ -13,15 +13,24 @@ from healing.models import ApiKey, Role
 from healing.notify import notify
 from healing.refusals import WrongState
 
+QUOTA = ("requests_per_minute", "at_once", "most_bytes")
+"""What of the gateway a key may take; 0 = no limit."""
+
 
 @transaction.atomic
 def create_key(
-    name: str, role: str = Role.ANON, *, expires_at: datetime | None = None, scopes: list[str] | None = None, who: str = "command"
+    name: str,
+    role: str = Role.ANON,
+    *,
+    expires_at: datetime | None = None,
+    scopes: list[str] | None = None,
+    who: str = "command",
+    **quota: int,
 ) -> tuple[str, ApiKey]:
-    """A new key as (text, row). The text is shown once."""
+    """A new key as (text, row). The text is shown once. ``quota``: of ``QUOTA``."""
     text, prefix, digest = keytext.make()
-    key = ApiKey.objects.create(name=name, role=role, prefix=prefix, hash=digest, expires_at=expires_at, scopes=scopes or [])
-    audit.record(who, "create", "key", key.pk, why=f"{name}, {role}")
+    key = ApiKey.objects.create(name=name, role=role, prefix=prefix, hash=digest, expires_at=expires_at, scopes=scopes or [], **quota)
+    audit.record(who, "create", "key", key.pk, why=f"{name}, {role}, {limits_of(key)}")
     notify("keys")
     return text, key
 
@@ -46,3 +55,10 @@ def rotate_key(key: ApiKey, who: str) -> str:
     audit.record(who, "rotate", "key", key.pk)
     notify("keys")
     return text
+
+
+def limits_of(key: ApiKey) -> str:
+    """Its limits in words."""
+    units = {"requests_per_minute": "requests a minute", "at_once": "requests at a time", "most_bytes": "bytes of a body"}
+    found = [f"{getattr(key, name)} {unit}" for name, unit in units.items() if getattr(key, name)]
+    return ", ".join(found) or "no limits"

@@ -17,6 +17,7 @@ from unfold.decorators import display
 
 from healing import audit, keys_admin
 from healing.admin.doors import door
+from healing.keys_admin import QUOTA, limits_of
 from healing.models import ApiKey
 from healing.notify import notify
 from healing.permits import CHANGE_KEY
@@ -30,7 +31,7 @@ class KeyAdmin(ModelAdmin):  # type: ignore[misc]
     list_display = ("name", "shown_prefix", "shown_role", "shown_state", "used", "created_at")
     list_filter = ("role",)
     search_fields = ("name", "prefix")
-    fields = ("name", "role", "scopes", "expires_at")
+    fields = ("name", "role", "scopes", "expires_at", *QUOTA)
     actions = None
     change_form_template = "admin/healing/key.html"
 
@@ -66,11 +67,12 @@ class KeyAdmin(ModelAdmin):  # type: ignore[misc]
         """Through the model layer, which hashes, audits and notifies."""
         who = request.user.get_username()
         if change:
-            obj.save(update_fields=["name", "scopes", "expires_at"])
-            audit.record(who, "change", "key", obj.pk, why=f"{obj.name}, expires {obj.expires_at or 'never'}")
+            obj.save(update_fields=["name", "scopes", "expires_at", *QUOTA])
+            audit.record(who, "change", "key", obj.pk, why=f"{obj.name}, expires {obj.expires_at or 'never'}, {limits_of(obj)}")
             notify("keys")
             return
-        text, made = keys_admin.create_key(obj.name, obj.role, expires_at=obj.expires_at, scopes=obj.scopes, who=who)
+        quota = {name: getattr(obj, name) for name in QUOTA}
+        text, made = keys_admin.create_key(obj.name, obj.role, expires_at=obj.expires_at, scopes=obj.scopes, who=who, **quota)
         obj.__dict__.update(made.__dict__)
         obj.shown_once = text
 

@@ -173,19 +173,27 @@ class Gateway:
             raise DialectError("PGRST126", 404, "Root endpoint metadata is disabled", None, "Name a table, a view or rpc/<function>.")
         if method == "OPTIONS":
             return Answer(200, [("Allow", _ALLOWED[request.kind])])
-        envelope = Envelope(method, path, scope["query_string"], headers, body)
-        started = perf_counter()
+        return await _admitted(services, request, Envelope(method, path, scope["query_string"], headers, body), caller)
+
+
+async def _admitted(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
+    """A request within its caller's limits, and what became of it told to the metrics."""
+    started = perf_counter()
+    try:
+        held = await services.quotas.enter(caller, len(envelope.body))
         try:
             answer = await _carry_out(services, request, envelope, caller)
-        except DialectError as error:
-            watch.refused(request, caller, error.status, perf_counter() - started)
-            raise
-        except Exception:
-            watch.refused(request, caller, watch.OURS, perf_counter() - started)
-            raise
-        if answer.status != PARTIAL:
-            watch.answered(request, caller, answer, perf_counter() - started)
-        return answer
+        finally:
+            services.quotas.leave(caller, held)
+    except DialectError as error:
+        watch.refused(request, caller, error.status, perf_counter() - started)
+        raise
+    except Exception:
+        watch.refused(request, caller, watch.OURS, perf_counter() - started)
+        raise
+    if answer.status != PARTIAL:
+        watch.answered(request, caller, answer, perf_counter() - started)
+    return answer
 
 
 async def _carry_out(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:

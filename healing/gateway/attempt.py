@@ -196,8 +196,8 @@ class Attempt:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
         prelude = prelude_of(self.caller, self.request, self.headers)
         if self.claim is None:
-            return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}")
-        begun = await idempotency.begin_once(self.services.pool, self.claim, prelude)
+            return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}", self.caller.turn)
+        begun = await idempotency.begin_once(self.services.pool, self.claim, prelude, self.caller.turn)
         if isinstance(begun, Answer):
             raise Stored(begun)
         return begun
@@ -206,7 +206,7 @@ class Attempt:
         """The answer stored under our key, for a write that was turned away before it came to ask. Raises 409 or 422."""
         assert self.claim is not None
         try:
-            transaction = await Transaction.begin(self.services.pool, "BEGIN")
+            transaction = await Transaction.begin(self.services.pool, "BEGIN", self.caller.turn)
         except DatabaseError:
             return None
         try:

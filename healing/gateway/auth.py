@@ -30,6 +30,15 @@ _LEEWAY = 30
 _MOST_CACHED = 10_000
 
 
+class Quota(Struct, frozen=True):
+    """What a key may take; 0 = no limit."""
+
+    requests_per_minute: int = 0
+    at_once: int = 0
+    most_bytes: int = 0
+    """of a body."""
+
+
 class Key(Struct, frozen=True):
     """An API key as the gateway knows it (never the key itself)."""
 
@@ -39,6 +48,8 @@ class Key(Struct, frozen=True):
     scopes: tuple[str, ...] = ()
     expires_at: float | None = None
     """Unix seconds."""
+    quota: Quota | None = None
+    """None: nothing limits it."""
 
 
 class Caller(Struct, frozen=True):
@@ -55,6 +66,9 @@ class Caller(Struct, frozen=True):
     """Role and claims as one SQL text, ready to send after BEGIN."""
     scopes: tuple[str, ...] = ()
     """Empty = everything."""
+    quota: Quota | None = None
+    turn: str = ""
+    """Who it is where callers take turns: the key, else whose claims, else the role."""
 
     @property
     def identity(self) -> str:
@@ -68,15 +82,18 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
     expiries = [e for e in (token_expires_at, key.expires_at if key else None) if e is not None]
     if "\\u0000" in text:
         raise unauthorized("PGRST301", "The token's claims hold a NUL character")
+    subject = _subject(claims)
     return Caller(
         key.id if key else None,
         role,
         claims,
-        _subject(claims),
+        subject,
         min(expiries) if expiries else None,
         token_expires_at,
         prelude,
         key.scopes if key else (),
+        key.quota if key else None,
+        (key.id if key else "") or subject or role,
     )
 
 

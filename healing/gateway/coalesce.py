@@ -1,7 +1,7 @@
 """Concurrent inserts of the same shape, role and claims share a statement and a commit.
 
 A lane is one SQL text under one prelude (role, claims, schema). An item that finds its lane idle is sent at once; items that
-come while batches are under way wait for the next batch, in order. Nobody ever waits for company.
+come while batches are under way wait for the next batch, each caller in order, callers in turn. Nobody ever waits for company.
 
 Receipts of healed rows go first, as ourselves, in the round trip that opens the transaction and takes on the caller's role.
 
@@ -12,7 +12,6 @@ returned another number of rows than were sent (a trigger, a policy) is never gu
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 
 import asyncpg
@@ -21,6 +20,7 @@ from msgspec import Struct
 from healing.core.types import Failure
 from healing.gateway import receipts
 from healing.gateway.target import DatabaseError, Pool, Transaction
+from healing.gateway.turns import Turns
 
 MOST_ROWS = 500
 MOST_BYTES = 1 << 20
@@ -49,6 +49,8 @@ class Item(Struct):
     accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
     """Says whether its own records are what was meant; False undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
+    turn: str = ""
+    """Whose it is: callers with the same role and claims share a lane, and take turns in it."""
 
 
 class NotMeant(Exception):
@@ -60,7 +62,7 @@ class Stale(NotMeant):
 
 
 class _Queue(Struct):
-    waiting: deque[Item]
+    waiting: Turns[Item]
     running: int = 0
 
 
@@ -77,9 +79,9 @@ class Coalescer:
         ``NotMeant``: then nothing of it was written."""
         queue = self._queues.get(lane)
         if queue is None:
-            queue = self._queues[lane] = _Queue(deque())
+            queue = self._queues[lane] = _Queue(Turns())
         item.done = asyncio.get_running_loop().create_future()
-        queue.waiting.append(item)
+        queue.waiting.put(item.turn, item)
         if queue.running < PARALLEL and (queue.running == 0 or self._pool.has_free):
             queue.running += 1
             self._spawn(self._drain(lane, queue))
@@ -128,7 +130,7 @@ class Coalescer:
         owed = [item for item in items if item.receipt is not None]
         bundle = receipts.bundle_id() if owed else ""
         due = receipts.bundle_sql(bundle, [item.receipt for item in owed if item.receipt is not None])
-        transaction = await Transaction.begin(self._pool, f"BEGIN;{due}{lane.prelude}")
+        transaction = await Transaction.begin(self._pool, f"BEGIN;{due}{lane.prelude}", items[0].turn)
         try:
             records = await transaction.fetch(lane.sql, body.decode())
             answers = _share_out(records, items, lane.by_row)
@@ -143,14 +145,16 @@ class Coalescer:
         return answers
 
 
-def _take(waiting: deque[Item]) -> list[Item]:
+def _take(waiting: Turns[Item]) -> list[Item]:
     """The next batch: at least one item, at most so many rows and bytes."""
-    batch = [waiting.popleft()]
+    batch = [waiting.take()]
     rows, size = batch[0].count, len(batch[0].rows)
-    while waiting and rows + waiting[0].count <= MOST_ROWS and size + len(waiting[0].rows) <= MOST_BYTES:
-        item = waiting.popleft()
+    while waiting:
+        item = waiting.peek()
         rows, size = rows + item.count, size + len(item.rows)
-        batch.append(item)
+        if rows > MOST_ROWS or size > MOST_BYTES:
+            break
+        batch.append(waiting.take())
     return batch
 
 

@@ -129,7 +129,7 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
 
 async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
     plan = load.plan
-    item = Item(load.text, len(load.rows), load.receipt)
+    item = Item(load.text, len(load.rows), load.receipt, turn=attempt.caller.turn)
     if plan.touched:
         item.accept = lambda records: plan.as_meant(load.rows, records, load.changes)
     try:

@@ -78,11 +78,11 @@ async def _once(
     query = planned.query if isinstance(planned, Call) else planned
     prelude = prelude_of(caller, request, headers)
     if query.read_only:
-        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}")
+        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}", caller.turn)
     elif claim is None:
-        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude}")
+        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude}", caller.turn)
     else:
-        begun = await begin_once(services.pool, claim, prelude)
+        begun = await begin_once(services.pool, claim, prelude, caller.turn)
         if isinstance(begun, Answer):
             return begun
         transaction = begun

@@ -14,6 +14,7 @@ from healing.core.types import Healing
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.coalesce import Coalescer
 from healing.gateway.follow import Follower
+from healing.gateway.quotas import Quotas
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
@@ -48,6 +49,7 @@ class Services:
         self.auth = Authenticator(settings, self.keeper.find_key)
         self.keeper.on_keys_changed = self.auth.forget
         self.coalescer = Coalescer(self.pool)
+        self.quotas = Quotas(settings.ai.redis_url, settings.ai.namespace, settings.most_in_flight)
         self.traffic = Traffic(self.control, lambda: self.keeper.state)
         self.statements: dict[object, str] = {}
         self.waiting = 0
@@ -69,6 +71,7 @@ class Services:
         if background:
             self.follower.start()
             self.traffic.start()
+            self.quotas.open()
             self._housekeeping = asyncio.create_task(self._keep_house())
 
     async def close(self) -> None:
@@ -76,6 +79,7 @@ class Services:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         await self.coalescer.close()
+        await self.quotas.close()
         if self._telling:
             await asyncio.wait(self._telling, timeout=2)
         await self._flush_used()

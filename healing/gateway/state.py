@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from breakers import stored
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
-from healing.gateway.auth import Key
+from healing.gateway.auth import Key, Quota
 from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
@@ -39,7 +39,8 @@ SELECT id::text, schema, "table", operation, signature, fix::text, source, bound
 WHERE state = 'active' ORDER BY approved_at"""
 _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine, strict, allow_tx_rollback FROM healing_policy"""
 _KEYS = """
-SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash FROM healing_apikey
+SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash,
+    requests_per_minute, at_once, most_bytes FROM healing_apikey
 WHERE revoked_at IS NULL"""
 _RETIRED = "SELECT relation_oid, attnum, enum_oid, label_oid, schema, name FROM schema_monitor_retiredname"
 
@@ -443,4 +444,10 @@ def _policies(records: list[Any]) -> list[tuple[str, str, str | None, Policy]]:
 
 
 def _keys(records: list[Any]) -> dict[str, Key]:
-    return {r["hash"]: Key(r["id"], r["name"], r["role"], tuple(msgspec.json.decode(r["scopes"])), r["expires_at"]) for r in records}
+    return {r["hash"]: _key_of(r) for r in records}
+
+
+def _key_of(record: Any) -> Key:
+    limits = (record["requests_per_minute"], record["at_once"], record["most_bytes"])
+    scopes = tuple(msgspec.json.decode(record["scopes"]))
+    return Key(record["id"], record["name"], record["role"], scopes, record["expires_at"], Quota(*limits) if any(limits) else None)

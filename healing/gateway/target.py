@@ -10,7 +10,6 @@ resolved by the transaction's id (``pg_xact_status``), so "unknown" never leaves
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from breakers.core.types import Outcome
 from breakers.registry import Permit
 from healing.core.types import Failure
 from healing.gateway.target_gate import Gate, outcome_of
+from healing.gateway.turns import Turns
 
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
@@ -75,7 +75,7 @@ def failure_of(error: BaseException) -> Failure:
 
 class Pool:
     """At most ``size`` connections, opened when needed, kept open, handed out last in first out; one that comes back while somebody waits
-    is theirs, whoever comes first. Who waits longer than ``wait`` seconds gets a 53300 failure: back-pressure instead of a pile. With a
+    is theirs, callers in turn. Who waits longer than ``wait`` seconds gets a 53300 failure: back-pressure instead of a pile. With a
     ``gate`` nobody waits for a database that is known to be away."""
 
     def __init__(self, url: str, size: int, wait: float, statement_timeout: float, gate: Gate | None = None) -> None:
@@ -85,7 +85,7 @@ class Pool:
         self._timeout_ms = str(int(statement_timeout * 1000))
         self._idle: list[asyncpg.Connection] = []
         self._open = 0
-        self._waiting: deque[asyncio.Future[asyncpg.Connection | None]] = deque()
+        self._waiting: Turns[asyncio.Future[asyncpg.Connection | None]] = Turns()
         self._closed = False
 
     @property
@@ -93,15 +93,16 @@ class Pool:
         """Whether a connection could be had without waiting."""
         return not self._waiting and (bool(self._idle) or self._open < self.size)
 
-    async def acquire(self, *, gated: bool = True) -> asyncpg.Connection:
-        """A connection in no transaction. Raises ``DatabaseError``. Not ``gated``: tried even where the database is known to be away."""
+    async def acquire(self, *, gated: bool = True, turn: str = "") -> asyncpg.Connection:
+        """A connection in no transaction, for ``turn``: whose turn it is where many wait. Raises ``DatabaseError``. Not ``gated``: tried
+        even where the database is known to be away."""
         if self._gate is None or not gated:
-            return await self._take()
+            return await self._take(turn)
         permit = await self._gate.enter()
         if isinstance(permit, Failure):
             raise DatabaseError(permit)
         try:
-            connection = await self._take()
+            connection = await self._take(turn)
         except BaseException as error:
             if permit is not None:
                 hung_up = isinstance(error, asyncio.CancelledError)
@@ -116,7 +117,7 @@ class Pool:
         if (permit := self._permits.pop(connection, None)) is not None:
             permit.settle(outcome_of(error), error=f"{type(error).__name__}: {error}")
 
-    async def _take(self) -> asyncpg.Connection:
+    async def _take(self, turn: str) -> asyncpg.Connection:
         while self._idle:
             connection = self._idle.pop()
             if not connection.is_closed():
@@ -124,7 +125,7 @@ class Pool:
             self._open -= 1
         if self._open < self.size:
             return await self._connect()
-        given = await self._turn()
+        given = await self._turn(turn)
         if given is not None and not given.is_closed():
             return given
         self._open -= 1
@@ -143,9 +144,9 @@ class Pool:
             self._pass_on(connection)
 
     def _pass_on(self, connection: asyncpg.Connection | None) -> None:
-        """A connection, or the place of one that is gone, to whoever has waited longest."""
+        """A connection, or the place of one that is gone, to whoever's turn it is."""
         while self._waiting:
-            turn = self._waiting.popleft()
+            turn = self._waiting.take()
             if not turn.done():
                 self._open += connection is None
                 turn.set_result(connection)
@@ -210,28 +211,28 @@ class Pool:
                 raise
             raise DatabaseError(_no_connection(error)) from error
 
-    async def _turn(self) -> asyncpg.Connection | None:
+    async def _turn(self, who: str) -> asyncpg.Connection | None:
         """A connection that somebody gave back, or None: a place to open one in."""
         turn: asyncio.Future[asyncpg.Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting.put(who, turn)
         try:
             async with asyncio.timeout(self.wait):
                 return await turn
         except BaseException as error:
-            self._leave(turn)
+            self._leave(who, turn)
             if not isinstance(error, TimeoutError):
                 raise
             failure = Failure("53300", "Timed out waiting for a database connection.", hint="The gateway is busy: try again shortly.")
             raise DatabaseError(failure) from None
 
-    def _leave(self, turn: asyncio.Future[asyncpg.Connection | None]) -> None:
+    def _leave(self, who: str, turn: asyncio.Future[asyncpg.Connection | None]) -> None:
         """Who waited goes away: what was given to them meanwhile is the next one's."""
         if turn.done() and not turn.cancelled():
             given = turn.result()
             self._open -= given is None
             self._pass_on(given)
-        elif turn in self._waiting:
-            self._waiting.remove(turn)
+        else:
+            self._waiting.remove(who, turn)
 
 
 def _no_connection(error: BaseException) -> Failure:
@@ -248,10 +249,10 @@ class Transaction:
         self._done = False
 
     @classmethod
-    async def begin(cls, pool: Pool, prelude: str) -> Transaction:
-        """Opens a transaction with ``prelude`` (which starts with BEGIN) in one round trip."""
+    async def begin(cls, pool: Pool, prelude: str, turn: str = "") -> Transaction:
+        """Opens a transaction with ``prelude`` (which starts with BEGIN) in one round trip. ``turn``: see ``Pool.acquire``."""
         for attempt in (1, 2):
-            connection = await pool.acquire()
+            connection = await pool.acquire(turn=turn)
             try:
                 await connection.execute(CLEAN + prelude)
                 return cls(pool, connection)
