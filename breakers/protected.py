@@ -13,6 +13,7 @@ DESCRIPTIONS = {
 FAMILIES = {
     "ai:": "The AI provider {}. Open: the next model of the fallback chain answers.",
     "webhooks:": "Webhooks to {}. Open: they wait in the outbox; none is lost.",
+    "upstream:": "The upstream Supabase's {}. Open: callers get 503 with Retry-After at once; the data API goes on.",
     "alerts:": "Alerts by {}. Open: they wait in the outbox; none is lost.",
 }
 

@@ -19,7 +19,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-FAST_PREFIXES = ("/rest/v1/", "/v1/", "/api/v1/transactions", "/api/v1/breakers/")
+FAST_PREFIXES = (
+    "/rest/v1/", "/v1/", "/api/v1/transactions", "/api/v1/breakers/",
+    "/auth/v1", "/storage/v1", "/functions/v1", "/realtime/v1", "/graphql/v1",
+)  # fmt: skip
 FAST_PATHS = ("/rest/v1", "/v1", "/healthz", "/readyz", "/api/v1/schema/events", "/api/v1/breakers")
 
 
@@ -37,6 +40,8 @@ class Site:
             await self.fast(scope, receive, self._loading_django(send))
         elif scope["path"].startswith(FAST_PREFIXES) or scope["path"] in FAST_PATHS:
             await self.fast(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
         else:
             django = await asyncio.shield(self._django())  # one caller hanging up must not stop the import
             await django(scope, receive, send)

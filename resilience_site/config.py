@@ -52,6 +52,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret: str | None
     jwks_url: str | None
     upstream_supabase_url: str | None
+    upstream_anon_key: str | None
+    upstream_service_key: str | None
     ai_base_url: str | None
     ai_api_key: str | None
     ai_model: str | None
@@ -123,6 +125,8 @@ def load(environ: Mapping[str, str]) -> Config:
         jwt_secret=_jwt_secret(read),
         jwks_url=read.http_url("JWKS_URL"),
         upstream_supabase_url=read.http_url("UPSTREAM_SUPABASE_URL"),
+        upstream_anon_key=read.secret("UPSTREAM_ANON_KEY"),
+        upstream_service_key=read.secret("UPSTREAM_SERVICE_KEY"),
         ai_base_url=read.http_url("AI_BASE_URL"),
         ai_api_key=read.secret("AI_API_KEY"),
         ai_model=_ai_model(read),

@@ -39,7 +39,7 @@ def serve(config: Config) -> None:
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         loop=Loops.uvloop,
-        websockets=False,
+        websockets=config.upstream_supabase_url is not None,
         workers=config.web_concurrency,
         backlog=2048,
         respawn_failed_workers=True,

@@ -28,6 +28,8 @@ def connect(config: Config) -> Settings:
         jwt_secret=config.jwt_secret,
         jwks_url=config.jwks_url,
         upstream_supabase_url=config.upstream_supabase_url,
+        upstream_anon_key=config.upstream_anon_key,
+        upstream_service_key=config.upstream_service_key,
         ai=_ai(config),
     )
     configure(settings)

@@ -8,7 +8,7 @@ from typing import Protocol
 from breakers.gateway.edge_errors import bad_input, forbidden
 
 SCOPES = frozenset({"api", "breakers"})
-OURS = ("ai:", "webhooks:", "alerts:")
+OURS = ("ai:", "webhooks:", "alerts:", "upstream:")
 OUR_OWN = frozenset({"ai-gateway", "healing-ai", "target-database"})
 """Breakers that this gateway guards its own calls with. Everyone reads them; only we report to them."""
 PATHS = frozenset({"events", "report"})

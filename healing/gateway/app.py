@@ -4,6 +4,7 @@
 /api/v1/schema/events           schema versions as they come (they may stay for hours, so they do not count as requests in flight)
 /v1/…        the AI gateway, in OpenAI's dialect (it counts its own)
 /api/v1/breakers…               breakers for callers that hold no state, and their changes as they come
+/auth/v1 … /graphql/v1          forwarded to the configured Supabase, as are reads of the data API that are not served here
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.events import PATH as EVENTS
 from healing.gateway.events import Events
+from healing.gateway.forward.app import Forwarder
+from healing.gateway.forward.credentials import UpstreamKeys
+from healing.gateway.forward.paths import service_of
 from healing.gateway.kept import Envelope
 from healing.gateway.read import read
 from healing.gateway.request import PREFIX, Request, parse
@@ -56,6 +60,8 @@ class Gateway:
         self.events = Events(Feed(settings.database_url))
         self.ai = Ai(AiGateway(settings.ai), self._authenticator)
         self.breakers = Breakers(registry.default, settings.ai.redis_url, settings.ai.namespace)
+        keys = UpstreamKeys(settings.upstream_anon_key, settings.upstream_service_key)
+        self.forward = Forwarder(settings.upstream_supabase_url, keys, self._authenticator)
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -67,12 +73,18 @@ class Gateway:
         if is_ai(scope["path"]):
             await self.ai(scope, headers, receive, send)
             return
+        if service_of(scope["path"]):
+            await self.forward(scope, headers, receive, send)
+            return
         if scope["path"] == EVENTS or (is_breaker_events(scope["path"]) and not is_preflight(scope["method"], headers)):
             answer = await self._stream(scope, headers, receive, send)
             if answer is None:
                 return
         else:
             answer = await self._respond(scope, headers, receive)
+            if answer is None:
+                await self.forward.read(scope, headers, receive, send)
+                return
         open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"])
         plain = open_to_browsers and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
@@ -94,6 +106,7 @@ class Gateway:
         await self.events.close()
         await self.breakers.close()
         await self.ai.gateway.close()
+        await self.forward.close()
         if self.services is not None:
             await self.services.close()
 
@@ -116,6 +129,7 @@ class Gateway:
         self.events.end()
         self.breakers.events.end()
         self.ai.gateway.end()
+        self.forward.end()
 
     async def _authenticator(self) -> Authenticator:
         return (await self.open()).auth
@@ -129,7 +143,8 @@ class Gateway:
             return answers.of_error(error)
         return None
 
-    async def _respond(self, scope: Message, headers: dict[str, str], receive: Receive) -> Answer:
+    async def _respond(self, scope: Message, headers: dict[str, str], receive: Receive) -> Answer | None:
+        """The answer; None: it is for the upstream to give."""
         path = scope["path"]
         if path == "/healthz":
             return answers.of_value(200, {"status": "alive"})
@@ -142,7 +157,7 @@ class Gateway:
                 return await _ready(services)
             return await self._serve(services, scope, headers, receive)
         except DialectError as error:
-            return answers.of_error(error)
+            return None if self.forward.takes(error.code, scope["method"]) else answers.of_error(error)
         except DatabaseError as error:
             return answers.of_error(from_failure(error.failure, authenticated=True))
         except Exception:

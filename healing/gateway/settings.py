@@ -20,6 +20,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     jwks_url: str | None = None
     jwt_audience: str | None = None
     upstream_supabase_url: str | None = None
+    upstream_anon_key: str | None = None
+    upstream_service_key: str | None = None
     roles: tuple[str, ...] = ("anon", "authenticated", "service_role")
     pool_size: int = 10
     pool_wait: float = 10.0

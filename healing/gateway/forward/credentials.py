@@ -1,0 +1,59 @@
+"""Whose credentials go on: the caller's own. A key of ours never leaves: the upstream's key for the same role takes its place.
+
+mg_… of service_role  -> UPSTREAM_SERVICE_KEY        mg_… of any other role -> UPSTREAM_ANON_KEY
+a JWT, a key of the upstream, nothing               -> as it is; the upstream decides
+This holds wherever a key of ours stands: in any header, in the URL, in a frame of a WebSocket.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from healing.gateway.auth import Authenticator, Caller
+from healing.gateway.errors import DialectError
+
+OURS = re.compile(r"mg_[0-9A-Za-z]{8}_[0-9A-Za-z]{42,}", re.ASCII)
+_MOST = 3
+SERVICE = "service_role"
+
+
+class UpstreamKeys(Struct, frozen=True):
+    """The upstream's keys, as the operator configured them."""
+
+    anon: str | None = None
+    service: str | None = None
+
+    def of(self, caller: Caller) -> str:
+        """The one that stands for a caller here. Raises ``DialectError``."""
+        if caller.scopes and "data" not in caller.scopes:
+            raise DialectError("42501", 403, "This API key may not use the upstream", None, "Give it the scope data, or use another key.")
+        name, found = ("UPSTREAM_SERVICE_KEY", self.service) if caller.role == SERVICE else ("UPSTREAM_ANON_KEY", self.anon)
+        if found is None:
+            hint = f"Set {name} to the key of your Supabase project; or send that key, or a user's token, instead of a key of Mendgate."
+            raise DialectError("MG501", 501, f"No key of the upstream is configured for callers of the role {caller.role}", None, hint)
+        return found
+
+
+class Exchange:
+    """One caller's keys of ours and what takes their place. ``known`` grows as keys are met."""
+
+    def __init__(self, auth: Authenticator, keys: UpstreamKeys) -> None:
+        self._auth, self._keys = auth, keys
+        self.known: dict[str, str] = {}
+
+    async def __call__(self, text: str) -> str:
+        """The text with every key of ours exchanged. Raises ``DialectError`` 401, 403 or 501."""
+        if "mg_" not in text:
+            return text
+        for key in dict.fromkeys(OURS.findall(text)):
+            await self._learn(key)
+        return OURS.sub(lambda match: self.known[match[0]], text)
+
+    async def _learn(self, key: str) -> None:
+        if key in self.known:
+            return
+        if len(self.known) >= _MOST:
+            raise DialectError("MG400", 400, "The request names too many API keys", None, None)
+        self.known[key] = self._keys.of(await self._auth.caller({"apikey": key}))
