@@ -91,6 +91,7 @@ class AiGateway:
             raise busy()
         self._in_flight += 1
         try:
+            await self.engine.turns.begin()
             await self._ask(caller, path, headers, await read_body(headers, receive, self.settings.body_limit), receive, send)
         finally:
             self._in_flight -= 1

@@ -9,6 +9,7 @@ from breakers.gateway.ai.ledger import Ledger
 from breakers.gateway.ai.load import Source
 from breakers.gateway.ai.router import Router
 from breakers.gateway.ai.settings import AiSettings
+from breakers.gateway.ai.turns import Turns
 from breakers.gateway.ai.upstream import Upstream
 
 
@@ -23,7 +24,8 @@ class Engine:
         self.ledger = Ledger(settings)
         self.cache = Cache(settings)
         self.upstream = Upstream(settings)
-        self.router = Router(self.upstream, self.gates, self.source.retire, self.source.used)
+        self.turns = Turns()
+        self.router = Router(self.upstream, self.gates, self.turns, self.source.retire, self.source.used)
 
     async def open(self) -> None:
         """Begins to follow the rows; needs no database to be there."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from breakers.core.ai.verdict import Verdict, failure, timeout
 from breakers.gateway.ai.asgi import Pairs, Send, begin_stream, send_part
 from breakers.gateway.ai.errors import AiError
+from breakers.gateway.ai.turns import Turns
 from breakers.gateway.ai.upstream import BROKEN, Begun
 
 LAST_PART = 5.0
@@ -24,6 +25,7 @@ class Way(Struct, frozen=True, kw_only=True):
     """To the caller. ``deadline`` by ``time.monotonic``; ``said`` is given each part that goes out, ``ending`` called before the last."""
 
     send: Send
+    turns: Turns
     headers: Pairs
     stall: float
     deadline: float
@@ -38,6 +40,7 @@ async def relay(begun: Begun, way: Way) -> Verdict | None:
         await begin_stream(way.send, way.headers)
     tape, out, broken = begun.tape, begun.first, None
     while not tape.over and broken is None:
+        await way.turns.go_on()
         if out:
             async with asyncio.timeout(way.deadline - time.monotonic()):
                 await send_part(way.send, out)

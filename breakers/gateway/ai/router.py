@@ -21,6 +21,7 @@ from breakers.gateway.ai.crowd import Crowd
 from breakers.gateway.ai.gates import Gates
 from breakers.gateway.ai.journal import Attempt
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
+from breakers.gateway.ai.turns import Turns
 from breakers.gateway.ai.upstream import Begun, Body, Outgoing, Upstream
 from breakers.permits import Permit
 from breakers.refusal import Open
@@ -58,10 +59,11 @@ class Router:
         self,
         upstream: Upstream,
         gates: Gates,
+        turns: Turns,
         retire: Callable[[str, str], None],
         used: Callable[[str], None],
     ) -> None:
-        self._upstream, self._gates, self._retire, self._used = upstream, gates, retire, used
+        self._upstream, self._gates, self._turns, self._retire, self._used = upstream, gates, turns, retire, used
         self._standing, self._budget = Standing(gates.pause), RetryBudget()
         self._rows: AiSnapshot | None = None
         self._uncounted: set[str] = set()
@@ -101,6 +103,8 @@ class Router:
             else:
                 verdict, got = await self._try(step, order)
             report = Report(verdict, time.monotonic())
+            if got is None:
+                await self._turns.go_on()
         if isinstance(ended, GaveUp):
             return ended
         assert got is not None

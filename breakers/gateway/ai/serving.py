@@ -93,6 +93,7 @@ class Serving:
     async def _whole(self, got: Got, body: Body, key: str | None) -> None:
         self._account.counted(body.whole.usage, body.whole.size)
         self._account.answer(body.raw)
+        await self._engine.turns.go_on()
         headers = [*self._account.headers(), *instead.served_by(got), *([("Mendgate-Cache", "miss")] if key else [])]
         self._ending()
         await asgi.send_json(self._send, 200, body.raw, headers)
@@ -104,6 +105,7 @@ class Serving:
         headers = [*self._account.headers(), *instead.served_by(got)]
         way = Way(
             send=self._send,
+            turns=self._engine.turns,
             headers=headers,
             stall=limits.stall,
             deadline=order.deadline,
