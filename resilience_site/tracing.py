@@ -7,7 +7,8 @@ holds no query and no value: filters and payloads are people's data. The ``OTEL_
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, cast
 
 Message = MutableMapping[str, Any]
@@ -30,7 +31,6 @@ def traced(app: Any) -> App:
     """The application, each request of it with a span. Reads OpenTelemetry's own environment variables."""
     from opentelemetry import trace
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -39,7 +39,6 @@ def traced(app: Any) -> App:
     provider = TracerProvider(resource=Resource.create({"service.name": "mendgate"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    AioHttpClientInstrumentor().instrument(tracer_provider=provider)
     middleware = OpenTelemetryMiddleware(
         _telling(app),
         excluded_urls=QUIET,
@@ -49,6 +48,18 @@ def traced(app: Any) -> App:
         exclude_spans=["receive", "send"],
     )
     return cast("App", middleware)
+
+
+@contextmanager
+def outward(host: str, port: int) -> Iterator[dict[str, str]]:
+    """A span around a call to an AI provider; gives the headers that carry the trace on. Without ``traced`` it does nothing."""
+    from opentelemetry import propagate, trace
+
+    told: dict[str, str | int] = {"http.request.method": "POST", "server.address": host, "server.port": port}
+    with trace.get_tracer("mendgate").start_as_current_span("POST", kind=trace.SpanKind.CLIENT, attributes=told):
+        carried: dict[str, str] = {}
+        propagate.inject(carried)
+        yield carried
 
 
 def route_of(path: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
 from healing import alert_gates
@@ -12,7 +14,7 @@ from healing.gateway import bell, seal, watch
 from healing.gateway.settings import Settings, configure
 from metrics.recorder import recorder
 from metrics.sink import Sink
-from resilience_site import ai_bell
+from resilience_site import ai_bell, tracing
 from resilience_site.config import Config
 from schema_monitor.alerts import gates, sealed
 from schema_monitor.core.reach import reachable
@@ -55,7 +57,7 @@ def _share_breakers(place: where.Where) -> None:
 
 
 def _ai(config: Config) -> AiSettings:
-    return AiSettings(
+    settings = AiSettings(
         database_url=config.database_url,
         redis_url=config.redis_url,
         namespace=namespace_of(config.database_url),
@@ -67,6 +69,7 @@ def _ai(config: Config) -> AiSettings:
         told=watch.asked,
         public=lambda address: reachable(address, (), plain=False),
     )
+    return replace(settings, outward=tracing.outward) if config.otlp_endpoint else settings
 
 
 def namespace_of(database_url: str) -> str:

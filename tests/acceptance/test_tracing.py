@@ -13,6 +13,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from resilience_site.tracing import route_of
+from tests.ai_faults import far_ai
 from tests.gateway_process import Gateway
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -99,3 +100,25 @@ def test_a_collector_that_is_away_stops_nothing(make_gateway: Any):
 )
 def test_names_of_spans_do_not_differ_from_call_to_call(path: str, route: str):
     assert route_of(path) == route
+
+
+def test_an_ai_call_carries_the_trace_on_to_the_service(make_gateway: Any, collector: Collector):
+    endpoint = f"http://127.0.0.1:{collector.server_port}"
+    with far_ai() as far:
+        given = {"AI_BASE_URL": far.base_url(), "AI_API_KEY": "sk-far", "AI_MODEL": "small", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        gateway: Gateway = make_gateway(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **given)
+        gateway.start()
+        with gateway.client() as client:
+            client.headers["traceparent"] = f"00-{TRACE}-{PARENT}-01"
+            said = client.post("/v1/chat/completions", json={"model": "small", "messages": [{"role": "user", "content": CANARY}]})
+            assert said.status_code == 200, said.text
+        carried = far.asked[-1].headers["traceparent"]
+        gateway.stop()
+    until = time.monotonic() + 10
+    while len(collector.spans()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    spans = {span.name: span for span in collector.spans()}
+    asked, sent = spans["POST /v1/chat/completions"], spans["POST"]
+    assert sent.parent_span_id == asked.span_id and asked.parent_span_id.hex() == PARENT
+    assert carried == f"00-{TRACE}-{sent.span_id.hex()}-01"
+    assert not [body for body in collector.raw if CANARY.encode() in body]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -207,13 +208,14 @@ async def test_without_a_provider_it_says_so_at_once():
 @in_loop
 async def test_a_provider_that_refuses_to_count_is_asked_without(far: FarAi):
     async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            bodies.append(json.loads(await reader.readexactly(length)))
-            said = b'{"error":{"message":"Unrecognized request argument: stream_options","type":"invalid_request_error"}}'
-            chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-            status, out = (b"400 No", said) if "stream_options" in bodies[-1] else (b"200 OK", chunks)
-            writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
+        with closing(writer):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                bodies.append(json.loads(await reader.readexactly(length)))
+                said = b'{"error":{"message":"Unrecognized request argument: stream_options","type":"invalid_request_error"}}'
+                chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+                status, out = (b"400 No", said) if "stream_options" in bodies[-1] else (b"200 OK", chunks)
+                writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
 
     bodies: list[dict[str, object]] = []
     async with await asyncio.start_server(refusing, "127.0.0.1") as server:
@@ -254,13 +256,14 @@ async def test_a_caller_who_hangs_up_before_any_answer_ends_the_call_too(far: Fa
 @in_loop
 async def test_a_caller_cannot_make_us_stop_counting(far: FarAi):
     async def strict(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while head := await reader.readuntil(b"\r\n\r\n"):
-            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            bodies.append(json.loads(await reader.readexactly(length)))
-            said = b'{"error":{"message":"Unrecognized request argument: my_stream_options","type":"invalid_request_error"}}'
-            chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-            status, out = (b"400 No", said) if "my_stream_options" in bodies[-1] else (b"200 OK", chunks)
-            writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
+        with closing(writer):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                bodies.append(json.loads(await reader.readexactly(length)))
+                said = b'{"error":{"message":"Unrecognized request argument: my_stream_options","type":"invalid_request_error"}}'
+                chunks = b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+                status, out = (b"400 No", said) if "my_stream_options" in bodies[-1] else (b"200 OK", chunks)
+                writer.write(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n%s" % (status, len(out), out))
 
     bodies: list[dict[str, object]] = []
     async with await asyncio.start_server(strict, "127.0.0.1") as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -15,6 +16,10 @@ def is_global(address: str) -> bool:
     """Whether an address belongs to the public net."""
     ip = ip_address(address.partition("%")[0])
     return ip.is_global and not ip.is_multicast
+
+
+def _untraced(host: str, port: int) -> AbstractContextManager[dict[str, str]]:
+    return nullcontext({})
 
 
 def _cannot_unseal(blob: bytes) -> bytes:
@@ -43,6 +48,8 @@ class AiSettings(Struct, frozen=True, kw_only=True):
     """which addresses may be called where the provider does not allow private ones."""
     told: Callable[[Call], None] = _nobody
     """is told of each call's end, for the metrics; must be quick."""
+    outward: Callable[[str, int], AbstractContextManager[dict[str, str]]] = _untraced
+    """is entered around each call to a provider (its host and port); gives headers that carry a trace on."""
     body_limit: int = 16 * 1024 * 1024
     answer_limit: int = 16 * 1024 * 1024
     most_in_flight: int = 2_000
