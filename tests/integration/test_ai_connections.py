@@ -26,7 +26,7 @@ from tests.integration.ai_rows import in_loop
 
 ANSWER = b'{"choices":[{"message":{"content":"hi"}}]}'
 SIZED = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
-LIMITS = Limits(connect=0.5, first_token=1.0, stall=1.0, total=2.0)
+LIMITS = Limits(connect=20.0, first_token=20.0, stall=20.0, total=30.0)
 
 
 class Server:
@@ -77,7 +77,7 @@ async def asked(said: bytes, *, closes: bool = False, times: int = 2, body: byte
     async with asking(server) as upstream:
         found = []
         for _ in range(times):
-            found.append(await upstream.ask(question(server, body=body), 1.0))
+            found.append(await upstream.ask(question(server, body=body), 20.0))
             await asyncio.sleep(0.01)
     return server, found
 
@@ -137,11 +137,11 @@ async def test_an_answer_that_breaks_is_a_failure_at_once(what: str):
 async def test_who_speaks_without_being_asked_is_left():
     server = Server(SIZED)
     async with asking(server) as upstream:
-        await upstream.ask(question(server), 1.0)
+        await upstream.ask(question(server), 20.0)
         (kept,) = upstream._connections._all
         kept.get_buffer(0)[:5] = b"HTTP/"
         kept.buffer_updated(5)
-        assert isinstance(await upstream.ask(question(server), 1.0), Body)
+        assert isinstance(await upstream.ask(question(server), 20.0), Body)
     assert server.connections == 2
 
 
@@ -152,12 +152,12 @@ async def test_a_stream_that_is_left_ends_its_connection_and_one_that_ended_does
     server = Server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n")
     async with asking(server) as upstream:
         for _ in range(2):
-            begun = await upstream.ask(question(server, streamed=True), 1.0)
+            begun = await upstream.ask(question(server, streamed=True), 20.0)
             assert isinstance(begun, Begun) and begun.first.startswith(b'data: {"choices"')
             await begun.finish()
         assert server.connections == 1
         server.said = server.said[:-5]  # it never ends
-        begun = await upstream.ask(question(server, streamed=True), 1.0)
+        begun = await upstream.ask(question(server, streamed=True), 20.0)
         assert isinstance(begun, Begun)
         begun.close()
         async with asyncio.timeout(2):
@@ -171,7 +171,7 @@ async def test_what_nobody_takes_is_not_read():
     piece = b"x" * 100_000
     server = Server(b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n" % (200 * len(piece)) + piece * 200)
     async with asking(server) as upstream:
-        held = await upstream._connections.get(_place(server), 1.0)
+        held = await upstream._connections.get(_place(server), 20.0)
         reply = await held.ask(b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
         await asyncio.sleep(0.1)
         assert reply._size <= connection.KEPT + 64 * 1024
@@ -191,7 +191,7 @@ def _place(server: Server) -> object:
 async def test_a_private_address_is_refused_before_anything_is_sent():
     server = Server(SIZED)
     async with asking(server) as upstream:
-        found = await upstream.ask(question(server, allow_private=False), 1.0)
+        found = await upstream.ask(question(server, allow_private=False), 20.0)
     assert isinstance(found, Verdict) and found.reason == "private address" and server.connections == 0
 
 
@@ -199,7 +199,7 @@ async def test_a_private_address_is_refused_before_anything_is_sent():
 async def test_a_header_that_would_be_two_is_not_sent():
     server = Server(SIZED)
     async with asking(server) as upstream:
-        found = await upstream.ask(question(server, headers={"X-A": "1\r\nX-B: 2"}), 1.0)
+        found = await upstream.ask(question(server, headers={"X-A": "1\r\nX-B: 2"}), 20.0)
     assert isinstance(found, Verdict) and found.kind is Kind.FAILURE and not server.heard
 
 
@@ -208,7 +208,7 @@ async def test_connections_that_nobody_uses_are_closed(monkeypatch: pytest.Monke
     monkeypatch.setattr("breakers.gateway.ai.connections.KEPT_ALIVE", 0.05)
     server = Server(SIZED)
     async with asking(server) as upstream:
-        await upstream.ask(question(server), 1.0)
+        await upstream.ask(question(server), 20.0)
         async with asyncio.timeout(5):
             while upstream._connections._all:
                 await asyncio.sleep(0.02)
@@ -220,7 +220,7 @@ async def test_a_name_that_nobody_knows_says_so():
     async with asking(server) as upstream:
         provider = Provider(name="p", base_url="http://nobody.invalid/v1", limits=LIMITS, allow_private=True)
         call = Outgoing(provider=provider, credential=None, endpoint="embeddings", body=b"{}", streamed=False)
-        found = await upstream.ask(call, 5.0)
+        found = await upstream.ask(call, 20.0)
     assert isinstance(found, Verdict) and found.reason in ("its name cannot be resolved", "connect")
 
 
@@ -254,7 +254,7 @@ def test_tls_is_spoken_with_those_that_are_trusted_only(tmp_path: Path, monkeypa
             base = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
             provider = Provider(name="p", base_url=base, limits=LIMITS, allow_private=True)
             call = Outgoing(provider=provider, credential=None, endpoint="chat/completions", body=b"{}", streamed=False)
-            found = [await upstream.ask(call, 5.0) for _ in range(2)]
+            found = [await upstream.ask(call, 20.0) for _ in range(2)]
             await upstream.close()
         return server, found
 
