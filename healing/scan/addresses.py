@@ -11,7 +11,9 @@ from healing.scan.unit import Unit
 from healing.scan.values import constant_text
 
 HELPER = "_shared/mendgate.ts"
-"""The file that patches add, below the folder of functions."""
+AI_HELPER = "_shared/mendgate_ai.ts"
+"""The files that patches add, below the folder of functions."""
+_OURS = ("/mendgate.ts", "/mendgate_ai.ts")
 _READS = frozenset({"Deno.env.get", "process.env", "import.meta.env", "Bun.env"})
 _DEEP = 6
 
@@ -117,12 +119,17 @@ def _called(node: SgNode, unit: Unit, depth: int) -> Address:
     callee = node.field("function")
     if callee is not None and callee.kind() == "identifier":
         declared = unit.scope.find(callee)
-        if declared is not None and declared.kind == "import" and declared.origin.endswith(HELPER):
+        if declared is not None and declared.kind == "import" and is_ours(declared.origin):
             below = address(given[0], unit, depth - 1) if given else UNSEEN
             return Address(below.text, below.settings, True, below.seen)
         if declared is not None and declared.kind == "function" and declared.node is not None and len(given) == 1:
             return _required_env(declared.node, given[0], unit)
     return UNSEEN
+
+
+def is_ours(origin: str) -> bool:
+    """Whether an import leads to one of the helpers, from wherever."""
+    return origin.endswith(_OURS)
 
 
 def _required_env(function: SgNode, given: SgNode, unit: Unit) -> Address:

@@ -8,7 +8,7 @@ from ast_grep_py import SgNode
 from msgspec import Struct
 
 from healing.core.sources.calls import AiCall, Via
-from healing.scan.addresses import HELPER, Address, address
+from healing.scan.addresses import Address, address, is_ours
 from healing.scan.source import arguments, bare, inner
 from healing.scan.unit import Unit
 
@@ -72,7 +72,7 @@ def _fetched(call: SgNode, unit: Unit) -> AiCall | None:
     if callee is None or not given or (callee.kind() != "identifier" and callee.text() not in ("globalThis.fetch", "self.fetch")):
         return None
     declared = unit.scope.find(callee) if callee.kind() == "identifier" else None
-    moved = declared is not None and declared.kind == "import" and declared.origin.endswith(HELPER)
+    moved = declared is not None and declared.kind == "import" and is_ours(declared.origin)
     if not moved and "fetch" not in callee.text().lower():
         return None
     where = address(given[0], unit)
@@ -125,7 +125,7 @@ def _of_sdk(made: SgNode, sdk: tuple[str, str], unit: Unit) -> tuple[str, str, s
 def _is_ours(call: SgNode, unit: Unit) -> bool:
     callee = call.field("function")
     declared = unit.scope.find(callee) if callee is not None and callee.kind() == "identifier" else None
-    return declared is not None and declared.kind == "import" and declared.origin.endswith(HELPER)
+    return declared is not None and declared.kind == "import" and is_ours(declared.origin)
 
 
 def _sdk(origin: str) -> tuple[str, str] | None:

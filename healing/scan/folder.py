@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from healing.core.sources.calls import AiCall, Client, DataCall, FileCalls, Place, Unread
+from healing.scan.addresses import AI_HELPER, HELPER
 from healing.scan.ai import ai_calls
 from healing.scan.chains import data_calls
 from healing.scan.clients import Clients
@@ -20,6 +21,9 @@ from healing.scan.unit import Unit
 ENDINGS = (".ts", ".tsx", ".mts", ".js", ".jsx", ".mjs")
 _SKIPPED = frozenset({"node_modules", "dist", "build", "vendor", "__tests__", "tests", "test"})
 _TESTS = re.compile(r"[._](test|spec)\.[a-z]+$|\.d\.ts$")
+VENDORED = "_shared/mendgate_client"
+"""Where a patch puts a copy of the TypeScript client."""
+OURS = frozenset({HELPER, AI_HELPER})
 _LARGEST = 1_000_000
 _WEBHOOK = re.compile(r"stripe-signature|x-hub-signature|svix-|constructEvent|webhook[-_]?secret", re.IGNORECASE)
 _CALLED_FROM_OUTSIDE = re.compile(r"webhook|cron|schedul|queue", re.IGNORECASE)
@@ -90,9 +94,11 @@ def _files(root: Path) -> Iterator[Path]:
     """Sources in a fixed order; no tests, no packages, no links that leave the folder."""
     top = root.resolve()
     for folder, names, files in os.walk(root):
-        names[:] = sorted(n for n in names if n not in _SKIPPED and not n.startswith("."))
+        names[:] = sorted(n for n in names if n not in _SKIPPED and not n.startswith(".") and n != Path(VENDORED).name)
         for file in sorted(files):
             path = Path(folder, file)
+            if path.relative_to(root).as_posix() in OURS:
+                continue
             if file.endswith(ENDINGS) and not _TESTS.search(file) and path.is_file() and path.resolve().is_relative_to(top):
                 yield path
 

@@ -16,6 +16,8 @@ from django.db import Error as ControlDatabaseError
 from healing.core.sources.findings import Level
 from healing.core.sources.sarif import sarif
 from healing.core.sources.writes import World
+from healing.scan.folder import Folder
+from healing.scan.patch import Patch, patch
 from healing.scan.report import as_json, table
 from healing.scan.scanning import BadFolder, Scan, check, read_traffic, scan
 from healing.scan_runs import record
@@ -50,10 +52,19 @@ class Command(BaseCommand):
             "--database", metavar="URL", help="Hold the code against this database as it is now, not against a captured version."
         )
         parser.add_argument("--no-schema", action="store_true", help="Count calls only; judge nothing.")
+        parser.add_argument(
+            "--patch", type=Path, metavar="FILE", help="Write a unified diff that moves what can be moved; nothing else is done."
+        )
+        parser.add_argument(
+            "--client", default="", metavar="SPECIFIER", help="With --patch: import the client from there, not from a copy."
+        )
         parser.add_argument("--no-record", action="store_true", help="Do not keep the result for the page “Functions”.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Scan, say, keep."""
+        """Scan, say, keep; or write the patch."""
+        if options["patch"]:
+            self._patch(options["folder"], options["patch"], options["client"])
+            return
         try:
             check(options["folder"])
             epoch, world = _world(options["database"], options["no_schema"])
@@ -61,21 +72,32 @@ class Command(BaseCommand):
             found = scan(options["folder"], world, epoch, traffic, settings.MENDGATE.exposed_schemas[0])
         except BadFolder as error:
             raise CommandError(str(error), returncode=_USAGE) from error
-        self._say(found, options["format"], options["output"])
+        self._say(_rendered(found, options["format"]), options["output"])
         if not (options["no_record"] or options["database"] or options["no_schema"]):
             self._keep(found)
         if options["check"] and any(_RANK[f.level] >= _RANK[Level(options["level"])] for f in found.findings):
             sys.exit(_FOUND)
 
-    def _say(self, found: Scan, form: str, output: Path | None) -> None:
-        text = _rendered(found, form)
+    def _say(self, text: str, output: Path | None) -> None:
         if output is None:
             self.stdout.write(text)
             return
+        _write(output, text + "\n")
+
+    def _patch(self, root: Path, target: Path, client: str) -> None:
+        """The diff goes into the file, what was done and what was not is said."""
         try:
-            output.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise CommandError(f"{output} cannot be written: {error.strerror}.", returncode=_USAGE) from error
+            check(root)
+        except BadFolder as error:
+            raise CommandError(str(error), returncode=_USAGE) from error
+        made = patch(Folder(root), client)
+        _write(target, made.diff(_base(root)))
+        edited = sum(before is not None for before, _ in made.files.values())
+        self.stdout.write(
+            f"{made.moved} calls moved in {edited} files; {len(made.files) - edited} files added. {_apply(made, root, target)}"
+        )
+        for skipped in made.skipped:
+            self.stdout.write(f"left as it is: {skipped.place}: {skipped.why}")
 
     def _keep(self, found: Scan) -> None:
         try:
@@ -91,13 +113,33 @@ def _rendered(found: Scan, form: str) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def _base(root: Path) -> str:
-    """The folder as the repository calls it: relative to where the command runs, where it lies below."""
+def _write(path: Path, text: str) -> None:
     try:
-        return root.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        parts = root.resolve().parts
-        return "/".join(parts[parts.index("supabase") :]) if "supabase" in parts else ""
+        path.write_bytes(text.encode())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.", returncode=_USAGE) from error
+
+
+def _apply(made: Patch, root: Path, target: Path) -> str:
+    """What to do with the patch."""
+    if not made.files:
+        return "Nothing is left to move."
+    top = repository(root)
+    return f"Review {target}, then: git -C {top} apply {target.resolve()}" if top is not None else f"Review {target}, then apply it."
+
+
+def _base(root: Path) -> str:
+    """The folder as its repository calls it; without one, from ``supabase`` on."""
+    top, here = repository(root), root.resolve()
+    if top is not None:
+        return here.relative_to(top).as_posix()
+    return "/".join(here.parts[here.parts.index("supabase") :]) if "supabase" in here.parts else ""
+
+
+def repository(root: Path) -> Path | None:
+    """The top of the git work tree that the folder lies in."""
+    here = root.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), None)
 
 
 def _world(database: str | None, no_schema: bool) -> tuple[int, World | None]:
