@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "breakers",
     "metrics",
     "healing",
+    "optimizer",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

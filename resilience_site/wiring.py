@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
 from healing import alert_gates
-from healing.gateway import bell, seal, watch
+from healing.gateway import bell, seal, tuned, watch
 from healing.gateway.settings import Settings, configure
 from metrics.recorder import recorder
 from metrics.sink import Sink
@@ -67,6 +67,7 @@ def _ai(config: Config) -> AiSettings:
         model=config.ai_model,
         unseal=seal.unseal,
         told=watch.asked,
+        tuned=tuned.live.number,
         public=lambda address: reachable(address, (), plain=False),
     )
     return replace(settings, outward=tracing.outward) if config.otlp_endpoint else settings

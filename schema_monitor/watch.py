@@ -33,6 +33,10 @@ log = logging.getLogger(__name__)
 CHANNEL = "mendgate_capture"
 EVERY, EVERY_DEAF = 1.0, 0.5
 """Seconds between two looks: while notifications wake us, and while they cannot."""
+SLOWEST, FASTEST = 5.0, 0.25
+"""What may be set in place of these (``watch_seconds``, the optimizer's row)."""
+ASK_EVERY = 30.0
+_PACE = "SELECT value FROM optimizer_setting WHERE name = 'watch_seconds' AND place = '' AND value IS NOT NULL"
 PAUSES = (0.5, 1, 2, 5, 10)
 """Seconds to wait after the first, second, … failure in a row."""
 PATIENCE_READING = 120.0
@@ -128,6 +132,7 @@ class Round:
         self._detector, self._journal = Detector(target, patience=patience), Journal(control)
         self._patience, self._every = patience, EVERY_DEAF
         self._rang = self._asked = False
+        self._pace, self._asks_at = EVERY, 0.0
 
     def look(self) -> None:
         """Looks, captures where something changed, and tells how it watches."""
@@ -150,6 +155,12 @@ class Round:
         self._rang = self._ear.drain()
         self._asked = bool(list(self._control.notifies(timeout=0)))
 
+    def _paced(self) -> float:
+        """What is set, asked for now and then."""
+        if (now := time.monotonic()) >= self._asks_at:
+            self._pace, self._asks_at = pace_of(self._control), now + ASK_EVERY
+        return self._pace
+
     def _capture(self, *, whole: bool) -> bool:
         began = time.monotonic()
         try:
@@ -170,7 +181,7 @@ class Round:
         known = self._memory.last
         hears = ear.hears
         self._target.prepare_threshold = 5 if ear.heard else None  # poolers lose prepared statements
-        self._every = EVERY if hears else EVERY_DEAF
+        self._every = self._paced() * (1.0 if hears else EVERY_DEAF / EVERY)
         facts = Facts(
             monitor=known[1].monitor if known else "",
             readable=ear.monitor.readable,
@@ -186,6 +197,16 @@ class Round:
         )
         horizon = known[1].horizon if known else 0
         self._journal.say(judge(facts), monitor=facts.monitor, heard_at=ear.heard_at, horizon=horizon, changed=changed)
+
+
+def pace_of(control: psycopg.Connection[Any]) -> float:
+    """Seconds between two looks while notifications wake us, as they are set; ours where nothing sound is."""
+    try:
+        row = control.execute(_PACE).fetchone()
+    except psycopg.errors.UndefinedTable:
+        return EVERY
+    value = row[0] if row else None
+    return min(max(float(value), FASTEST), SLOWEST) if isinstance(value, int | float) else EVERY
 
 
 def _of_django() -> list[psycopg.Connection[Any]]:

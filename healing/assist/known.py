@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 from msgspec import Struct
 
-from healing.assist import score
+from healing.assist import prompts, score
 from healing.assist.models import AssistRun, Prompt
 from healing.assist.runs import OPEN
 from healing.core.assist import BUILTIN, Example, Parts
@@ -36,7 +36,7 @@ def known_of(run: AssistRun) -> Known:
     place = {"schema": run.schema, "table": run.table, "signature": run.signature}
     waiting = QuarantineItem.objects.filter(**place, state__in=OPEN).order_by("number")
     ids = [str(pk) for pk in waiting.values_list("pk", flat=True)[:MOST_TRIED]]
-    prompt = Prompt.objects.filter(active=True).first()
+    prompt = prompts.for_cause(f"{run.schema}.{run.table} {run.signature}")
     before = None if run.asked_by else _proven_before(place, prompt)
     return Known(
         tuple(ids), max(0, waiting.count() - len(ids)), _parts(prompt), prompt, _examples(run.schema, run.table),

@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
-from django.db import transaction
+import msgspec
+from django.db import connection, transaction
+from django.utils import timezone
 
 from healing import audit, permits
 from healing.assist.models import Prompt
+from healing.core.tuned import Trial, picked
 from healing.models import Decision
 from healing.refusals import DoesNotFit, WrongState
 
 NAME = "fix"
 MOST_CHARACTERS = 20_000
 MOST_TOKENS = 4_000
+_TRIED = "SELECT trial::text FROM optimizer_setting WHERE name = 'prompt' AND place = '' AND trial IS NOT NULL"
 
 
 @transaction.atomic
@@ -51,6 +55,19 @@ def activate(prompt: Prompt, user: Any, why: str) -> None:
     Prompt.objects.filter(name=prompt.name, active=True).update(active=False)
     Prompt.objects.filter(pk=chosen.pk).update(active=True)
     audit.record(user.username, "activate", "prompt", chosen.pk, why=f"{chosen} instead of {before or 'none'}: {why}")
+
+
+def for_cause(cause: str) -> Prompt | None:
+    """The version that this cause is asked with: the active one, or one that is tried on a part of the causes (always the same part)."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TRIED)
+        row = cursor.fetchone()
+    trial = msgspec.json.decode(row[0], type=Trial) if row else None
+    if trial is not None and timezone.now().timestamp() < trial.until and picked(trial.seed, cause, trial.share):
+        tried = Prompt.objects.filter(pk=int(trial.value)).first()
+        if tried is not None:
+            return tried
+    return Prompt.objects.filter(active=True).first()
 
 
 def diff(before: Prompt, after: Prompt) -> list[tuple[str, str]]:

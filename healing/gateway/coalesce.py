@@ -18,23 +18,26 @@ import asyncpg
 from msgspec import Struct
 
 from healing.core.types import Failure
-from healing.gateway import receipts
+from healing.gateway import receipts, tuned
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
 
 MOST_ROWS = 500
+"""of one statement; what a request brings in the lane, and of a batch as long as nothing else is set (``batch_rows``)."""
+FEWEST_ROWS, ROWS_AT_ALL = 50, 2000
 MOST_BYTES = 1 << 20
-PARALLEL = 2
+PARALLEL, PARALLEL_ALONE = 2, 8
 _SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST001")
 
 
 class Lane(Struct, frozen=True):
     """What items must have in common to share a statement. ``by_row``: the statement returns one record a row. Each record has
-    ``same``: whether the statement's names mean the columns that were meant."""
+    ``same``: whether the statement's names mean the columns that were meant. ``table`` (schema.table) is for settings of its own."""
 
     prelude: str
     sql: str
     by_row: bool
+    table: str = ""
 
 
 class Item(Struct):
@@ -82,7 +85,7 @@ class Coalescer:
             queue = self._queues[lane] = _Queue(Turns())
         item.done = asyncio.get_running_loop().create_future()
         queue.waiting.put(item.turn, item)
-        if queue.running < PARALLEL and (queue.running == 0 or self._pool.has_free):
+        if queue.running < (PARALLEL_ALONE if _alone(lane) else PARALLEL) and (queue.running == 0 or self._pool.has_free):
             queue.running += 1
             self._spawn(self._drain(lane, queue))
         return await item.done  # who hangs up takes only this with them: the write goes on, and is not told to anybody
@@ -100,7 +103,7 @@ class Coalescer:
     async def _drain(self, lane: Lane, queue: _Queue) -> None:
         try:
             while queue.waiting:
-                await self._settle(lane, _take(queue.waiting))
+                await self._settle(lane, _take(queue.waiting, _most_rows(lane)))
         finally:
             queue.running -= 1
             if not queue.waiting and queue.running == 0:
@@ -145,14 +148,26 @@ class Coalescer:
         return answers
 
 
-def _take(waiting: Turns[Item]) -> list[Item]:
+def _most_rows(lane: Lane) -> int:
+    """Rows of one statement; 1 where the table's inserts are committed each alone."""
+    if _alone(lane):
+        return 1
+    return int(tuned.live.number("batch_rows", MOST_ROWS, low=FEWEST_ROWS, high=ROWS_AT_ALL))
+
+
+def _alone(lane: Lane) -> bool:
+    """Whether the table's inserts share nothing: where many are refused, taking batches apart costs more than sharing saves."""
+    return tuned.live.word("transactions", "together", lane.table) == "alone"
+
+
+def _take(waiting: Turns[Item], most_rows: int = MOST_ROWS) -> list[Item]:
     """The next batch: at least one item, at most so many rows and bytes."""
     batch = [waiting.take()]
     rows, size = batch[0].count, len(batch[0].rows)
     while waiting:
         item = waiting.peek()
         rows, size = rows + item.count, size + len(item.rows)
-        if rows > MOST_ROWS or size > MOST_BYTES:
+        if rows > most_rows or size > MOST_BYTES:
             break
         batch.append(waiting.take())
     return batch

@@ -98,7 +98,13 @@ def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied
     touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
     sql = _statement(attempt, relation, keys, shown, touched, tuple(asked.values()))
     prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
-    return Plan(relation, Lane(prelude, sql, bool(shown or touched)), bool(shown), touched, attempt.names.named(relation))
+    return Plan(
+        relation,
+        Lane(prelude, sql, bool(shown or touched), f"{relation.schema}.{relation.name}"),
+        bool(shown),
+        touched,
+        attempt.names.named(relation),
+    )
 
 
 def keys_of(rows: tuple[Row, ...]) -> tuple[str, ...] | None:

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from breakers import stored
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
+from healing.gateway import tuned
 from healing.gateway.auth import Key, Quota
 from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
@@ -289,7 +290,7 @@ class Keeper:
             )
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
-            for part in ("schema", "rules", "policies", "keys", "retired", "breakers"):
+            for part in ("schema", "rules", "policies", "keys", "retired", "breakers", tuned.PART):
                 await self._reload(part)
             self._known = True
         except _GONE as error:
@@ -327,6 +328,8 @@ class Keeper:
                     self._missed.clear()
                 case "breakers":
                     await _set_breakers(control)
+                case tuned.PART:
+                    await _set_tuned(control)
                 case "retired":
                     self._parts.retired = [former(*record) for record in await control.fetch(_RETIRED)]
             self._adopt_parts()
@@ -419,6 +422,12 @@ async def _set_breakers(control: asyncpg.Connection) -> None:
         stored.put_in_force(await control.fetch(stored.SQL))
     except (asyncpg.UndefinedTableError, ValueError) as error:
         log.warning("breakers go by what the code says: %s", error)
+
+
+async def _set_tuned(control: asyncpg.Connection) -> None:
+    """What the optimizer has set and tries."""
+    with contextlib.suppress(asyncpg.UndefinedTableError):
+        tuned.live.adopt(await control.fetch(tuned.SQL))
 
 
 def _rules(records: list[Any]) -> list[Rule]:

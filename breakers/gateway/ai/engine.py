@@ -25,7 +25,7 @@ class Engine:
         self.cache = Cache(settings)
         self.upstream = Upstream(settings)
         self.turns = Turns()
-        self.router = Router(self.upstream, self.gates, self.turns, self.source.retire, self.source.used)
+        self.router = Router(self.upstream, self.gates, self.turns, self.source.retire, self.source.used, settings.tuned)
 
     async def open(self) -> None:
         """Begins to follow the rows; needs no database to be there."""

@@ -62,8 +62,10 @@ class Router:
         turns: Turns,
         retire: Callable[[str, str], None],
         used: Callable[[str], None],
+        tuned: Callable[[str, float], float] = lambda name, own: own,
     ) -> None:
         self._upstream, self._gates, self._turns, self._retire, self._used = upstream, gates, turns, retire, used
+        self._tuned = tuned
         self._standing, self._budget = Standing(gates.pause), RetryBudget()
         self._rows: AiSnapshot | None = None
         self._uncounted: set[str] = set()
@@ -85,7 +87,7 @@ class Router:
         terms = Terms(
             deadline=order.deadline,
             streamed=order.asked.stream or order.asked.endpoint != "chat/completions",
-            may_retry=lambda at: self._budget.take(at, snapshot.retry_ratio, snapshot.retry_floor),
+            may_retry=lambda at: self._budget.take(at, self._tuned("ai_retry_ratio", snapshot.retry_ratio), snapshot.retry_floor),
             chance=random,
         )
         steps = plan(deployments(snapshot, order.model), self._standing, terms, now)

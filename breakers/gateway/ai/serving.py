@@ -98,7 +98,8 @@ class Serving:
         self._ending()
         await asgi.send_json(self._send, 200, body.raw, headers)
         if key is not None and not got.fallback:
-            await self._engine.cache.put(key, body.raw, self._snapshot.cache_seconds)
+            life = self._engine.settings.tuned("ai_cache_seconds", self._snapshot.cache_seconds)
+            await self._engine.cache.put(key, body.raw, life)
 
     async def _streamed(self, got: Got, begun: Begun, order: Order) -> None:
         limits = order.snapshot.providers[got.model.provider].limits

@@ -30,6 +30,11 @@ def _nobody(call: Call) -> None:
     """Nobody wants to know."""
 
 
+def _as_set(name: str, own: float) -> float:
+    """What the rows say."""
+    return own
+
+
 class AiSettings(Struct, frozen=True, kw_only=True):
     """``base_url``, ``api_key`` and ``model`` are the environment's provider. Sizes in bytes."""
 
@@ -50,6 +55,8 @@ class AiSettings(Struct, frozen=True, kw_only=True):
     """is told of each call's end, for the metrics; must be quick."""
     outward: Callable[[str, int], AbstractContextManager[dict[str, str]]] = _untraced
     """is entered around each call to a provider (its host and port); gives headers that carry a trace on."""
+    tuned: Callable[[str, float], float] = _as_set
+    """the value of a setting that may be tried otherwise at this moment: its name, and what the rows say."""
     body_limit: int = 16 * 1024 * 1024
     answer_limit: int = 16 * 1024 * 1024
     most_in_flight: int = 2_000

@@ -12,11 +12,13 @@ from rq.serializers import JSONSerializer
 
 
 class Command(rqcron.Command):
-    """Enqueues what ``healing.cron`` lists, or another schedule that is named."""
+    """Enqueues what ``resilience_site.cron`` lists, or another schedule that is named."""
 
     def add_arguments(self, parser: Any) -> None:
         """The schedule may be left out."""
-        parser.add_argument("config_path", nargs="?", default="healing.cron", help="Schedule (module); default: healing.cron")
+        parser.add_argument(
+            "config_path", nargs="?", default="resilience_site.cron", help="Schedule (module); default: resilience_site.cron"
+        )
         parser.add_argument("--logging-level", "-l", default="WARNING", choices=["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
 
     def handle(self, *args: Any, **options: Any) -> None:

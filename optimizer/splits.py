@@ -1,0 +1,64 @@
+"""Experiments that are not in turns of time: prompts split by cause, and changes in force that are judged by what was recorded since."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import log
+
+from breakers.core.types import Settings
+from breakers.models import BreakerConfig
+from breakers.publish import settings_of
+from healing.assist.models import AssistRun
+from healing.core.tuned import Trial
+from optimizer.core import breakers
+from optimizer.core.harm import ALPHA, Arm, Harm
+from optimizer.core.idea import Expected
+from optimizer.core.pairs import Turns
+from optimizer.facts_of_ai import calls_by_breaker
+from optimizer.measure import Sums
+from optimizer.models import Experiment
+
+LEAST_CALLS = 100
+
+
+def take_prompts(sums: Sums, experiment: Experiment, trial: Trial, now: datetime) -> Sums:
+    """Answers of each version since the experiment began. Good: proven, or approved by a person; a version that abstains is not worse than
+    one that is wrong. Counted anew each time, in the order in which they ended; a later reversal makes an answer bad."""
+    runs = AssistRun.objects.filter(asked=True, finished_at__gte=experiment.began, finished_at__lte=now).select_related("proposal")
+    harm, before = Harm(), sums.harm.candidate.all
+    batch: list[list[int]] = [[0, 0], [0, 0]]
+    for number, run in enumerate(runs.order_by("finished_at"), 1):
+        arm = batch[run.prompt_id == trial.value]
+        arm[0] += 1
+        arm[1] += _good(run)
+        if number % 10 == 0:
+            harm, batch = harm.see(Arm(*batch[0]), Arm(*batch[1])), [[0, 0], [0, 0]]
+    sums.harm = harm.see(Arm(*batch[0]), Arm(*batch[1]))
+    sums.stage_events += max(0, sums.harm.candidate.all - before)
+    sums.last_at = now.timestamp()
+    return sums
+
+
+def _good(run: AssistRun) -> bool:
+    if run.proposal is not None and run.proposal.state == "rejected":
+        return False
+    return run.verdict in ("proven", "proposed", "abstained") and "taken back" not in run.why
+
+
+def before_and_after(experiment: Experiment, now: datetime) -> tuple[Expected | None, bool]:
+    """What a breaker's step brought, and whether it does harm: calls recorded since, replayed with the old value and with the new one, as
+    pairs. Nothing where there is too little, or where nothing was recorded (the watcher's interval)."""
+    proposal = experiment.proposal
+    row = BreakerConfig.objects.filter(name=proposal.place).first()
+    if proposal.name not in breakers.KNOBS or row is None:
+        return None, False
+    calls = calls_by_breaker(experiment.began, now).get(proposal.place, [])
+    if len(calls) < LEAST_CALLS:
+        return None, False
+    settings: Settings = settings_of(row.settings(), row.version)
+    old = breakers.replay(breakers.changed(settings, proposal.name, float(proposal.old or 0)), calls)
+    new = breakers.replay(breakers.changed(settings, proposal.name, float(proposal.new or 0)), calls)
+    low, high = breakers.gain_bounds(old, new)
+    gain = (new.gain - old.gain) * 1000 / len(calls)
+    losses = Turns().see(*(a - b for a, b in zip(old.gains, new.gains, strict=True)))
+    return Expected("failures spared per 1,000 calls", gain, low, high, "failures"), losses.peak >= -log(ALPHA)
