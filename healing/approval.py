@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 from msgspec import Struct
@@ -77,7 +78,7 @@ def approve_many(chosen: Iterable[tuple[Any, str]], user: Any, note: str = "") -
     permits.require(user, permits.DECIDE)
     made, waiting, refused = list[Rule](), 0, list[tuple[str, str]]()
     for pk, seen in chosen:
-        proposal = Proposal.objects.filter(pk=pk).first()
+        proposal = _of_id(pk)
         try:
             rule = approve(_exact(proposal), user, note, seen)
         except Refused as error:
@@ -152,6 +153,13 @@ def _locked(proposal: Proposal) -> Proposal:
     found = next(p for p in cause.select_for_update().order_by("pk") if p.pk == proposal.pk)
     lock_cause(proposal.schema, proposal.table, proposal.signature)
     return found
+
+
+def _of_id(pk: Any) -> Proposal | None:
+    try:
+        return Proposal.objects.filter(pk=pk).first()
+    except ValidationError:
+        return None
 
 
 def _exact(proposal: Proposal | None) -> Proposal:

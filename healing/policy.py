@@ -22,11 +22,12 @@ def set_policy(
     healing: str | None = None,
     quarantine: str | None = None,
     strict: bool | None = None,
+    auto_certify: bool | None = None,
     who: str = "command",
 ) -> Policy:
     """Creates or changes the policy of a place; what is None stays as it was."""
     policy, _ = Policy.objects.select_for_update().get_or_create(schema=schema, table=table, key=key)
-    given = {"healing": healing, "quarantine": quarantine, "strict": strict}
+    given = {"healing": healing, "quarantine": quarantine, "strict": strict, "auto_certify": auto_certify}
     for name, value in given.items():
         if value is not None:
             setattr(policy, name, value)
@@ -38,6 +39,7 @@ def set_policy(
 def announce(policy: Policy, who: str, action: str) -> None:
     """Audit and notification of a policy that was written or removed; call it in the same transaction."""
     state = f"{policy}; quarantine {policy.quarantine}; {'strict' if policy.strict else 'not strict'}"
+    state += "; rules by themselves" if policy.auto_certify else ""
     audit.record(who, action, "policy", policy.pk, why=state)
     notify("policies")
 

@@ -6,16 +6,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from healing.checked_fix import checked, parsed
+from healing.checked_fix import parsed
 from healing.core import fixes
 from healing.core.types import Json
-from healing.models import Proposal, QuarantineItem
+from healing.models import QuarantineItem
 from healing.refusals import Refused
 from healing.row_diff import Line, diff, renames
 from healing.sealed_rows import claims_of, redacted, rows_of
-from schema_monitor.core.snapshot import Relation
-
-MOST_CASES = 100
 
 
 class Preview(Struct, frozen=True):
@@ -23,14 +20,6 @@ class Preview(Struct, frozen=True):
 
     lines: list[Line]
     blocked: str = ""
-
-
-class Outlook(Struct, frozen=True):
-    """Of the waiting writes (the first 100 rows): how many rows the fix fits. ``unfit`` says why it fits none at all."""
-
-    fits: int
-    rows: int
-    unfit: str = ""
 
 
 def preview(item: QuarantineItem, fix: list[dict[str, Any]], *, values: bool) -> Preview:
@@ -42,17 +31,6 @@ def preview(item: QuarantineItem, fix: list[dict[str, Any]], *, values: bool) ->
     return Preview(diff(*shown, renames(fix)), blocked)
 
 
-def outlook(proposal: Proposal) -> Outlook:
-    """Tries the fix on what waits for it."""
-    try:
-        ops, relation = checked(proposal.fix, proposal.schema, proposal.table)
-    except Refused as error:
-        return Outlook(0, 0, error.message)
-    cause = QuarantineItem.objects.filter(schema=proposal.schema, table=proposal.table, signature=proposal.signature)
-    rows = [row for item in cause.filter(state__in=["waiting", "parked"])[:MOST_CASES] for row in rows_of(item)][:MOST_CASES]
-    return Outlook(sum(_fits(ops, row, relation) for row in rows), len(rows))
-
-
 def _after(row: Json, fix: list[dict[str, Any]], claims: dict[str, Any]) -> tuple[Json, str]:
     if not isinstance(row, dict):
         return row, "the payload is no row"
@@ -60,7 +38,3 @@ def _after(row: Json, fix: list[dict[str, Any]], claims: dict[str, Any]) -> tupl
         return fixes.apply(parsed(fix), row, claims), ""
     except (fixes.FixError, Refused) as error:
         return row, str(error)
-
-
-def _fits(ops: tuple[fixes.Fix, ...], row: Json, relation: Relation) -> bool:
-    return isinstance(row, dict) and fixes.blocked(ops, row, relation) is None

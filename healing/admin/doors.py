@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
+from healing.proof import Pack, as_json
 from healing.refusals import NotAllowed, Refused
 
 
@@ -61,6 +64,20 @@ def door(request: HttpRequest, permission: str, act: Callable[[], str], back: st
     except Refused as error:
         messages.error(request, f"{error.message} {error.hint or ''}".strip())
     return HttpResponseRedirect(_safe(request, back))
+
+
+def download(lines: Iterable[str | bytes], name: str, kind: str) -> StreamingHttpResponse:
+    """A file to keep, sent as it is made."""
+    return StreamingHttpResponse(lines, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def pack_file(make: Callable[[], Pack], name: str) -> HttpResponseBase:
+    """A proof pack as JSON; 409 with the reason where the fix does not fit the live schema."""
+    try:
+        whole = msgspec.json.format(msgspec.json.encode(as_json(make())))
+    except Refused as error:
+        return HttpResponse(f"{error.message} {error.hint or ''}", status=409, content_type="text/plain; charset=utf-8")
+    return download([whole], name, "application/json")
 
 
 def _safe(request: HttpRequest, back: str) -> str:

@@ -58,6 +58,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             "Set up",
             ("Alerts", "notifications", "admin:schema_monitor_schemasubscription_changelist", "schema_monitor.view_schemasubscription"),
             ("Policies", "policy", "admin:healing_policy_changelist", "healing.view_policy"),
+            ("Review rules", "how_to_vote", "admin:healing_reviewrules_changelist", "healing.view_reviewrules"),
             ("Prompts", "edit_note", "admin:healing_prompt_changelist", "healing.view_prompt"),
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),

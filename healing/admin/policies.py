@@ -18,10 +18,10 @@ from healing.policy import announce
 class PolicyAdmin(ModelAdmin):  # type: ignore[misc]
     """The one ordinary form here; every change is audited and told to the gateways."""
 
-    list_display = ("__str__", "healing", "quarantine", "strict")
-    list_filter = ("healing", "quarantine", "strict")
+    list_display = ("__str__", "healing", "quarantine", "strict", "auto_certify")
+    list_filter = ("healing", "quarantine", "strict", "auto_certify")
     search_fields = ("schema", "table")
-    fields = ("schema", "table", "key", "healing", "quarantine", "strict", "allow_tx_rollback")
+    fields = ("schema", "table", "key", "healing", "quarantine", "strict", "allow_tx_rollback", "auto_certify")
     actions = None
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

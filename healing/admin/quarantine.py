@@ -13,6 +13,7 @@ from unfold.decorators import display
 
 from healing import approval, causes, quarantine, replay_orders
 from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing.binding import bond_of
 from healing.checked_fix import fix_of
 from healing.models import Proposal, QuarantineItem
 from healing.permits import DECIDE, REPLAY
@@ -154,7 +155,8 @@ def _details(item: QuarantineItem) -> dict[str, Any]:
     after = preview(item, best.fix, values=True) if best else None
     offers = offers_for([(item.schema, item.table, item.signature)]).popitem()[1]
     return {
-        "each": offers, "proposals": proposals, "best": best, "after": after, "claims": claims_of(item), "rows": rows,
+        "each": offers, "proposals": [(p, bond_of(p).token) for p in proposals], "best": best, "after": after,
+        "claims": claims_of(item), "rows": rows,
         "right": "After the best proposal" if best else "Not stored",
         "lines": after.lines if after else sent_only(rows[0] if rows else {}),
         "progress": replay_orders.progress(item.replay) if item.replay else None,

@@ -7,17 +7,34 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.decorators import display
 
-from healing import rules
-from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
-from healing.core.confidence import lower_bound
-from healing.models import Decision, Receipt, Rule
+from healing import proof, rules
+from healing.admin.doors import ReadOnlyAdmin, door, pack_file, row_or_404
+from healing.models import Receipt, Rule
 from healing.permits import CHANGE_RULE
+from healing.rule_facts import approvals_of, history_of, lanes, weight_of
 from healing.templatetags.mendgate import ago, percent, state
+
+MOST_RECEIPTS = 50
+
+
+class ByItself(admin.SimpleListFilter):
+    """Rules that became active without a click."""
+
+    title, parameter_name = "by itself", "certified"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """One choice."""
+        return [("1", "active without a click")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Those, if asked for."""
+        return queryset.filter(certified_at__isnull=False) if self.value() == "1" else queryset
 
 
 @admin.register(Rule)
@@ -25,9 +42,10 @@ class RuleAdmin(ReadOnlyAdmin):
     """State lanes are the filter."""
 
     list_display = ("sentence", "place", "signature", "shown_state", "evidence", "confidence", "used")
-    list_filter = ("state", "source", "table")
+    list_filter = ("state", ByItself, "source", "table")
     search_fields = ("id", "sentence", "table", "signature")
     change_form_template = "admin/healing/rule.html"
+    change_list_template = "admin/healing/rule_list.html"
 
     @display(description="Table")
     def place(self, rule: Rule) -> str:
@@ -47,7 +65,7 @@ class RuleAdmin(ReadOnlyAdmin):
     @display(description="Right at least")
     def confidence(self, rule: Rule) -> str:
         """Lower bound, 95 %."""
-        return percent(confidence_of(rule))
+        return percent(weight_of(rule).low)
 
     @display(description="Last used", ordering="last_used_at")
     def used(self, rule: Rule) -> str:
@@ -55,9 +73,27 @@ class RuleAdmin(ReadOnlyAdmin):
         return ago(rule.last_used_at)
 
     def get_urls(self) -> list[Any]:
-        """Our own page before Django's."""
-        own = [path("<uuid:pk>/retire/", self.admin_site.admin_view(self.retire), name="healing_retire")]
+        """Our own pages before Django's."""
+        view = self.admin_site.admin_view
+        own = [
+            path("<uuid:pk>/retire/", view(self.retire), name="healing_retire"),
+            path("<uuid:pk>/proof.json", view(self.proof_file), name="healing_rule_proof_file"),
+        ]
         return own + super().get_urls()
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Lanes by state; with a query, Django's list."""
+        if request.GET:
+            return super().changelist_view(request, {"lanes": reverse("admin:healing_rule_changelist"), **(extra_context or {})})
+        self.require_view(request)
+        context = {**self.admin_site.each_context(request), "title": "Rules", "opts": self.opts, "lanes": lanes()}
+        return TemplateResponse(request, "admin/healing/rules.html", context)
+
+    def proof_file(self, request: HttpRequest, pk: UUID) -> HttpResponseBase:
+        """The proof pack as it would be today."""
+        self.require_view(request)
+        rule = get_object_or_404(Rule, pk=pk)
+        return pack_file(lambda: proof.of_rule(rule), f"proof-{pk}.json")
 
     def retire(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Ends a rule, with a reason."""
@@ -72,24 +108,11 @@ class RuleAdmin(ReadOnlyAdmin):
         """Sentence, evidence, history, the writes it touched."""
         self.require_view(request)
         rule = row_or_404(Rule.objects.select_related("approved_by"), object_id)
+        receipts = Receipt.objects.filter(fixes__contains=[{"rule": str(rule.pk)}]).order_by("-at")
         context = {
             **self.admin_site.each_context(request), "title": rule.sentence, "opts": self.opts, "rule": rule,
-            "may_retire": request.user.has_perm(CHANGE_RULE) and rule.state in rules.LIVE,
-            "receipts": Receipt.objects.filter(fixes__contains=[{"rule": str(rule.pk)}]).order_by("-at")[:50],
-            "decisions": Decision.objects.filter(content_hash=rule.content_hash).order_by("-id")[:50], **_evidence(rule),
+            "may_retire": request.user.has_perm(CHANGE_RULE) and rule.state in rules.LIVE, "receipts": receipts[:MOST_RECEIPTS],
+            "decisions": history_of(rule), "weight": weight_of(rule), "approvals": approvals_of(rule), "pack": rule.proof or None,
+            "proposal": rule.proposal_set.first(),
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
-
-
-def confidence_of(rule: Rule) -> float:
-    """The rate of right heals that the evidence supports at 95 %."""
-    return lower_bound(rule.successes, rule.failures + rule.reversals)
-
-
-def _evidence(rule: Rule) -> dict[str, Any]:
-    total, bars, left = rule.successes + rule.failures + rule.reversals, [], 0.0
-    for name, count in (("good", rule.successes), ("bad", rule.failures), ("back", rule.reversals)):
-        width = 100 * count / total if total else 0.0
-        bars.append({"name": name, "count": count, "left": f"{left:.2f}", "width": f"{width:.2f}"})
-        left += width
-    return {"confidence": confidence_of(rule), "total": total, "bars": bars}

@@ -21,6 +21,15 @@ def lower_bound(successes: int, failures: int, level: float = 0.95) -> float:
     return low
 
 
+def interval(successes: int, failures: int, level: float = 0.95) -> tuple[float, float]:
+    """Between these the true success rate lies with probability ``2 * level - 1``: each bound is missed with probability ``1 - level``.
+
+    >>> [round(bound, 2) for bound in interval(58, 0)]
+    [0.95, 1.0]
+    """
+    return lower_bound(successes, failures, level), 1 - lower_bound(failures, successes, level)
+
+
 def regularized_beta(a: float, b: float, x: float) -> float:
     """The Beta(a, b) distribution function at ``x``, by its continued fraction (Lentz)."""
     if x <= 0.0 or x >= 1.0:

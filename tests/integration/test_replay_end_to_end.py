@@ -109,6 +109,8 @@ def test_a_write_is_one_reversal_however_often_it_is_called_wrong_and_undone(run
     for step in (say_wrong, undo, say_wrong):
         step(first)
         assert reversals() == 1
+    assert running.control("SELECT state FROM healing_rule WHERE signature LIKE %s", "%wrong_name") == [{"state": "demoted"}]
+    assert call(running, "POST", "/rest/v1/people", {"wrong_name": "Kit"}).headers["mendgate-quarantine"]
     for step in (undo, say_wrong, undo):
         step(second)
         assert reversals() == 2

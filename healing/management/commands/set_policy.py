@@ -24,13 +24,21 @@ class Command(BaseCommand):
         parser.add_argument("--healing", choices=Healing.values)
         parser.add_argument("--quarantine", choices=["error", "accept"])
         parser.add_argument("--strict", action=BooleanOptionalAction, default=None, help="Refuse what Postgres would store differently.")
+        parser.add_argument(
+            "--auto-certify",
+            action=BooleanOptionalAction,
+            default=None,
+            help="Exact fixes with strong evidence become rules.",
+        )
         parser.add_argument("--key", help="Name or prefix of an API key; empty = every caller.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Set and say."""
+        if options["auto_certify"] and (options["key"] or not options["table"]):
+            raise CommandError("Rules by themselves are for one table and every caller. Fix: give --table, and no --key.")
         policy = set_policy(
             options["table"], schema=options["schema"], key=_key(options["key"]), healing=options["healing"],
-            quarantine=options["quarantine"], strict=options["strict"],
+            quarantine=options["quarantine"], strict=options["strict"], auto_certify=options["auto_certify"],
         )  # fmt: skip
         self.stdout.write(f"{policy}; quarantine {policy.quarantine}; {'strict' if policy.strict else 'not strict'}")
         if policy.healing == Healing.ASSISTED and not is_configured():

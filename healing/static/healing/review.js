@@ -1,4 +1,4 @@
-// Keyboard for the review queue (j/k move, a approve, r reject, e edit, ? help), and copy buttons. No inline script needed.
+// Keyboard for the review queue (j/k move, a approve, r reject, e edit, x choose, s snooze, z undo, ? help), and copy buttons. No inline script needed.
 (function () {
   "use strict";
   function cards() { return Array.from(document.querySelectorAll("[data-mg-card]")); }
@@ -29,16 +29,19 @@
     var card = cards()[chosen()];
     if (key === "j") { choose(chosen() + 1); return true; }
     if (key === "k") { choose(chosen() - 1); return true; }
+    if (key === "z") { var undo = document.querySelector("form[data-mg-undo]"); if (undo) { undo.requestSubmit(); return true; } return false; }
     if (!card) { return false; }
     if (key === "a") { var form = card.querySelector("form[data-mg-approve]"); if (form) { approve(form); } return true; }
     if (key === "r") { open(card, "reject"); return true; }
     if (key === "e") { open(card, "edit"); return true; }
+    if (key === "x") { var box = card.querySelector("[data-mg-choose]"); if (box) { box.checked = !box.checked; } return true; }
+    if (key === "s") { var later = card.querySelector("form[data-mg-snooze]"); if (later) { later.requestSubmit(); } return true; }
     return false;
   }
   document.addEventListener("keydown", function (event) {
-    var typing = event.target.closest("input,textarea,select,[contenteditable]");
+    var typing = event.target.closest("input:not([type=checkbox]),textarea,select,[contenteditable]");
     if (event.key === "Escape" && typing) { typing.blur(); return; }
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !cards().length) { return; }
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || !document.querySelector("[data-mg-card],[data-mg-undo]")) { return; }
     if (event.key === "?") { var help = document.querySelector("[data-mg-help]"); if (help) { help.open = !help.open; } return; }
     if (act(event.key)) { event.preventDefault(); }
   });
