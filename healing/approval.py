@@ -15,8 +15,7 @@ from django.utils import timezone
 from msgspec import Struct
 
 from healing import activation, audit, binding, people, permits, policy, proof, review_rules, rules
-from healing.checked_fix import checked, content_hash, parsed, plain, sentence
-from healing.core import fixes
+from healing.checked_fix import checked, content_hash, is_exact, parsed, plain, sentence
 from healing.models import Proposal, Rule, Source
 from healing.notify import notify
 from healing.proof import Bounds, Pack
@@ -165,7 +164,7 @@ def _of_id(pk: Any) -> Proposal | None:
 def _exact(proposal: Proposal | None) -> Proposal:
     if proposal is None:
         raise NotFound("It is gone.")
-    if not all(fixes.is_exact(op) for op in parsed(proposal.fix)):
+    if not is_exact(proposal):
         raise DoesNotFit("It is not exact: something sent would be dropped, changed or made up.", "Approve it alone.")
     return proposal
 

@@ -10,6 +10,8 @@ from django.db.models import Count, Min, Sum
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 
+from healing.binding import bond_of
+from healing.checked_fix import is_exact
 from healing.models import Proposal, QuarantineItem
 
 OPEN = ("waiting", "parked", "conflict")
@@ -28,6 +30,8 @@ class Cause(Struct, frozen=True):
     oldest: datetime
     states: dict[str, int]
     best: Any = None
+    seen: str = ""
+    """The bond of the best proposal where it may be approved at a glance: it is exact."""
 
 
 def waiting_causes() -> list[Cause]:
@@ -42,7 +46,11 @@ def waiting_causes() -> list[Cause]:
     for s, t, g, state, n in items.values_list("schema", "table", "signature", "state").annotate(n=Count("pk")).order_by():
         states.setdefault((s, t, g), {})[state] = n
     best = {(p.schema, p.table, p.signature): p for p in Proposal.objects.filter(state="open").order_by("probability")}
-    return [Cause(**group, states=states.get(_place(group), {}), best=best.get(_place(group))) for group in groups]
+    return [_cause(group, states.get(_place(group), {}), best.get(_place(group))) for group in groups]
+
+
+def _cause(group: Any, states: dict[str, int], best: Proposal | None) -> Cause:
+    return Cause(**group, states=states, best=best, seen=bond_of(best).token if best is not None and is_exact(best) else "")
 
 
 def ids_of(schema: str, table: str, signature: str) -> list[UUID]:

@@ -4,7 +4,7 @@ Two ways in, both only where nothing speaks against it (``why_not``):
 
     exact kinds   the value says what it means by itself: an exact reading of another spelling, a split of a ragged batch
     by evidence   the same fix landed often enough while it was no rule yet: born of an AI, Wilson's lower bound of its success rate is
-                  above .95 (74 of 74); else that of its Beta posterior (58 of 58)
+                  above .95 (73 of 73); else that of its Beta posterior (58 of 58)
 
 One reversal ends such a rule (``rules.count_reversal``), and the same fix is never certified for that table again.
 """
@@ -125,6 +125,7 @@ def why_not(proposal: Proposal) -> list[str]:
 def against(pack: Pack) -> list[str]:
     """What the proof pack has against it: for a person one look more, here the end."""
     found = list(pack.broken)
+    found += [f"no made-up row shows that it is {p.name}" for p in pack.properties if p.promised and not p.runs]
     if pack.felt.perhaps:
         found.append(f"it may change {pack.felt.perhaps} healthy writes")
     if pack.replayed.cases < pack.stored or pack.replayed.against:

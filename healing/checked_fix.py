@@ -10,6 +10,7 @@ import msgspec
 
 from healing.core import fixes
 from healing.live_schema import find_relation, latest_snapshot
+from healing.models import Proposal
 from healing.refusals import DoesNotFit
 from schema_monitor.core.snapshot import Relation, Snapshot
 
@@ -45,6 +46,14 @@ def checked(fix: Any, schema: str, table: str) -> tuple[tuple[fixes.Fix, ...], R
     if faults:
         raise DoesNotFit(f"It does not fit schema version {epoch}: {'; '.join(faults)}")
     return ops, relation
+
+
+def is_exact(proposal: Proposal) -> bool:
+    """Nothing that was sent would be dropped, changed or made up. What cannot be read is not exact."""
+    try:
+        return all(fixes.is_exact(op) for op in parsed(proposal.fix))
+    except DoesNotFit:
+        return False
 
 
 def content_hash(ops: tuple[fixes.Fix, ...]) -> str:

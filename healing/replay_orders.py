@@ -138,6 +138,11 @@ def steer(order: Replay, action: str, user: Any) -> None:
         ring_on_commit()
 
 
+def under_way() -> list[Replay]:
+    """Orders that a person may watch, pause or cancel, newest first."""
+    return list(Replay.objects.filter(state__in=[Replay.State.RUNNING, Replay.State.PAUSED]).order_by("-created_at")[:10])
+
+
 def progress(order: Replay) -> Progress:
     """Counts by what became of the items."""
     counts = dict(order.items.values_list("state").annotate(n=Count("pk")))

@@ -12,8 +12,7 @@ from msgspec import Struct
 from healing import binding, people, proof, review_rules
 from healing.binding import Bond
 from healing.blast import Blast, blast_of
-from healing.checked_fix import parsed
-from healing.core import fixes
+from healing.checked_fix import is_exact
 from healing.models import Proposal, QuarantineItem
 from healing.preview import Preview, preview
 from healing.proof import GLANCE, Bounds, Pack
@@ -113,8 +112,9 @@ def _card(proposal: Proposal, user: Any, bounds: Bounds, offers: Offers) -> Card
     bond, rules = binding.bond_of(proposal), review_rules.current()
     return Card(
         proposal=proposal, bond=bond, waiting=counts["writes"], rows=counts["rows"] or 0, callers=counts["callers"], rivals=list(rivals),
-        examples=_examples(proposal, pack), pack=pack, unfit=unfit, blast=blast_of(proposal), offers=offers if proposal.state == "open" else None,
-        fix_text=json.dumps(proposal.fix, ensure_ascii=False, indent=1), lossy=_lossy(proposal),
+        examples=_examples(proposal, pack), pack=pack, unfit=unfit, blast=blast_of(proposal),
+        offers=offers if proposal.state == "open" else None,
+        fix_text=json.dumps(proposal.fix, ensure_ascii=False, indent=1), lossy=not is_exact(proposal),
         spoken_for=_words(evidence.get("for")) + _words(ai.get("for")),
         spoken_against=_words(evidence.get("against")) + _words(ai.get("against")),
         agreed=list(people.valid(proposal, bond).values_list("approver_name", flat=True)), needed=rules.people,
@@ -135,13 +135,6 @@ def _examples(proposal: Proposal, pack: Pack | None) -> list[Preview]:
     chosen = list(cause.filter(pk__in=pack.replayed.examples).order_by("-number")) if pack else []
     newest = chosen or list(cause.order_by("-number")[:1])
     return [preview(item, proposal.fix, values=False) for item in newest[:2]]
-
-
-def _lossy(proposal: Proposal) -> bool:
-    try:
-        return not all(fixes.is_exact(op) for op in parsed(proposal.fix))
-    except Refused:
-        return True
 
 
 def _words(value: Any) -> list[str]:

@@ -6,13 +6,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.text import slugify
 from unfold.decorators import display
 
-from healing import approval, causes, quarantine, replay_orders
-from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
+from healing import approval, causes, kept_export, quarantine, replay_orders
+from healing.admin.doors import ReadOnlyAdmin, door, download, row_or_404
+from healing.admin.replays import facts
 from healing.binding import bond_of
 from healing.checked_fix import fix_of
 from healing.models import Proposal, QuarantineItem
@@ -72,6 +76,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         """Our own pages before Django's."""
         own = [
             path("causes/", self.admin_site.admin_view(self.causes_view), name="healing_causes"),
+            path("causes/export.jsonl", self.admin_site.admin_view(self.export), name="healing_cause_export"),
             path("causes/act/", self.admin_site.admin_view(self.cause_act), name="healing_cause_act"),
             path("<uuid:pk>/replay/", self.admin_site.admin_view(self.replay_one), name="healing_replay_one"),
             path("<uuid:pk>/write/", self.admin_site.admin_view(self.write_fix), name="healing_write_fix"),
@@ -84,7 +89,7 @@ class QuarantineAdmin(ReadOnlyAdmin):
         self.require_view(request)
         context = {
             **self.admin_site.each_context(request), "title": "Quarantine by cause", "opts": self.opts,
-            "groups": _with_offers(causes.waiting_causes()),
+            "groups": _with_offers(causes.waiting_causes()), "replays": [facts(order) for order in replay_orders.under_way()],
             "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE),
         }  # fmt: skip
         return TemplateResponse(request, "admin/healing/causes.html", context)
@@ -101,6 +106,15 @@ class QuarantineAdmin(ReadOnlyAdmin):
             return f"Replay of {order.total} writes was ordered." if order else "Nothing of this cause waits outside a running replay."
 
         return door(request, REPLAY, act, reverse("admin:healing_causes"))
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """What waits for a cause, with its payloads."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not request.user.has_perm(REPLAY):
+            raise PermissionDenied
+        schema, table, signature = (request.POST.get(name, "") for name in ("schema", "table", "signature"))
+        return download(kept_export.export(schema, table, signature, request.user), f"kept-{slugify(table)}.jsonl", "application/jsonl")
 
     def replay_one(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Orders the replay of one write."""

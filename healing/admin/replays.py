@@ -61,21 +61,22 @@ class ReplayAdmin(ReadOnlyAdmin):
     def progress(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """The part of the page that renews itself."""
         self.require_view(request)
-        return TemplateResponse(request, "admin/healing/_progress.html", _facts(get_object_or_404(Replay, pk=pk)))
+        return TemplateResponse(request, "admin/healing/_progress.html", facts(get_object_or_404(Replay, pk=pk)))
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """One order."""
         self.require_view(request)
         order = row_or_404(Replay, object_id)
         context = {
-            **self.admin_site.each_context(request), "title": str(order), "opts": self.opts, **_facts(order),
+            **self.admin_site.each_context(request), "title": str(order), "opts": self.opts, **facts(order),
             "may_replay": request.user.has_perm(REPLAY),
             "left": order.items.exclude(state="replayed").order_by("number")[:50],
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 
 
-def _facts(order: Replay) -> dict[str, Any]:
+def facts(order: Replay) -> dict[str, Any]:
+    """How far an order is, how fast, how long it will take."""
     progress = replay_orders.progress(order)
     through = progress.total - progress.waiting
     last = order.items.aggregate(at=Max("replayed_at"))["at"] or timezone.now()

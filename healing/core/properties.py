@@ -8,11 +8,12 @@ fix from counts as refused, as it would be.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
 
 from msgspec import Struct
 
-from healing.core import fixes, labels
+from healing.core import fixes, formats, labels
 from healing.core.refusals import rejects
 from healing.core.samples import Chance, anything, fitting, rows
 from healing.core.types import Json, Row
@@ -39,6 +40,14 @@ class Property(Struct, frozen=True):
         return self.promised and self.failed == 0 and self.runs > 0
 
 
+_SPELLED: tuple[Json, ...] = (
+    "1.0", "2e3", "42", 3, 1700000000, 1700000000000, "31/12/2024", "12/31/2024", "1,234.5", "1,234", "a, b", " x ", "ABC", "",
+    "2024-02-29",
+    "2024-02-29 12:00", "2024-02-29T12:00:00Z", "urn:uuid:6f1c1d5e-0000-4000-8000-000000000001", '{"a": 1}', "[1, 2]", {"a": 1}, [1],
+    Decimal("2.0"), Decimal("2.4"), "1.0e0", True, "0.0",
+)  # fmt: skip
+"""Spellings that one format or another reads."""
+
 Enums = Mapping[int, EnumType]
 _Test = Callable[[Row, Row, Mapping[str, Json]], bool]
 
@@ -47,7 +56,7 @@ def properties(ops: Sequence[fixes.Fix], relation: Relation, enums: Enums, chanc
     """Tries every promise ``runs`` times."""
     exact = all(fixes.is_exact(op) for op in ops)
     tried = [made for _ in range(runs) if (made := _made(ops, relation, enums, chance)) is not None]
-    fits: _Test = lambda row, after, claims: _fits(ops, after, relation, enums)  # noqa: E731
+    fits: _Test = lambda row, after, claims: _fits(ops, row, after, relation, enums)  # noqa: E731
     alone: _Test = lambda row, after, claims: _confined(ops, row, after)  # noqa: E731
     again: _Test = lambda row, after, claims: _again(ops, after, claims)  # noqa: E731
     back: _Test = lambda row, after, claims: _back(ops, row, after, claims)  # noqa: E731
@@ -55,7 +64,7 @@ def properties(ops: Sequence[fixes.Fix], relation: Relation, enums: Enums, chanc
         _tried("type-safe", "What it writes, the column takes.", fits, tried),
         _tried("confined", "Keys that it does not name stay as they were.", alone, tried),
         _tried("idempotent", "Applied twice, it does what it does once.", again, tried),
-        _tried("reversible", "From what was stored, what was sent can be told.", back, tried, promised=exact),
+        _tried("reversible", "What was sent can be made again from what was stored.", back, tried, promised=exact),
     )
 
 
@@ -70,6 +79,10 @@ def _made(ops: Sequence[fixes.Fix], relation: Relation, enums: Enums, chance: Ch
     row = rows(relation, enums, chance)
     for key, goes in _read(ops):
         column = relation.column(goes)
+        spelled = _spelled(key, ops)
+        if spelled and chance.random() < 0.7:
+            row[key] = chance.choice(spelled)
+            continue
         fits = column is not None and chance.random() < 0.7
         row[key] = fitting(column, labels.of(column, relation, enums), chance) if fits and column is not None else anything(chance)
     claims = {op.claim: _claim(op, relation, enums, chance) for op in ops if isinstance(op, fixes.Fill) and op.claim is not None}
@@ -79,6 +92,12 @@ def _made(ops: Sequence[fixes.Fix], relation: Relation, enums: Enums, chance: Ch
         return row, fixes.apply(ops, row, claims), claims
     except fixes.FixError:
         return None
+
+
+def _spelled(key: str, ops: Iterable[fixes.Fix]) -> list[Json]:
+    """What a cast of the key can read."""
+    readings = [op.reading for op in ops if isinstance(op, fixes.Cast) and op.column == key]
+    return [value for value in _SPELLED if readings and not isinstance(formats.read(readings[0], value), formats.Unfit)]
 
 
 def _claim(op: fixes.Fill, relation: Relation, enums: Enums, chance: Chance) -> Json:
@@ -98,10 +117,13 @@ def _read(ops: Iterable[fixes.Fix]) -> Iterable[tuple[str, str]]:
                 yield key, column
 
 
-def _fits(ops: Sequence[fixes.Fix], after: Row, relation: Relation, enums: Enums) -> bool:
+def _fits(ops: Sequence[fixes.Fix], row: Row, after: Row, relation: Relation, enums: Enums) -> bool:
+    """A value that the fix leaves as it was sent is not its doing."""
     for name in {name for op in ops for name in fixes.touches(op)}:
         column = relation.column(name)
-        if column is not None and name in after and rejects(after[name], column, labels.of(column, relation, enums)) is not None:
+        if column is None or name not in after or (name in row and same(row[name], after[name])):
+            continue
+        if rejects(after[name], column, labels.of(column, relation, enums)) is not None:
             return False
     return True
 
@@ -141,7 +163,8 @@ def _undone(part: tuple[fixes.Fix, ...], before: Row, after: Row) -> Row | None:
             if not isinstance(held, dict) or column not in held:
                 return None
             rest = {key: value for key, value in held.items() if key != column}
-            whole = {**after, into: rest} if into in before else {key: value for key, value in after.items() if key != into}
+            there = rest if before.get(into) is not None else None
+            whole = {**after, into: there} if into in before else {key: value for key, value in after.items() if key != into}
             return {**whole, column: held[column]}
         case (fixes.RenameColumn(), *_):
             names = {op.target: op.source for op in part if isinstance(op, fixes.RenameColumn) and op.source in before}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from django.contrib.auth.models import Permission, User
 from django.utils import timezone
+from msgspec.structs import replace
 
 from healing import approval
 from healing.checked_fix import content_hash, parsed
@@ -44,6 +45,11 @@ def capture(*relations: Relation, epoch: int = 1, cause: str = "start") -> Schem
     snapshot = Snapshot(Scope("1", 1), 180000, {r.oid: r for r in live}, {}, {})
     body, lineage = as_json(snapshot), as_json(Lineage.start(snapshot))
     return SchemaVersion.objects.create(epoch=epoch, scope={}, fingerprint="x", snapshot=body, lineage=lineage, cause=cause)
+
+
+def status_table() -> Relation:
+    """Users with a column that has a default: a write that leaves it out is healthy."""
+    return replace(USERS, columns=(*USERS.columns, Column(4, "status", "text", "text", nullable=False, default="'new'::text")))
 
 
 def reviewer(name: str = "rita") -> User:

@@ -15,7 +15,7 @@ from healing import approval, binding, certification, people, review_rules, rule
 from healing.models import Approval, Decision, Policy, Proposal, Replay, ReviewRules, Rule
 from healing.refusals import FourEyes, NotAllowed, Stale, TouchesHealthy
 from schema_monitor.core.snapshot import Column, Relation
-from tests.integration.control_rows import DROP, RENAME, USERS, approved, capture, keep, onlooker, propose, reviewer, traffic
+from tests.integration.control_rows import DROP, RENAME, USERS, approved, capture, keep, onlooker, propose, reviewer, status_table, traffic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
@@ -138,11 +138,7 @@ def test_a_stale_page_decides_nothing_and_says_what_changed() -> None:
 
 
 def test_a_rule_that_would_touch_healthy_writes_is_not_approved() -> None:
-    table = Relation(
-        oid=100, schema="public", name="users", kind="r", fingerprint="f1",
-        columns=(*USERS.columns, Column(4, "status", "text", "text", nullable=False, default="'new'::text")),
-    )  # fmt: skip
-    capture(table)
+    capture(status_table())
     traffic("email_address", requests=12)
     proposal = propose([{"op": "fill", "column": "status", "value": "open"}], signature="missing_value:status")
     with pytest.raises(TouchesHealthy, match="12 of 12 healthy writes"):
