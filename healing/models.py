@@ -35,9 +35,9 @@ class ApiKey(models.Model):
     scopes = models.JSONField(
         default=list, blank=True, help_text='Empty = everything its role may do; else of "data", "ai", "api", "breakers", "metrics".'
     )
-    requests_per_minute = models.PositiveIntegerField(default=0, help_text="Of the data API, over all processes; 0 = no limit.")
-    at_once = models.PositiveIntegerField("requests at a time", default=0, help_text="0 = no limit.")
-    most_bytes = models.PositiveIntegerField("bytes of a body", default=0, help_text="0 = what the gateway takes.")
+    requests_per_minute = models.PositiveIntegerField(default=0, blank=True, help_text="Of the data API, over all processes; 0 = no limit.")
+    at_once = models.PositiveIntegerField("requests at a time", default=0, blank=True, help_text="0 = no limit.")
+    most_bytes = models.PositiveIntegerField("bytes of a body", default=0, blank=True, help_text="0 = what the gateway takes.")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -24,10 +25,20 @@ from healing.permits import CHANGE_KEY
 from healing.templatetags.mendgate import ago, state
 
 
+class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An empty limit is no limit."""
+
+    def clean(self) -> dict[str, Any]:
+        """Fills in what was left empty."""
+        given = super().clean() or {}
+        return {**given, **{name: given.get(name) or 0 for name in QUOTA}}
+
+
 @admin.register(ApiKey)
 class KeyAdmin(ModelAdmin):  # type: ignore[misc]
     """Keys are revoked, never deleted: the record of what they wrote points at them."""
 
+    form = KeyForm
     list_display = ("name", "shown_prefix", "shown_role", "shown_state", "used", "created_at")
     list_filter = ("role",)
     search_fields = ("name", "prefix")

@@ -13,16 +13,16 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='apikey',
             name='at_once',
-            field=models.PositiveIntegerField(default=0, help_text='0 = no limit.', verbose_name='requests at a time'),
+            field=models.PositiveIntegerField(blank=True, default=0, help_text='0 = no limit.', verbose_name='requests at a time'),
         ),
         migrations.AddField(
             model_name='apikey',
             name='most_bytes',
-            field=models.PositiveIntegerField(default=0, help_text='0 = what the gateway takes.', verbose_name='bytes of a body'),
+            field=models.PositiveIntegerField(blank=True, default=0, help_text='0 = what the gateway takes.', verbose_name='bytes of a body'),
         ),
         migrations.AddField(
             model_name='apikey',
             name='requests_per_minute',
-            field=models.PositiveIntegerField(default=0, help_text='Of the data API, over all processes; 0 = no limit.'),
+            field=models.PositiveIntegerField(blank=True, default=0, help_text='Of the data API, over all processes; 0 = no limit.'),
         ),
     ]
