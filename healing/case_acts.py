@@ -13,7 +13,7 @@ from healing.models import QuarantineItem, Receipt
 from healing.permits import DECIDE, REPLAY, require, require_reason
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, WrongState
-from healing.sealed_rows import claims_of
+from healing.sealed_rows import claims_of, receipt_facts
 from healing.undo import UNDOABLE, undo
 
 
@@ -23,7 +23,7 @@ def undo_by(user: Any, receipt: Receipt, why: str) -> None:
     require(user, REPLAY)
     reason = require_reason(why)
     final = landed(receipt)
-    undo(receipt, _writer(final, item_of(receipt)))
+    undo(receipt, writer_of(final, item_of(receipt)))
     audit.record(user.get_username(), "undo", "receipt", receipt.pk, why=reason)
 
 
@@ -49,16 +49,19 @@ def cannot_undo(final: Receipt, item: QuarantineItem | None) -> str:
     if final.outcome not in UNDOABLE:
         return "Nothing was stored, so there is nothing to take back."
     try:
-        _writer(final, item)
+        writer_of(final, item)
     except NotAllowed as refusal:
         return f"{refusal.message} {refusal.hint}"
     return ""
 
 
-def _writer(final: Receipt, item: QuarantineItem | None) -> Caller:
+def writer_of(final: Receipt, item: QuarantineItem | None = None) -> Caller:
     """Who wrote it, with exactly those rights: known where the claims were kept, or where there was nothing but a role."""
     if item is not None:
         return make_caller(None, item.role, claims_of(item))
+    claims = receipt_facts(final)["claims"]
+    if claims:
+        return make_caller(None, final.role, claims)
     if final.subject:
         raise NotAllowed(
             "Only the caller can take this back: it was written by the rights of a user's token, which is not kept.",

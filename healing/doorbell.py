@@ -14,7 +14,7 @@ DRAIN, SWEEP = "healing.jobs.drain", "healing.jobs.sweep"
 ASSIST = "healing.assist.jobs.work"
 OPTIMIZE = "optimizer.jobs.look"
 """A layer above: known here by name only. It looks for the triggers that fire (``metrics.models.Trigger``)."""
-MIGRATE = "healing.jobs.migrate"
+MIGRATE, TAKE_BACK = "healing.jobs.migrate", "healing.jobs.take_back"
 _QUEUES = {ASSIST: "ai"}
 """jobs with a queue, and a worker, of their own: one that waits for an AI must not keep replays waiting."""
 

@@ -16,6 +16,7 @@ from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
 from healing.quarantine import Claim, Settled
 from healing.schema_fixes import run
+from healing.take_back import work
 from schema_monitor import traffic
 from schema_monitor.impact import scratch
 
@@ -60,12 +61,18 @@ def sweep() -> None:
         _safely(step)
     _safely(runs.ring_due)
     _safely(certification.certify_due)
-    _safely(run.ring_due)
+    for bell in (run.ring_due, work.ring_due):
+        _safely(bell)
 
 
 def migrate() -> None:
     """Runs approved migrations, where the operator allowed it."""
     run.run_due()
+
+
+def take_back() -> None:
+    """Takes back what rules did, where somebody ordered it."""
+    work.work()
 
 
 def drop_scratch() -> None:

@@ -381,6 +381,7 @@ class Receipt(models.Model):
             models.Index(fields=["quarantine"], condition=Q(quarantine__isnull=False), name="receipt_of_a_kept_write"),
             models.Index(fields=["-at"], name="receipt_at"),
             models.Index(fields=["schema", "table", "-at"], name="receipt_table_at"),
+            GinIndex(fields=["fixes"], opclasses=["jsonb_path_ops"], name="receipt_fixes"),
         ]
 
     def __str__(self) -> str:
@@ -391,6 +392,7 @@ from healing.assist.models import AssistRun, Prompt  # noqa: E402 - they belong 
 from healing.review_models import Approval, ReviewRules  # noqa: E402 - these too
 from healing.scan_models import ScanRun  # noqa: E402
 from healing.schema_fixes.models import SchemaFix  # noqa: E402
+from healing.take_back.models import TakeBack, TakeBackItem  # noqa: E402
 
 __all__ = [
     "ApiKey",
@@ -410,4 +412,6 @@ __all__ = [
     "ScanRun",
     "SchemaFix",
     "Source",
+    "TakeBack",
+    "TakeBackItem",
 ]

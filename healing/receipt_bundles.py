@@ -51,6 +51,8 @@ def made_at(bundle: UUID) -> datetime:
 
 def _receipt(receipt_id: UUID, at: datetime, head: dict[str, Any], values: bytes, writer: str) -> Receipt:
     known = ("outcome", "schema", "table", "operation", "role")
+    if head.get("claims"):
+        values = b'{"claims":' + msgspec.json.encode(head["claims"]) + b"," + values.lstrip()[1:]
     return Receipt(
         id=receipt_id, at=at, sealed=seal(values), key=head.get("key") or None, subject=head.get("subject") or "",
         fixes=head.get("fixes") or [], changes=head.get("changes") or [], quarantine=head.get("quarantine") or None, writer=writer,

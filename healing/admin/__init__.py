@@ -22,6 +22,7 @@ from healing.admin import (
     schema_fixes,
     schema_versions,
     subscriptions,
+    take_backs,
     thresholds,
 )
 
@@ -47,5 +48,6 @@ __all__ = [
     "schema_fixes",
     "schema_versions",
     "subscriptions",
+    "take_backs",
     "thresholds",
 ]

@@ -16,8 +16,9 @@ from unfold.decorators import display
 from healing import proof, rules
 from healing.admin.doors import ReadOnlyAdmin, door, pack_file, row_or_404
 from healing.models import Receipt, Rule
-from healing.permits import CHANGE_RULE
+from healing.permits import CHANGE_RULE, REPLAY
 from healing.rule_facts import approvals_of, history_of, lanes, weight_of
+from healing.take_back.orders import writes_of
 from healing.templatetags.mendgate import ago, percent, state
 
 MOST_RECEIPTS = 50
@@ -114,5 +115,7 @@ class RuleAdmin(ReadOnlyAdmin):
             "may_retire": request.user.has_perm(CHANGE_RULE) and rule.state in rules.LIVE, "receipts": receipts[:MOST_RECEIPTS],
             "decisions": history_of(rule), "weight": weight_of(rule), "approvals": approvals_of(rule), "pack": rule.proof or None,
             "proposal": rule.proposal_set.first(),
+            "stored": writes_of(rule).count(), "take_backs": rule.take_backs.select_related("asked_by")[:5],
+            "may_take_back": request.user.has_perm(REPLAY) and (request.user.has_perm(CHANGE_RULE) or rule.state not in rules.LIVE),
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)

@@ -21,7 +21,7 @@ from healing.core.heal import STALE, Commit, Landed, Landing, Pause, Reread, Run
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Statement
-from healing.gateway import idempotency, kept, receipts
+from healing.gateway import idempotency, image, kept, receipts
 from healing.gateway.answer import Answer, Deed
 from healing.gateway.assisted import Assisted
 from healing.gateway.auth import Caller
@@ -178,6 +178,7 @@ class Attempt:
             return self._failure(error)
         try:
             self._transaction = await self._begin()
+            await self._look_before(step)
             for plan, indexes in plans:
                 await self._execute(plan, indexes, bool(step.back))
             if not self.request.orders:
@@ -222,7 +223,7 @@ class Attempt:
             text = f"Could not find the table '{self.request.schema}.{self.request.name}' in the schema cache"
             raise DialectError("PGRST205", 404, text)
         statement, request = step.statement, self.request
-        back = step.back or None
+        back = image.with_key(step.back, relation) or None
         if statement.operation is Operation.DELETE:
             plan = plan_delete(request, relation, self.names, asked=step.asked, back=back)
             self._check_reused(relation)
@@ -264,6 +265,19 @@ class Attempt:
         if statement.rows is self.payload.rows and len(rows) == len(self.payload.rows):
             return "[" + self.payload.inner.decode() + "]"
         return receipts.encode([statement.rows[i] for i in rows]).decode()
+
+    async def _look_before(self, step: Run) -> None:
+        """The rows as they are before a healed write changes them; a caller who may not read them is seen to by the core."""
+        assert self._transaction is not None
+        assert self.relation is not None
+        query = image.image_of(self.request, step.statement, self.relation, self.names, step.asked, step.back)
+        if query is None:
+            return
+        if query.params[:1] == (None,):
+            query = with_rows(query, self._text(step.statement, list(range(len(step.statement.rows)))))
+        record = await self._transaction.fetchrow(query.sql, *query.params)
+        assert record is not None
+        self._outcome.before = receipts.decode(record["rows"])
 
     async def _execute(self, plan: Query, indexes: list[int], wants_back: bool) -> None:
         assert self._transaction is not None
@@ -331,6 +345,8 @@ class Attempt:
             return None
         assert self.relation is not None
         self.receipt = receipts.bundle_id()
+        stored, before = landed.stored or landed.statement.rows, self._outcome.before
+        sound = image.sound(before, landed.stored, self.statement.operation, self.relation, self._outcome.inserted)
         return receipts.make(
             self._outcome_word,
             self.statement,
@@ -339,7 +355,8 @@ class Attempt:
             applied=applied,
             name_fixes=name_fixes,
             changes=landed.changes,
-            stored=landed.stored or landed.statement.rows,
+            stored=stored,
+            before=before if sound else None,
             verified=landed.verified,
             noted=self.assisted.noted if self.assisted else None,
         )

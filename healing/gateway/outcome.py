@@ -18,6 +18,8 @@ class Outcome(Struct):
     inserted: int | None = None
     total: int | None = None
     back: list[Row] | None = None
+    before: list[Row] | None = None
+    """the rows that were there before, in no order; None where nobody looked."""
     xid: str | None = None
     location: str | None = None
     places: list[int] = field(default_factory=list)

@@ -71,7 +71,7 @@ def plan_update(
         return _wrapped(scope, request, relation, "", asked=asked, back=back)
     defaults = request.preferences.missing_default
     sets = ", ".join(f"{ident(column.name)} = {row_value(relation, column, scope.params, defaults=defaults)}" for column in columns)
-    tests = _root_tests(scope, request, relation)
+    tests = root_tests(scope, request, relation)
     write = f"UPDATE {table} AS {alias} SET {sets}{rows_from(columns, defaults=defaults)}{where_sql(tests)}"
     return _wrapped(scope, request, relation, write, asked=asked, back=back, keys=keys)
 
@@ -80,7 +80,7 @@ def plan_delete(request: Request, relation: Relation, names: Names, *, asked: As
     """DELETE of the rows that the request's filters choose."""
     _refuse_offset(request)
     scope = Scope(names.with_sent(relation, asked), Params())
-    tests = _root_tests(scope, request, relation)
+    tests = root_tests(scope, request, relation)
     write = f"DELETE FROM {qualified(relation.schema, relation.name)} AS {ident(relation.name)}{where_sql(tests)}"
     return _wrapped(scope, request, relation, write, asked=asked, back=back)
 
@@ -201,7 +201,7 @@ def _extras(relation: Relation, request: Request, asked: Asked) -> tuple[Output,
     )
 
 
-def _root_tests(scope: Scope, request: Request, relation: Relation) -> list[str]:
+def root_tests(scope: Scope, request: Request, relation: Relation) -> list[str]:
     """The root's filters on the table that is written. They note names that meant another column once."""
     careful = Scope(scope.names, scope.params, True)
     node = Node(relation, relation.name, "")

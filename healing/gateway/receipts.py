@@ -17,6 +17,8 @@ from healing.gateway.entropy import new_id
 from healing.gateway.seal import seal
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
+MOST = 65_536
+"""receipts in a bundle."""
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -33,7 +35,7 @@ def bundle_id() -> str:
 
 
 def numbered(bundle: str, number: int) -> str:
-    """The id of a bundle's n-th receipt (of at most 65,536)."""
+    """The id of a bundle's n-th receipt (of at most ``MOST``)."""
     return f"{bundle[:-4]}{number:04x}"
 
 
@@ -65,14 +67,18 @@ def make(
     name_fixes: Sequence[fixes.Fix] = (),
     changes: Sequence[Change] = (),
     stored: Sequence[Row] | None = None,
+    before: Sequence[Row] | None = None,
     quarantine: str | None = None,
     verified: bool = True,
     noted: Mapping[str, Any] | None = None,
 ) -> Receipt:
-    """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation; ``noted`` see ``fixes_of``."""
+    """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation; ``noted`` see ``fixes_of``;
+    ``before`` what was there before, where that was looked at."""
     found = [*_name_fixes(name_fixes), *fixes_of(applied, noted or {})]
     head = head_of(outcome, statement, table, caller, found, changes, quarantine, verified)
-    values = {"sent": statement.rows, "stored": stored, "changes": changes}
+    values: dict[str, Any] = {"sent": statement.rows, "stored": stored, "changes": changes}
+    if before is not None:
+        values["before"] = before
     return Receipt(head, encode(values))
 
 
@@ -85,9 +91,10 @@ def head_of(
     changes: Sequence[Change] = (),
     quarantine: str | None = None,
     verified: bool = True,
+    told: Sequence[Mapping[str, str]] = (),
 ) -> str:
-    """What a receipt says apart from values, as JSON."""
-    said = {
+    """What a receipt says apart from values, as JSON. ``told`` is said of columns beside ``changes``."""
+    said: dict[str, Any] = {
         "outcome": outcome,
         "schema": statement.schema,
         "table": table,
@@ -96,10 +103,12 @@ def head_of(
         "role": caller.role,
         "subject": caller.subject,
         "fixes": found,
-        "changes": [{"column": change.column, "why": change.why} for change in changes],
+        "changes": [*told, *({"column": change.column, "why": change.why} for change in changes)],
         "quarantine": quarantine,
         "verified": verified,
     }
+    if caller.subject and outcome != "quarantined":
+        said["claims"] = caller.claims  # whoever takes the write back has these rights and no others; sealed with the rest
     return encode(said).decode().replace("\\u0000", "\\ufffd")
 
 

@@ -1,0 +1,75 @@
+"""What a healed update or upsert is about to change: read and locked in its own transaction, as the caller, so that it can be taken back.
+
+Only the primary key and the columns that are written; for a table without a key, or a write to the key itself, there is no image.
+"""
+
+# ruff: noqa: S608 - identifiers come quoted from the catalog, values only as parameters
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from healing.core.types import Operation, Row, Statement
+from healing.gateway.conflict import conflict_columns, merges
+from healing.gateway.expressions import Scope
+from healing.gateway.names import Names
+from healing.gateway.plan_write import root_tests
+from healing.gateway.request import Request
+from healing.gateway.sqltext import Params, Query, ident, qualified
+from healing.gateway.where import where_sql
+from schema_monitor.core.snapshot import Relation
+
+_TABLES = ("r", "p")
+
+
+def with_key(back: tuple[str, ...], relation: Relation) -> tuple[str, ...]:
+    """What is read back of a healed write, with what says which row it was."""
+    return tuple(dict.fromkeys((*back, *relation.primary_key))) if back and relation.kind in _TABLES else back
+
+
+def image_of(
+    request: Request, statement: Statement, relation: Relation, names: Names, asked: Mapping[str, str], back: tuple[str, ...]
+) -> Query | None:
+    """One record with ``rows``: a JSON array of the rows as they are, by key. For an upsert the payload's rows go into ``params[0]``."""
+    if not back or not relation.primary_key or relation.kind not in _TABLES:
+        return None
+    match statement.operation:
+        case Operation.UPDATE if not {*relation.primary_key} & {*(statement.columns or statement.rows[0])}:
+            scope = Scope(names.with_sent(relation, asked), Params())
+            return Query(_select(relation, back, where_sql(root_tests(scope, request, relation))), scope.params.values)
+        case Operation.UPSERT if merges(request):
+            return _of_upsert(request, relation, names, back)
+    return None
+
+
+def _of_upsert(request: Request, relation: Relation, names: Names, back: tuple[str, ...]) -> Query | None:
+    target = [column for name in conflict_columns(request, relation, names) if (column := relation.column(name)) is not None]
+    if not target:
+        return None
+    alias = ident(relation.name)
+    typed = ", ".join(f"{ident(c.name)} {c.type}" for c in target)
+    same = " AND ".join(f"{alias}.{ident(c.name)} = _v.{ident(c.name)}" for c in target)
+    test = f" WHERE EXISTS (SELECT FROM json_to_recordset($1::json) AS _v({typed}) WHERE {same})"
+    return Query(_select(relation, back, test), (None,))
+
+
+def _select(relation: Relation, back: tuple[str, ...], where: str) -> str:
+    alias = ident(relation.name)
+    columns = ", ".join(f"{alias}.{ident(name)}" for name in with_key(back, relation))
+    rows = f"SELECT {columns} FROM {qualified(relation.schema, relation.name)} AS {alias}{where} FOR UPDATE OF {alias}"
+    return f"SELECT coalesce(json_agg(r.*), '[]'::json)::text AS rows FROM ({rows}) AS r"
+
+
+def sound(before: list[Row] | None, stored: Sequence[Row] | None, operation: Operation, relation: Relation, inserted: int | None) -> bool:
+    """Whether the image tells of every stored row what was there before. One that slipped in between (the key was free when we looked, and
+    taken when we wrote) makes it worthless: taking it back would delete somebody else's row."""
+    if before is None or stored is None:
+        return False
+    known = {_key(row, relation) for row in before}
+    found = sum(_key(row, relation) in known for row in stored)
+    if operation is Operation.UPDATE:
+        return found == len(stored)
+    return inserted == len(stored) - found
+
+
+def _key(row: Row, relation: Relation) -> tuple[str, ...]:
+    return tuple(repr(row.get(name)) for name in relation.primary_key)
