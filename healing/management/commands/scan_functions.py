@@ -8,7 +8,6 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as ControlDatabaseError
@@ -16,21 +15,16 @@ from django.db import Error as ControlDatabaseError
 from healing.core.sources.findings import Level
 from healing.core.sources.sarif import sarif
 from healing.core.sources.writes import World
+from healing.known_schema import NoSchema, known_schema
 from healing.scan.folder import Folder
 from healing.scan.patch import Patch, patch
 from healing.scan.report import as_json, table
 from healing.scan.scanning import BadFolder, Scan, check, read_traffic, scan
 from healing.scan_runs import record
-from schema_monitor import catalog, versions
-from schema_monitor.core.lineage import Lineage
 
 _USAGE = 2
 _FOUND = 1
 _RANK = {Level.ERROR: 3, Level.WARNING: 2, Level.NOTE: 1}
-_NO_SCHEMA = (
-    "No schema version has been captured yet, so nothing can be held against it. Run: python manage.py capture_schema"
-    " (or give --database URL to read a schema directly, or --no-schema to count calls only)."
-)
 
 
 class Command(BaseCommand):
@@ -143,27 +137,11 @@ def repository(root: Path) -> Path | None:
 
 
 def _world(database: str | None, no_schema: bool) -> tuple[int, World | None]:
-    """What to judge by: the newest captured version, a database as it is, or nothing."""
+    """What to judge by, with its version: the newest captured one, a database as it is (version 0), or nothing."""
     if no_schema:
         return 0, None
-    if database:
-        return 0, _live(database)
     try:
-        newest = versions.latest()
-    except ControlDatabaseError as error:
-        raise CommandError(
-            f"The control database cannot be read: {str(error).strip()} Give --database URL, or --no-schema.", returncode=_USAGE
-        ) from error
-    if newest is None:
-        raise CommandError(_NO_SCHEMA, returncode=_USAGE)
-    epoch, snapshot, lineage = newest
+        epoch, snapshot, lineage = known_schema(database)
+    except NoSchema as error:
+        raise CommandError(f"{error} --no-schema counts calls only.", returncode=_USAGE) from error
     return epoch, World(snapshot, lineage, {})
-
-
-def _live(url: str) -> World:
-    try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
-            snapshot = catalog.read_snapshot_sync(connection, settings.MENDGATE.exposed_schemas)
-    except psycopg.Error as error:
-        raise CommandError(f"The schema cannot be read from --database: {str(error).strip()}", returncode=_USAGE) from error
-    return World(snapshot, Lineage.start(snapshot), {})
