@@ -113,7 +113,7 @@ _BY_HAND = {"undo": "took it back", "right": "called the heal right", "wrong": "
 
 
 def _kept(item: QuarantineItem) -> Iterator[Step]:
-    asked = "the caller asked for a replay by itself" if item.automatic else "the caller got the database's error"
+    asked = "the caller asked to have it replayed" if item.automatic else "the caller got the database's error"
     yield Step(item.created_at, f"It came, did not fit, and was kept; {asked}", ("quarantineitem", str(item.pk)))
     cause = Q(schema=item.schema, table=item.table, signature=item.signature)
     for rule in Rule.objects.filter(cause, approved_at__gte=item.created_at).select_related("approved_by"):

@@ -372,6 +372,7 @@ class Receipt(models.Model):
     marks = ArrayField(models.BigIntegerField(), null=True, blank=True, editable=False, help_text="Of its keys' values (case_marks).")
 
     class Meta:
+        verbose_name = "case"
         ordering = ["-at"]
         indexes = [
             GinIndex(fields=["marks"], name="receipt_marks"),

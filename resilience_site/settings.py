@@ -141,6 +141,7 @@ UNFOLD = {
     "SITE_SYMBOL": "healing",
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("healing/admin.css")],
+    "SCRIPTS": [lambda request: static("healing/pages.js")],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("healing/icon.svg")}],
     "DASHBOARD_CALLBACK": "healing.admin.dashboard.context",
     "SIDEBAR": {"show_search": True, "navigation": "healing.admin.navigation.sidebar"},

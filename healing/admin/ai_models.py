@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.forms.models import BaseInlineFormSet
+from django.forms.models import BaseInlineFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from unfold.admin import TabularInline
@@ -38,12 +38,23 @@ class FallbackSet(BaseInlineFormSet):  # type: ignore[type-arg]
             raise ValidationError(f"This goes round in circles: {' → '.join(way)}.")
 
 
+class FallbackForm(ModelForm):  # type: ignore[type-arg]
+    """A row of a table: its column's head is no label."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            inner: Any = getattr(field.widget, "widget", field.widget)
+            inner.attrs["aria-label"] = field.label or name
+
+
 class FallbackInline(TabularInline):  # type: ignore[misc]
     """Who stands in, in order."""
 
     model = AiFallback
     fk_name = "model"
     formset = FallbackSet
+    form = FallbackForm
     fields = ("position", "fallback")
     extra = 1
     verbose_name = "fallback"

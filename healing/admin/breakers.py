@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from breakers import asked, config, events, overrides
 from breakers.models import BreakerConfig, BreakerConfigVersion, BreakerEvent
@@ -23,6 +24,7 @@ from healing.admin.breakers_form import SECTIONS, BreakerForm
 from healing.admin.breakers_picture import SPANS
 from healing.admin.doors import ReadOnlyAdmin, door
 from healing.refusals import Refused
+from healing.templatetags.mendgate import ago
 
 VIEW, CHANGE, OVERRIDE = "breakers.view_breakerconfig", "breakers.change_breakerconfig", "breakers.override_breaker"
 RECENT, FEW, MOST = 15, 12, 60
@@ -164,9 +166,15 @@ class BreakerAdmin(ModelAdmin):  # type: ignore[misc]
 class BreakerEventAdmin(ReadOnlyAdmin):
     """What happened to breakers, to read and search."""
 
-    list_display = ("at", "name", "from_state", "to_state", "sentence", "who")
+    list_display = ("when", "name", "from_state", "to_state", "sentence", "who")
+    fields = readonly_fields = ("when", "name", "from_state", "to_state", "sentence", "who", "why")
     list_filter = ("to_state", "name")
     search_fields = ("name", "sentence", "who")
+
+    @display(description="When", ordering="at")
+    def when(self, event: BreakerEvent) -> str:
+        """How long ago."""
+        return ago(event.at)
 
 
 def _board(request: HttpRequest, names: list[str] | None = None) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),
             ("System", "monitor_heart", "system", "metrics.view_trigger"),
-            ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "django_rq.admin"),
+            ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "metrics.view_trigger"),
         ),
     ]
 

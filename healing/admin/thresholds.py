@@ -34,7 +34,7 @@ class TriggerAdmin(ReadOnlyAdmin):
     list_display = ("sentence", "shown_state", "began", "ended_at", "looked_at_by")
     list_filter = ("name",)
     search_fields = ("sentence", "about")
-    readonly_fields = ("sentence", "name", "about", "since", "seen", "ended", "evidence", "looked_at_by")
+    fields = readonly_fields = ("sentence", "shown_state", "name", "about", "began", "last_seen", "ended_at", "evidence", "looked_at_by")
     change_list_template = "admin/dashboard/triggers.html"
 
     @display(description="State")
@@ -51,6 +51,11 @@ class TriggerAdmin(ReadOnlyAdmin):
     def ended_at(self, row: Trigger) -> str:
         """How long ago, if it has."""
         return ago(row.ended) if row.ended else "–"
+
+    @display(description="Last seen")
+    def last_seen(self, row: Trigger) -> str:
+        """How long ago."""
+        return ago(row.seen)
 
     def get_urls(self) -> list[Any]:
         """Our own pages before Django's."""

@@ -24,7 +24,7 @@ _COLOURS = {
     "parked": "danger", "conflict": "danger", "demoted": "danger", "rejected": "danger", "expired": "danger", "revoked": "danger",
     "critical": "danger", "high": "warning", "medium": "info", "delivered": "success", "failed": "danger", "back to review": "warning",
     "fits": "success", "heals": "success", "needs a rule": "warning", "breaks": "danger", "in use": "warning", "quiet": "info",
-    "failing": "danger", "given up": "danger", "sending": "info", "unknown": "warning",
+    "failing": "danger", "firing": "danger", "given up": "danger", "sending": "info", "unknown": "warning",
 }  # fmt: skip
 
 
@@ -54,7 +54,10 @@ def ago(moment: datetime | None) -> SafeString | str:
     if moment is None:
         return "never"
     return format_html(
-        '<time datetime="{}" title="{}">{}</time>', moment.isoformat(), moment.strftime("%Y-%m-%d %H:%M:%S %Z"), distance(moment)
+        '<time data-mg-ago datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        moment.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        distance(moment),
     )
 
 

@@ -258,10 +258,16 @@ def test_what_is_not_there_is_404() -> None:
             assert browser.get(reverse(f"admin:healing_{model}_change", args=[wrong])).status_code == 404
 
 
-@pytest.mark.parametrize("page", ["", "queues/0/", "queues/0/empty/", "queues/0/requeue-all/", "stats.json"])
 @pytest.mark.parametrize("place", ["/admin/django_rq/dashboard/", "/admin/queues/"])
-def test_queue_pages_are_for_superusers(place: str, page: str) -> None:
-    page = place + page
-    assert enter(onlooker()).get(page).status_code == 403
-    assert enter(User.objects.get(username="otto")).post(page, {"post": "yes"}).status_code == 403
-    assert Client().get(page).status_code == 302
+def test_queues_are_seen_by_who_may_look_and_acted_on_by_who_may(place: str) -> None:
+    otto, rita = enter(onlooker()), enter(reviewer())
+    for page in ("", "queues/0/", "queues/0/failed/", "stats.json"):
+        answer = otto.get(place + page)
+        assert answer.status_code == 503 and b"Valkey does not answer" in answer.content, page
+        assert otto.post(place + page, {"post": "yes"}).status_code == 403, page
+        assert Client().get(place + page).status_code == 302, page
+    for page in ("queues/0/empty/", "queues/0/requeue-all/", "queues/0/failed/clear/", "queues/actions/0/", "queues/0/job/delete/"):
+        assert otto.get(place + page).status_code == otto.post(place + page, {"post": "yes"}).status_code == 403, page
+        assert rita.get(place + page).status_code in (200, 302, 404, 503), page
+    User.objects.get(username="otto").user_permissions.clear()
+    assert enter(User.objects.get(username="otto")).get(place).status_code == 403

@@ -42,7 +42,6 @@
     if (document.hidden) { return Promise.resolve(); }
     return get(root.dataset.mgDashboard).then(function (answer) {
       Object.keys(answer.parts).forEach(function (name) { put(name, answer.parts[name]); });
-      zones();
       failures = 0;
       since = new Date();
       note.textContent = calm;
@@ -53,9 +52,6 @@
       note.textContent = error.message + " What you see is of " + since.toLocaleTimeString() + "; trying again.";
       note.classList.add("mg-note-old");
     }).then(function () { timer = setTimeout(look, Math.min(EVERY * Math.pow(2, failures), LONGEST)); });
-  }
-  function zones() {
-    document.querySelectorAll("time[datetime]").forEach(function (time) { time.title = new Date(time.dateTime).toLocaleString(); });
   }
 
   // --- charts
@@ -212,6 +208,5 @@
   document.addEventListener("visibilitychange", function () { if (!document.hidden) { look(); } });
   document.addEventListener("htmx:afterSettle", arrived);
   window.mgLook = look;
-  zones();
   timer = setTimeout(look, EVERY);
 })();
