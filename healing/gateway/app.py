@@ -4,6 +4,7 @@
 /api/v1/schema/events           schema versions as they come (they may stay for hours, so they do not count as requests in flight)
 /v1/…        the AI gateway, in OpenAI's dialect (it counts its own)
 /api/v1/breakers…               breakers for callers that hold no state, and their changes as they come
+/api/v1/transactions            several writes that land together, or not at all
 /auth/v1 … /graphql/v1          forwarded to the configured Supabase, as are reads of the data API that are not served here
 """
 
@@ -39,6 +40,8 @@ from healing.gateway.request import PREFIX, Request, parse
 from healing.gateway.services import Services
 from healing.gateway.settings import Settings
 from healing.gateway.target import DatabaseError
+from healing.gateway.transactions.run import PATH as TRANSACTIONS
+from healing.gateway.transactions.run import transact
 from healing.gateway.waiting import waited
 from healing.gateway.write import PARTIAL, claim_of, write
 from metrics.recorder import recorder
@@ -85,7 +88,7 @@ class Gateway:
             if answer is None:
                 await self.forward.read(scope, headers, receive, send)
                 return
-        open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"])
+        open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"]) or scope["path"] == TRANSACTIONS
         plain = open_to_browsers and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
         await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
@@ -183,6 +186,8 @@ class Gateway:
         if not services.keeper.ready:
             raise DialectError("PGRST002", 503, "The schema could not be loaded yet", None, "The target database does not answer.", _RETRY)
         path = _raw_path(scope)
+        if path == TRANSACTIONS:
+            return await _transacted(services, Envelope(method, path, scope["query_string"], headers, body), caller)
         request = parse(method, path.removeprefix(PREFIX), scope["query_string"], headers, self.settings.exposed_schemas)
         if request.kind == "root":
             raise DialectError("PGRST126", 404, "Root endpoint metadata is disabled", None, "Name a table, a view or rpc/<function>.")
@@ -209,6 +214,15 @@ async def _admitted(services: Services, request: Request, envelope: Envelope, ca
     if answer.status != PARTIAL:
         watch.answered(request, caller, answer, perf_counter() - started)
     return answer
+
+
+async def _transacted(services: Services, envelope: Envelope, caller: Caller) -> Answer:
+    """A transaction within its caller's limits; its operations are told to the metrics one by one."""
+    held = await services.quotas.enter(caller, len(envelope.body))
+    try:
+        return await transact(services, envelope, caller)
+    finally:
+        services.quotas.leave(caller, held)
 
 
 async def _carry_out(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:

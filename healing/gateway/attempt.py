@@ -372,6 +372,11 @@ class Attempt:
 
     # --- small
 
+    @property
+    def affected(self) -> int:
+        """Rows that were written."""
+        return self._outcome.affected
+
     def error_of(self, failure: Failure) -> DialectError:
         """The failure in the caller's dialect."""
         if failure in self.errors:

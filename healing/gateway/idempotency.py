@@ -73,9 +73,9 @@ async def find_answer(transaction: Transaction, claim: Claim) -> Answer | None:
     return Answer(record["status"], [*headers, ("Mendgate-Idempotent", "replayed")], bytes(record["body"]))
 
 
-async def begin_once(pool: Pool, claim: Claim, prelude: str, turn: str = "") -> Transaction | Answer:
+async def begin_once(pool: Pool, claim: Claim, prelude: str, turn: str = "", begin: str = "BEGIN") -> Transaction | Answer:
     """A transaction in which the claim is held and ``prelude`` ran; or the answer that was given before. Raises as ``find_answer``."""
-    transaction = await Transaction.begin(pool, "BEGIN", turn)
+    transaction = await Transaction.begin(pool, begin, turn)
     try:
         answer = await find_answer(transaction, claim)
         if answer is None:

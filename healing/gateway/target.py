@@ -276,6 +276,23 @@ class Transaction:
             await self._fail(error)
             raise
 
+    async def try_fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
+        """The first record, after a savepoint: an error of the statement leaves the transaction to be rolled back to that. Only where it
+        cannot go on is it rolled back and gone. Raises ``DatabaseError``."""
+        try:
+            return await self._connection.fetchrow(sql, *arguments)
+        except BaseException as error:
+            if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _STALE) or self._connection.is_closed():
+                await self._fail(error)
+            if not isinstance(error, asyncpg.PostgresError):
+                raise
+            raise DatabaseError(failure_of(error)) from error
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was neither committed nor rolled back."""
+        return not self._done
+
     async def execute(self, sql: str) -> None:
         """Several statements in one round trip; errors as ``fetchrow``."""
         try:

@@ -184,7 +184,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     error = attempt.error_of(result.failure)
     accept = policy.accept or attempt.request.preferences.quarantine == "accept"
     assist = attempt.level is Healing.ASSISTED and bool(result.misfits)
-    proposals = _proposals(attempt, result)
+    proposals = proposals_for(attempt, result)
     relation = attempt.relation
     try:
         versions = await attempt.horizon()
@@ -220,7 +220,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     return answers.of_error(told)
 
 
-def _proposals(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
+def proposals_for(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
     """What could be done, best first. A fault of the matcher must not lose the payload."""
     state = attempt.services.state
     if not result.misfits:
@@ -242,10 +242,15 @@ def _proposals(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
 def _hint(statement: Statement, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...]) -> str:
     said = f"{error.hint.rstrip('.')}. " if error.hint else ""
     text = f"{said}Nothing was written; the payload is kept in quarantine as {quarantine}."
-    if proposals and proposals[0].probability >= 0.5:
-        patch = explain.source_patch(statement, fixes.parse(list(proposals[0].fix)))
-        text += f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}"
-    return text
+    return text + probably(statement, proposals)
+
+
+def probably(statement: Statement, proposals: tuple[Proposal, ...]) -> str:
+    """What the best proposal would change in the caller's source, if it is more likely than not; else nothing."""
+    if not proposals or proposals[0].probability < 0.5:
+        return ""
+    patch = explain.source_patch(statement, fixes.parse(list(proposals[0].fix)))
+    return f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}"
 
 
 async def _row_by_row(services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload) -> Answer:

@@ -28,7 +28,7 @@ export interface TransactionOperation {
   as?: string;
   /** If this operation cannot land, undo only it and go on. */
   savepoint?: boolean;
-  /** Columns to give back; `*` unless said otherwise. */
+  /** Columns to give back; without it only what later operations refer to. */
   select?: string;
 }
 

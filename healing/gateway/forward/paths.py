@@ -10,6 +10,7 @@ from healing.gateway.errors import DialectError
 
 SERVICES = ("auth", "storage", "functions", "realtime", "graphql")
 _STARTS = {f"/{service}/v1": service for service in SERVICES}
+_BEGINNINGS = tuple(_STARTS)
 NOT_SERVED = frozenset({"PGRST107", "PGRST126", "PGRST127"})
 """Errors that say: this is not served here."""
 READS = ("GET", "HEAD")
@@ -17,8 +18,9 @@ READS = ("GET", "HEAD")
 
 def service_of(path: str) -> str | None:
     """The service that a path belongs to; None where it is not forwarded."""
-    start = "/".join(path.split("/", 3)[:3])
-    return _STARTS.get(start)
+    if not path.startswith(_BEGINNINGS):
+        return None
+    return _STARTS.get("/".join(path.split("/", 3)[:3]))
 
 
 def target(base: str, raw_path: str, query: bytes) -> URL:

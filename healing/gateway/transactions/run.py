@@ -1,0 +1,232 @@
+"""One transaction, from request to answer.
+
+read -> begin (idempotency, then role and claims) -> each operation in a savepoint: translated, healed, verified as a single write
+     -> receipts and the idempotency record -> commit
+An operation that cannot land undoes all, unless it asked for a savepoint of its own. What says "begin anew" does, a few times.
+Nothing of a transaction is kept in quarantine: it is refused without effect, and says which operation was the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from healing.core.drive import adrive
+from healing.core.heal import Kept, Landed, Refused, heal
+from healing.core.types import Failure, Row
+from healing.gateway import answer as answers
+from healing.gateway import idempotency, kept, receipts, watch
+from healing.gateway.answer import Answer
+from healing.gateway.auth import Caller
+from healing.gateway.errors import DialectError, from_failure
+from healing.gateway.idempotency import Claim
+from healing.gateway.kept import Envelope
+from healing.gateway.payload import parse_payload
+from healing.gateway.prelude import prelude_of
+from healing.gateway.request import Request, parse
+from healing.gateway.services import Services
+from healing.gateway.target import DatabaseError, Transaction
+from healing.gateway.transactions import asked as wishes
+from healing.gateway.transactions.asked import Operation, place
+from healing.gateway.transactions.member import Member, Restart, Shared
+from healing.gateway.transactions.refs import NotGiven, needed
+from healing.gateway.transactions.translate import rows_of, translate
+from healing.gateway.write import claim_of, level_of, payload_of, probably, proposals_for, statement_of
+
+PATH = "/api/v1/transactions"
+MOST_TRIES = 6
+_ALLOWED = (("Allow", "POST,OPTIONS"),)
+
+
+class Failed(Exception):
+    """An operation that cannot land."""
+
+    def __init__(self, error: DialectError, likely: str) -> None:
+        super().__init__(error.message)
+        hint = f"{error.hint.rstrip('.')}.{likely}".strip() if error.hint else likely.strip() or None
+        self.error = DialectError(error.code, error.status, error.message, error.details, hint, error.headers)
+
+
+class Done(Struct):
+    """An operation that landed: for its answer, the metrics and later references."""
+
+    member: Member
+    answer: Answer
+    landed: Landed
+    seconds: float
+
+
+async def transact(services: Services, envelope: Envelope, caller: Caller) -> Answer:
+    """Answers one request. Raises ``DialectError``; then nothing was written."""
+    if envelope.method != "POST":
+        raise DialectError("MG405", 405, "Transactions are sent with POST", None, None, _ALLOWED)
+    settings = services.settings
+    whole = parse_payload(envelope.body, envelope.headers, depth=settings.depth_limit, most_rows=1)
+    if not whole.single:
+        raise wishes.refusal("The body must be one JSON object")
+    work = _Work(services, envelope, caller, wishes.read(whole.rows[0]), await claim_of(services, caller, envelope))
+    for attempt in range(1, MOST_TRIES + 1):
+        try:
+            return await work.once(attempt)
+        except Restart as restart:
+            if attempt == MOST_TRIES:
+                raise from_failure(restart.failure, authenticated=caller.role != "anon") from None
+            await asyncio.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**attempt)  # noqa: S311 - jitter
+    raise AssertionError("unreachable")
+
+
+class _Work:
+    """What stays the same from one try to the next."""
+
+    def __init__(self, services: Services, envelope: Envelope, caller: Caller, asked: wishes.Transaction, claim: Claim | None) -> None:
+        self.services, self.envelope, self.caller, self.asked, self.claim = services, envelope, caller, asked, claim
+        self.needed = needed(asked)
+        self.root = _root(envelope.headers, services.settings.exposed_schemas)
+
+    async def once(self, attempt: int) -> Answer:
+        """One try. Raises ``Restart``, or ``DialectError`` where it is over."""
+        try:
+            begun = await self._begin()
+        except DatabaseError as error:
+            raise from_failure(error.failure, authenticated=self.caller.role != "anon") from error
+        if isinstance(begun, Answer):
+            return begun
+        try:
+            return await self._inside(begun, attempt)
+        except DatabaseError as error:
+            raise Restart(error.failure) if error.failure.code in _ANEW else _worded(error.failure, self.caller) from error
+        finally:
+            await begun.rollback()
+
+    async def _begin(self) -> Transaction | Answer:
+        prelude = prelude_of(self.caller, self.root, self.envelope.headers)
+        if self.claim is None:
+            return await Transaction.begin(self.services.pool, f"{self.asked.begin};{prelude}", self.caller.turn)
+        return await idempotency.begin_once(self.services.pool, self.claim, prelude, self.caller.turn, self.asked.begin)
+
+    async def _inside(self, transaction: Transaction, attempt: int) -> Answer:
+        shared = Shared(transaction)
+        results: list[Done | DialectError] = []
+        given: dict[str, list[Row] | None] = {}
+        for number, operation in enumerate(self.asked.operations):
+            result = await self._operation(shared, number, operation, given)
+            results.append(result)
+            if operation.name is not None:
+                given[operation.name] = rows_of(result.answer.body) if isinstance(result, Done) else None
+        answer = _answer(shared, self.asked, results, attempt)
+        await self._commit(shared, answer)
+        self._tell(results)
+        return answer
+
+    async def _operation(
+        self, shared: Shared, number: int, operation: Operation, given: Mapping[str, list[Row] | None]
+    ) -> Done | DialectError:
+        before = len(shared.receipts)
+        try:
+            return await self._landed(shared, operation, given)
+        except (Failed, NotGiven, DialectError) as trouble:
+            error = trouble if isinstance(trouble, DialectError) else getattr(trouble, "error", None) or _not_given(trouble)
+            del shared.receipts[before:]
+            if operation.savepoint and shared.outer.is_open:
+                return error
+            raise _placed(error, place(number, operation)) from trouble
+
+    async def _landed(self, shared: Shared, operation: Operation, given: Mapping[str, list[Row] | None]) -> Done:
+        began = perf_counter()
+        columns = self.needed.get(operation.name or "", ())
+        found = translate(operation, given, columns, self.envelope.headers, self.services.settings.exposed_schemas)
+        member = self._member(found.request, found.envelope).join(shared)
+        try:
+            result = await adrive(heal(member.statement, member.context(), None), member.perform)
+        except BaseException:
+            await member.undo()
+            raise
+        if isinstance(result, Landed):
+            assert member.answer is not None
+            return Done(member, member.answer, result, perf_counter() - began)
+        assert isinstance(result, Kept | Refused)
+        if result.failure.code in _ANEW:
+            raise Restart(result.failure)
+        likely = probably(member.statement, proposals_for(member, result)) if isinstance(result, Kept) else ""
+        raise Failed(member.error_of(result.failure), likely)
+
+    def _member(self, request: Request, envelope: Envelope) -> Member:
+        policy = self.services.state.policy(request.schema, request.name, self.caller.key)
+        payload = payload_of(self.services, request, envelope)
+        statement = statement_of(request, payload)
+        level = level_of(policy, request)
+        return Member(self.services, request, self.caller, payload, statement, level, policy.strict, None, envelope.headers, False)
+
+    async def _commit(self, shared: Shared, answer: Answer) -> None:
+        before = await self._receipts(shared)
+        if self.claim is not None:
+            before += self.claim.record_sql(answer)
+        try:
+            await shared.outer.commit(before, shared.xid)
+        except DatabaseError as error:
+            raise idempotency.lost_race(error) from error
+
+    async def _receipts(self, shared: Shared) -> str:
+        if not shared.receipts:
+            return ""
+        if await self.services.has_our_schema():
+            return receipts.bundle_sql(shared.bundle, shared.receipts)
+        for number, receipt in enumerate(shared.receipts):
+            await kept.write_receipt(self.services.control, receipts.numbered(shared.bundle, number), receipt)
+        return ""
+
+    def _tell(self, results: list[Done | DialectError]) -> None:
+        """Each operation is a write to the metrics, and traffic to the schema monitor."""
+        for result in results:
+            if isinstance(result, Done):
+                member, applied = result.member, result.landed.applied
+                member.count_traffic(applied)
+                watch.answered(member.request, self.caller, result.answer.of(member.deed(applied)), result.seconds)
+
+
+_ANEW = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003"})
+"""Errors outside of an operation after which all of it is tried again: nothing was committed."""
+
+
+def _root(headers: Mapping[str, str], exposed: tuple[str, ...]) -> Request:
+    """What functions of the database are told of the request."""
+    kept = {name: headers[name] for name in ("content-profile", "prefer") if name in headers}
+    return replace(parse("POST", "/transactions", b"", kept, exposed))
+
+
+def _answer(shared: Shared, asked: wishes.Transaction, results: list[Done | DialectError], attempt: int) -> Answer:
+    shown = [_shown(operation, result) for operation, result in zip(asked.operations, results, strict=True)]
+    first = receipts.numbered(shared.bundle, 0) if shared.receipts else None
+    healed = ", ".join(dict.fromkeys(each["healed"] for each in shown if "healed" in each))
+    headers = [("Mendgate-Receipt", first)] * (first is not None) + [("Mendgate-Healed", healed[:900])] * bool(healed)
+    body = receipts.encode({"operations": shown, "receipt": first, "attempts": attempt})
+    return Answer(200, [answers.JSON, *[(name, str(value)) for name, value in headers]], body)
+
+
+def _shown(operation: Operation, result: Done | DialectError) -> dict[str, Any]:
+    if isinstance(result, DialectError):
+        error = {"code": result.code, "message": result.message, "details": result.details, "hint": result.hint}
+        return {"status": result.status, "rows": [], "count": 0, "error": error}
+    found = {name.removeprefix("Mendgate-").lower(): value for name, value in result.answer.headers if name.startswith("Mendgate-")}
+    rows = rows_of(result.answer.body)
+    return {"status": result.answer.status, "rows": rows, "count": result.member.affected, **found}
+
+
+def _placed(error: DialectError, where: str) -> DialectError:
+    details = f"{where}: {error.details}" if isinstance(error.details, str) else where
+    hint = f"{error.hint.rstrip('.')}. Nothing of the transaction was written." if error.hint else "Nothing of the transaction was written."
+    return DialectError(error.code, error.status, error.message, details, hint, error.headers)
+
+
+def _not_given(trouble: Exception) -> DialectError:
+    return DialectError("MG400", 400, f"A reference cannot be followed: {trouble}", None, "Refer to a row and column that come back.")
+
+
+def _worded(failure: Failure, caller: Caller) -> DialectError:
+    return from_failure(failure, authenticated=caller.role != "anon")
