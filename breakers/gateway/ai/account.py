@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 
+from breakers.chance import identifier
 from breakers.core.ai.asked import Asked, sent_tokens
 from breakers.core.ai.complete import read_whole
 from breakers.core.ai.tokens import BYTES_PER_TOKEN, Tokens
@@ -35,7 +35,7 @@ class Account:
         self.usage = Usage()
         self._answer = bytearray()
         self.call = Call(
-            id=str(uuid.uuid4()),
+            id=identifier(),
             at=time.time(),
             key=caller.key,
             purpose=purpose,

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from math import ceil
 
 from msgspec import Struct
 
+from breakers.chance import identifier
 from breakers.gateway.ai.budgets import Budgets, begin_of, today
 from breakers.gateway.ai.call import Call, Notice, who_is
 from breakers.gateway.ai.caller import AiCaller
@@ -39,7 +39,7 @@ READ_WITHIN = 0.5
 class Admission(Struct, kw_only=True):
     """One call that was let in. ``headers`` go with its answer: ``x-ratelimit-*``, and a warning near the budget's end."""
 
-    id: str
+    id: str = ""
     headers: Headers = ()
     who: str = ""
     model: Model | None = None
@@ -73,15 +73,20 @@ class Ledger:
         await self.journal.stop()
         await self._valkey.close()
 
+    def free(self, caller: AiCaller, model: Model, snapshot: AiSnapshot, purpose: str = "edge") -> Admission | None:
+        """The admission of a caller whom nothing limits; None = ask ``admit``. It saves looking what the call may cost."""
+        who = who_is(caller.key, purpose)
+        return Admission(who=who, model=model) if _allowance(snapshot, who) is None else None
+
     async def admit(
         self, caller: AiCaller, model: Model, tokens: int, snapshot: AiSnapshot, purpose: str = "edge", likely: int = 0
     ) -> Admission:
         """Lets a call in that may use ``tokens`` at most (what is sent and ``max_tokens`` together); ``likely`` where that has no bound:
         it counts for budgets. Raises ``AiError``."""
         who = who_is(caller.key, purpose)
-        allowance = snapshot.allowances.get(who) or snapshot.allowances.get("")
-        admission = Admission(id=uuid.uuid4().hex, who=who, model=model)
-        if allowance is None or not _limits_anything(allowance):
+        admission = Admission(id=identifier(), who=who, model=model)
+        allowance = _allowance(snapshot, who)
+        if allowance is None:
             return admission
         want = await self._want(admission, tokens, _most(model, max(tokens, likely), snapshot), allowance)
         standing = await self._ask(want)
@@ -152,6 +157,12 @@ def _most(model: Model, tokens: int, snapshot: AiSnapshot) -> float:
     """US dollars that ``tokens`` can cost, whoever of the chain answers."""
     chain = (model, *(snapshot.models[name] for name in model.fallbacks if name in snapshot.models))
     return max(most_of(each, tokens) for each in chain)
+
+
+def _allowance(snapshot: AiSnapshot, who: str) -> Allowance | None:
+    """What limits this caller; None = nothing."""
+    found = snapshot.allowances.get(who) or snapshot.allowances.get("")
+    return found if found is not None and _limits_anything(found) else None
 
 
 def _limits_anything(allowance: Allowance) -> bool:

@@ -68,6 +68,8 @@ class Router:
         self._tuned = tuned
         self._standing, self._budget = Standing(gates.pause), RetryBudget()
         self._rows: AiSnapshot | None = None
+        self._chains: dict[str, list[Deployment]] = {}
+        """of these rows, by model."""
         self._uncounted: set[str] = set()
         """providers that refuse ``stream_options``."""
         self._crowds: defaultdict[str, Crowd] = defaultdict(Crowd)
@@ -81,7 +83,7 @@ class Router:
         now = time.monotonic()
         snapshot = order.snapshot
         if snapshot is not self._rows:  # rows have changed: who was retired stands there
-            self._rows = snapshot
+            self._rows, self._chains = snapshot, {}
             self._standing.reinstate(set())
         self._budget.called(now)
         terms = Terms(
@@ -90,7 +92,7 @@ class Router:
             may_retry=lambda at: self._budget.take(at, self._tuned("ai_retry_ratio", snapshot.retry_ratio), snapshot.retry_floor),
             chance=random,
         )
-        steps = plan(deployments(snapshot, order.model), self._standing, terms, now)
+        steps = plan(self._chain(order), self._standing, terms, now)
         got: Got | None = None
         report: Report | None = None
         while True:
@@ -111,6 +113,12 @@ class Router:
             return ended
         assert got is not None
         return got
+
+    def _chain(self, order: Order) -> list[Deployment]:
+        found = self._chains.get(order.model.name)
+        if found is None:
+            found = self._chains[order.model.name] = deployments(order.snapshot, order.model)
+        return found
 
     async def _try(self, step: Try, order: Order) -> tuple[Verdict, Got | None]:
         to = step.deployment

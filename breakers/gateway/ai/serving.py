@@ -23,6 +23,7 @@ from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.errors import AiError, no_provider
 from breakers.gateway.ai.gates import WHOLE
 from breakers.gateway.ai.hangup import Watch
+from breakers.gateway.ai.ledger import Admission
 from breakers.gateway.ai.relay import Way, broken_off, error_event, relay
 from breakers.gateway.ai.router import FAILURES, Got, Order
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
@@ -56,8 +57,7 @@ class Serving:
         if key is not None and (kept := await self._engine.cache.get(key)) is not None:
             await self._from_cache(kept, model)
             return
-        admission = await self._engine.ledger.admit(self._caller, model, expected_tokens(asked), snapshot, likely=likely_tokens(asked))
-        self._account.admission = admission
+        self._account.admission = await self._admitted(model)
         deadline = time.monotonic() + snapshot.providers[model.provider].limits.total
         try:
             whole = await self._engine.gates.get(WHOLE).aacquire()
@@ -70,6 +70,11 @@ class Serving:
             )
         finally:
             whole.close()
+
+    async def _admitted(self, model: Model) -> Admission:
+        ledger, snapshot, asked = self._engine.ledger, self._snapshot, self._asked
+        free = ledger.free(self._caller, model, snapshot)
+        return free or await ledger.admit(self._caller, model, expected_tokens(asked), snapshot, likely=likely_tokens(asked))
 
     async def _routed(self, order: Order, whole: Permit, key: str | None) -> None:
         found = await self._engine.router.route(order)
