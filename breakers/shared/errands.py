@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -21,7 +22,10 @@ from breakers.shared.scripts import Asker, Command
 if TYPE_CHECKING:
     from breakers.breaker import Breaker
 
+log = logging.getLogger(__name__)
 LOGGED = 10_000
+MEND_EVERY = 1.0
+"""Seconds between two attempts to make a breaker's keys anew."""
 
 
 def nothing(*_: Any) -> None:
@@ -34,6 +38,9 @@ class Errand(msgspec.Struct):
     command: Command
     answered: Callable[[Any], None] = nothing
     lost: Callable[[], None] = nothing
+    about: Breaker | None = None
+    waits: bool = True
+    """whether somebody, or something, waits for the word that it was lost."""
 
 
 class Published(msgspec.Struct, frozen=True):
@@ -57,6 +64,7 @@ class Errands:
         self._throttles: dict[Breaker, float] = {}
         self._publish: dict[Breaker, Published] = {}
         self._published: dict[Breaker, Published] = {}
+        self._mended: dict[Breaker, float] = {}
         self.close_to_trip = False
 
     # Handed in
@@ -115,8 +123,25 @@ class Errands:
                 self._looks.add(breaker)
                 continue
             state, config = scripts.glance(self._names, breaker.name)
-            self._waiting.append(Errand(state, partial(self._glanced, breaker)))
-            self._waiting.append(Errand(config, partial(self._glanced_config, breaker)))
+            self._waiting.append(Errand(state, partial(self._glanced, breaker), about=breaker))
+            self._waiting.append(Errand(config, partial(self._glanced_config, breaker), about=breaker))
+
+    def refused(self, errand: Errand, error: Exception) -> None:
+        """What Valkey holds of one breaker cannot be worked with, whoever put it there: it is made anew from what processes know. That
+        is tried once in a while; meanwhile this breaker goes on alone, and the others as ever."""
+        breaker, now = errand.about, self._clock()
+        if breaker is not None and now - self._mended.get(breaker, -MEND_EVERY) >= MEND_EVERY:
+            self._mended[breaker] = now
+            log.error("breaker %r: what Valkey holds of it cannot be read (%s); it is made anew.", breaker.name, str(error)[:200])
+            self._waiting.append(Errand(scripts.mend(self._names, breaker.name), partial(self._anew, breaker)))
+            errand.lost()
+        elif errand.waits:
+            errand.lost()
+
+    def _anew(self, breaker: Breaker, _: int) -> None:
+        self._looks.add(breaker)
+        if (published := self._published.get(breaker)) is not None:
+            self._publish.setdefault(breaker, published)
 
     def empty(self) -> bool:
         """Whether there is nothing that Valkey should know."""
@@ -152,7 +177,7 @@ class Errands:
         published = self._published[breaker] = self._publish.pop(breaker)
         arguments = published.settings.version, published.override or "", published.reason
         asker = self._asker(breaker, published.settings)
-        return Errand(scripts.command("configure", asker, *arguments), partial(self._confirmed, breaker, published))
+        return Errand(scripts.command("configure", asker, *arguments), partial(self._confirmed, breaker, published), about=breaker)
 
     def _confirmed(self, breaker: Breaker, published: Published, answer: list[Any]) -> None:
         standing = scripts.standing(answer)
@@ -166,7 +191,7 @@ class Errands:
         breaker, deadline = self._throttles.popitem()
         ms = int(1000 * (deadline - self._clock()))
         command = scripts.command("throttle", self._asker(breaker), max(ms, 0))
-        return Errand(command, partial(self._stands, breaker), partial(self.throttle, breaker, deadline))
+        return Errand(command, partial(self._stands, breaker), partial(self.throttle, breaker, deadline), breaker, waits=False)
 
     def _settling(self) -> Errand | None:
         if not self._settles:
@@ -174,7 +199,7 @@ class Errands:
         breaker, token, version, outcome = self._settles.popleft()
         sample = breaker.sample() if outcome is Outcome.FAILURE else ""
         command = scripts.command("settle", self._asker(breaker), self._token(breaker, token), version, outcome, sample)
-        return Errand(command, partial(self._stands, breaker))
+        return Errand(command, partial(self._stands, breaker), about=breaker)
 
     def _asking(self) -> Errand | None:
         if not self._asks:
@@ -182,7 +207,7 @@ class Errands:
         breaker, token, future = self._asks.popleft()
         command = scripts.command("acquire", self._asker(breaker), self._token(breaker, token))
         lost = partial(self._resolve, breaker, future, None, False, token, 0.0)
-        return Errand(command, partial(self._leased, breaker, token, future), lost)
+        return Errand(command, partial(self._leased, breaker, token, future), lost, breaker)
 
     def _looking(self) -> Errand | None:
         if not self._looks:
@@ -192,7 +217,7 @@ class Errands:
         counts = tally.ok, tally.failures, tally.slow, tally.tail, int(tally.unbroken)
         sample = breaker.sample() if tally.failures else ""
         command = scripts.command("report", self._asker(breaker), *counts, sample)
-        return Errand(command, partial(self._reported, breaker, changes))
+        return Errand(command, partial(self._reported, breaker, changes), about=breaker)
 
     def _asker(self, breaker: Breaker, settings: Settings | None = None) -> Asker:
         settings = settings or breaker.settings
@@ -211,7 +236,7 @@ class Errands:
         breaker.follow(standing)
         if standing.config_version > breaker.settings.version:
             command = ("HMGET", self._names.of(breaker.name).config, "cfgv", "settings", "override", "reason")
-            self._waiting.append(Errand(command, partial(self._configured, breaker)))
+            self._waiting.append(Errand(command, partial(self._configured, breaker), about=breaker))
         published = self._published.get(breaker)
         if published is not None and standing.config_version < published.settings.version:
             self._publish.setdefault(breaker, published)

@@ -240,7 +240,10 @@ class Link:
         done = 0
         try:
             for errand, answer in zip(errands, wire.exchange([errand.command for errand in errands]), strict=True):
-                errand.answered(answer)
+                if isinstance(answer, Exception):
+                    self._errands.refused(errand, answer)
+                else:
+                    errand.answered(answer)
                 done += 1
         except Exception:  # whatever it is, nobody waits for an answer that does not come
             for errand in errands[done:]:

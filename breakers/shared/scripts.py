@@ -14,6 +14,13 @@ Command = tuple[Any, ...]
 _LUA = Path(__file__).parent / "lua"
 _COMMON = (_LUA / "common.lua").read_text()
 _ANSWERED = 12
+_MEND = """
+local function is(key, kind) local found = redis.call('TYPE', key).ok return found == 'none' or found == kind end
+if not is(KEYS[5], 'stream') then return redis.call('DEL', KEYS[5]) end
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
+if not is(KEYS[4], 'hash') then redis.call('DEL', KEYS[4]) end
+return 1
+"""
 _encode = msgspec.json.encode
 SCRIPTS = {name: _COMMON + (_LUA / f"{name}.lua").read_text() for name in ("report", "acquire", "settle", "throttle", "configure")}
 
@@ -47,6 +54,12 @@ def command(script: str, asker: Asker, *arguments: str | int) -> Command:
         *("EVAL", SCRIPTS[script], 5, keys.state, keys.leases, keys.sources, keys.config, asker.names.log),
         *(*fixed, _encode(asker.claim), *arguments),
     )
+
+
+def mend(names: Names, name: str) -> Command:
+    """Forgets what is held of a breaker, but for a configuration that can be read; where it is the log that is none, only that."""
+    keys = names.of(name)
+    return ("EVAL", _MEND, 5, keys.state, keys.leases, keys.sources, keys.config, names.log)
 
 
 def glance(names: Names, name: str) -> tuple[Command, Command]:

@@ -42,13 +42,13 @@ class Wire:
             raise Lost(_said(error)) from None
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Their answers, in one round trip."""
+        """Their answers, in one round trip; an exception where a command could not work with what its keys hold (``of_its_keys``)."""
         try:
             self._asking.send_packed_command(self._asking.pack_commands(commands), check_health=False)
             answers = [self._answer() for _ in commands]
         except self._errors as error:
             raise Lost(_said(error)) from None
-        refused = next((answer for answer in answers if isinstance(answer, Exception)), None)
+        refused = next((answer for answer in answers if isinstance(answer, Exception) and not of_its_keys(answer)), None)
         if refused is not None:
             raise Lost(_said(refused))
         return answers
@@ -95,6 +95,13 @@ class Wire:
         for connection in (self._asking, self._listening):
             with contextlib.suppress(*self._errors):
                 connection.disconnect()
+
+
+def of_its_keys(error: Exception) -> bool:
+    """Whether a command failed by what it found under its keys: that says nothing about Valkey, nor about other keys."""
+    from redis.exceptions import ResponseError
+
+    return type(error) is ResponseError and str(error).startswith(("WRONGTYPE", "user_script:"))
 
 
 def _said(error: Exception) -> str:

@@ -247,6 +247,39 @@ def test_a_fault_of_the_link_leaves_nobody_waiting(make: Make, monkeypatch: pyte
     permit.close()
 
 
+@pytest.mark.parametrize("key", ["state", "sources", "config"])
+def test_what_spoils_the_keys_of_one_breaker_is_that_ones_alone(make: Make, valkey_url: str, namespace: str, key: str) -> None:
+    """Somebody else wrote under them, or a server gave back what it should not: no outage of Valkey, and mended from what is known."""
+    lost: list[str] = []
+    registries = [make() for _ in range(2)]
+    here, there = (shared(registry, **LONG) for registry in registries)
+    for registry in registries:
+        registry.on_link(lambda up, why: None if up else lost.append(why))
+    registries[0].apply("service", Settings(version=3, timeout=7.0, ramp=()))
+    others = [registry.get("other", **LONG) for registry in registries]
+    until(lambda: there.settings.version == 3 and all(each.version for each in others))
+    with redis.Redis.from_url(valkey_url) as client:
+        spoilt = getattr(Names(namespace).of("service"), key)
+        client.delete(spoilt)
+        client.set(spoilt, "not ours")
+        here.record(Outcome.FAILURE, error="down")
+        calls(others[0], "failure", 5)
+        until(lambda: others[1].view().state is State.OPEN)
+        until(lambda: here.record(Outcome.FAILURE, error="down") or client.type(spoilt) != b"string")
+    until(lambda: here.record(Outcome.FAILURE, error="down") or there.view().state is State.OPEN)
+    registries[0].apply("service", Settings(version=4, timeout=8.0, ramp=()))
+    until(lambda: there.settings.version == 4)
+    assert not lost, "nobody lost Valkey"
+
+
+def test_a_log_that_is_none_is_begun_anew(make: Make, valkey_url: str, namespace: str) -> None:
+    here, there = shared(make(), **LONG), shared(make(), **LONG)
+    with redis.Redis.from_url(valkey_url) as client:
+        client.set(Names(namespace).log, "not ours")
+        until(lambda: here.record(Outcome.FAILURE, error="down") or there.view().state is State.OPEN)
+        assert client.type(Names(namespace).log) != b"string"
+
+
 def test_shadow_says_when_it_would_have_opened(make: Make, valkey_url: str, namespace: str) -> None:
     registry = make()
     breaker = shared(registry, shadow=True, **QUICK)
