@@ -273,11 +273,17 @@ def test_what_spoils_the_keys_of_one_breaker_is_that_ones_alone(make: Make, valk
 
 
 def test_a_log_that_is_none_is_begun_anew(make: Make, valkey_url: str, namespace: str) -> None:
-    here, there = shared(make(), **LONG), shared(make(), **LONG)
+    registries = [make() for _ in range(2)]
+    first = shared(registries[0], **LONG)
+    one, other = (registry.get("other", **LONG) for registry in registries)
     with redis.Redis.from_url(valkey_url) as client:
         client.set(Names(namespace).log, "not ours")
-        until(lambda: here.record(Outcome.FAILURE, error="down") or there.view().state is State.OPEN)
-        assert client.type(Names(namespace).log) != b"string"
+        calls(first, "failure", 5)
+        until(lambda: client.type(Names(namespace).log) != b"string")
+        until(lambda: one.version and other.version)
+        calls(one, "failure", 5)
+        until(lambda: other.view().state is State.OPEN)
+        assert client.type(Names(namespace).log) == b"stream"
 
 
 def test_shadow_says_when_it_would_have_opened(make: Make, valkey_url: str, namespace: str) -> None:
