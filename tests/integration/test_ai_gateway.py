@@ -131,6 +131,43 @@ async def test_a_429_rotates_to_the_next_key_and_a_401_retires_its_key(far: FarA
 
 
 @in_loop
+async def test_a_403_that_a_caller_can_provoke_retires_no_key(far: FarAi):
+    far.plan(Rule("403", key="k1", path="chat"))
+    async with ai_calls(chain(far, "")) as call:
+        answers = [await call({"model": "m", **HELLO}) for _ in range(5)]
+        assert not call.known.retired
+    assert {each.headers["mendgate-served-by"] for each in answers} == {"b/n"}
+    assert [each.path for each in far.asked if each.key == "k1"].count("/v1/models") == 1, "the key is asked for once in a while only"
+
+
+@in_loop
+async def test_a_403_of_the_only_key_is_told_to_the_caller_as_it_is(far: FarAi):
+    far.plan(Rule("403", path="chat"))
+    async with ai_calls(snapshot(provider("a", far.base_url(), "k1"))) as call:
+        answer = await call({"model": "a", **HELLO})
+        assert answer.status == 403 and not call.known.retired
+        far.plan()
+        assert (await call({"model": "a", **HELLO})).status == 200
+
+
+@in_loop
+async def test_a_key_that_its_provider_refuses_by_itself_is_retired(far: FarAi):
+    far.plan(Rule("403", key="k1"))
+    async with ai_calls(snapshot(provider("a", far.base_url(), "k1", "k2"))) as call:
+        assert (await call({"model": "a", **HELLO})).status == 200 and call.known.retired == ["a-k1"]
+
+
+@in_loop
+async def test_a_key_of_which_the_provider_does_not_say_rests(far: FarAi):
+    far.plan(Rule("403", key="k1", path="chat"), Rule("500", key="k1", path="models"))
+    async with ai_calls(snapshot(provider("a", far.base_url(), "k1", "k2"))) as call:
+        for _ in range(3):
+            assert (await call({"model": "a", **HELLO})).status == 200
+        assert not call.known.retired
+    assert [each.key for each in far.chats()] == ["k1", "k2", "k2", "k2"]
+
+
+@in_loop
 async def test_an_error_of_the_caller_comes_through_and_counts_nowhere(far: FarAi):
     async with ai_calls(chain(far, "400")) as call:
         answers = [await call({"model": "m", **HELLO}) for _ in range(8)]

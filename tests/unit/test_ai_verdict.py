@@ -13,7 +13,7 @@ from breakers.core.ai.complete import Whole, content_of, read_whole
 from breakers.core.ai.plan import GaveUp
 from breakers.core.ai.retry_after import MOST, retry_after
 from breakers.core.ai.tokens import Tokens
-from breakers.core.ai.verdict import Kind, Verdict, of_error, of_status
+from breakers.core.ai.verdict import Kind, Verdict, about_request, of_error, of_status
 from breakers.gateway.ai.endings import of_ending
 
 NOW = 1_790_000_000.0
@@ -148,3 +148,23 @@ def test_a_whole_answer_gives_its_usage():
     assert content_of(body) == "hi"
     assert isinstance(read_whole(b'{"data":[{"embedding":[1]}]}', embeddings=True), Whole)
     assert isinstance(read_whole(b'{"data":[]}', embeddings=True), Verdict)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sure"),
+    [
+        (401, b"", True),
+        (402, b"", True),
+        (403, b"", False),
+        (403, error("You are not allowed to invalid_api_key"), False),
+        (403, error(code="invalid_api_key"), True),
+        (500, b"", True),
+    ],
+)
+def test_a_403_that_names_no_reason_is_not_surely_about_the_key(status: int, body: bytes, sure: bool):
+    assert of_status(status, {}, body, 0.0).sure is sure
+
+
+def test_where_the_key_is_good_it_was_the_request_and_its_caller_is_told():
+    said = about_request(of_status(403, {}, error("not for you"), 0.0))
+    assert (said.kind, said.status, said.sure) == (Kind.MISSING, 403, True) and b"not for you" in said.body

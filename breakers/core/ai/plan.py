@@ -15,6 +15,8 @@ from breakers.core.ai.verdict import Kind, Verdict
 
 BACKOFF = 0.1
 """Seconds before the first retry; doubled, and times 0.5 to 1."""
+REST = 30.0
+"""Seconds that a key rests which may be good or not."""
 LEAST = 0.02
 """Seconds below which nothing is begun any more."""
 
@@ -160,8 +162,10 @@ def _note(standing: Standing, step: Try, verdict: Verdict, now: float) -> None:
     if verdict.kind is Kind.THROTTLED or (verdict.kind is Kind.FAILURE and verdict.retry_after):
         news = verdict.reason != COOLING  # else it is what others have told
         standing.cool(place(step.deployment, step.key), verdict.retry_after, now, tell=news)
-    elif verdict.kind is Kind.KEY and step.key:
+    elif verdict.kind is Kind.KEY and step.key and verdict.sure:
         standing.retire(step.key)
+    elif verdict.kind is Kind.KEY and step.key:
+        standing.cool(place(step.deployment, step.key), REST, now)
 
 
 def _patience(deployment: Deployment, terms: Terms, now: float, *, more: bool) -> float:

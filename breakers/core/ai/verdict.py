@@ -7,6 +7,7 @@
 | timeout   | a limit of ours                              | the next model                          | failure  |
 | throttled | 429                                          | the next key, the next model; cooled    | excluded |
 | key       | 401, 402, 403 (see below)                    | the key is retired; the next key        | excluded |
+|           | 403 that names no reason, the key not proven | the key rests; the next key             | excluded |
 | missing   | 404; 402, 403 about this request             | the next model                          | excluded |
 | larger    | the context is too long                      | the next model with a larger one        | excluded |
 | filter    | refused for its content                      | handed through                          | excluded |
@@ -14,8 +15,9 @@
 | refused   | our breaker is open                          | the next model                          | -        |
 
 No caller may be able to retire or to rest a key by what he asks: a 402 about the tokens that he wants and a 403 about a file that he
-names say nothing about the key, and words about keys and rates count only in ``code``, ``type`` and ``status``, as a ``message`` may
-repeat what was asked.
+names say nothing about the key; after a 403 that names no reason the key is asked for by itself, by a question that no caller shapes
+(``Verdict.sure``); and words about keys and rates count only in ``code``, ``type`` and ``status``, as a ``message`` may repeat what was
+asked.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from breakers.core.ai.retry_after import retry_after
 
@@ -54,6 +57,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     """seconds."""
     body: bytes = b""
+    sure: bool = True
+    """False: it may be about the request and not about the key. Then the key is asked for by itself before it is retired."""
 
 
 OK = Verdict(kind=Kind.OK)
@@ -90,7 +95,10 @@ def of_status(status: int, headers: Mapping[str, str], body: bytes, now: float) 
         return failure(reason, status, after)  # a 403 as a page is of something in between, and says nothing about the key
     kind = _kind(status, telling(body), telling(body, message=False))
     handed = body if kind in HANDED_THROUGH and is_error(body) else b""
-    return Verdict(kind=kind, reason=reason, status=status, retry_after=after, body=handed)
+    sure = kind is not Kind.KEY or _is_sure(status, telling(body, message=False))
+    return Verdict(
+        kind=kind, reason=reason, status=status, retry_after=after, body=handed if sure or not is_error(body) else body, sure=sure
+    )
 
 
 def of_error(error: Any) -> Verdict:
@@ -103,7 +111,8 @@ def of_error(error: Any) -> Verdict:
     if kind in (None, Kind.CALLER, Kind.MISSING):
         return failure("error inside 200", status)
     handed = text if kind in HANDED_THROUGH and isinstance(error, dict) else b""
-    return Verdict(kind=kind, reason="error inside 200", status=status if 400 <= status < 500 else 400, body=handed)
+    sure = kind is not Kind.KEY or _is_sure(status, coded)
+    return Verdict(kind=kind, reason="error inside 200", status=status if 400 <= status < 500 else 400, body=handed, sure=sure)
 
 
 def _kind(status: int, said: str, coded: str) -> Kind:
@@ -119,6 +128,16 @@ def _kind(status: int, said: str, coded: str) -> Kind:
     if status == 404:
         return Kind.MISSING
     return named if named in (Kind.LARGER, Kind.FILTER, Kind.MISSING) else Kind.CALLER
+
+
+def _is_sure(status: int, coded: str) -> bool:
+    """A 403 that names no reason may be about anything: a model, a region, what was asked."""
+    return status != 403 or any(word in coded for word in _KEY)
+
+
+def about_request(verdict: Verdict) -> Verdict:
+    """The same where the key turned out to be good: another model may answer."""
+    return replace(verdict, kind=Kind.MISSING, reason=f"{verdict.reason}, though the key is good", sure=True)
 
 
 def _named(said: str, coded: str) -> Kind | None:

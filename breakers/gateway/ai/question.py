@@ -1,4 +1,4 @@
-"""What goes over the wire to a provider: one POST, as bytes."""
+"""What goes over the wire to a provider: one request, as bytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from msgspec import Struct
 from breakers.gateway.ai.connections import Place
 from breakers.gateway.ai.snapshot import Credential, Provider
 
+MODELS = "models"
+"""What may be asked about a key itself."""
 _UNSAFE = "\r\n\0"
 _PLAIN = "/%:@!$&'()*+,;=~-._"
 _DEFAULT = {"http": 80, "https": 443}
@@ -22,7 +24,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     credential: Credential | None
     endpoint: str
     body: bytes
-    streamed: bool
+    streamed: bool = False
     hide_usage: bool = True
 
 
@@ -45,7 +47,8 @@ def address_of(base_url: str, endpoint: str, private: bool) -> Address:
     if port != _DEFAULT[parts.scheme]:
         named += f":{port}"
     place = Place(host=host, port=port, secure=parts.scheme == "https", private=private)
-    return Address(place, f"POST {quote(parts.path, safe=_PLAIN)} HTTP/1.1\r\nHost: {named}\r\n")
+    method = "GET" if endpoint == MODELS else "POST"
+    return Address(place, f"{method} {quote(parts.path, safe=_PLAIN)} HTTP/1.1\r\nHost: {named}\r\n")
 
 
 def as_bytes(address: Address, call: Outgoing, more: dict[str, str]) -> bytes:

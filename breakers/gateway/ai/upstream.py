@@ -14,9 +14,9 @@ from breakers.core.ai.tape import Tape
 from breakers.core.ai.verdict import Verdict, failure, of_status, timeout
 from breakers.gateway.ai.connection import Broken, Reply
 from breakers.gateway.ai.connections import CannotConnect, Connections, TooSlow
-from breakers.gateway.ai.question import Address, Outgoing, address_of, as_bytes
+from breakers.gateway.ai.question import MODELS, Address, Outgoing, address_of, as_bytes
 from breakers.gateway.ai.settings import AiSettings
-from breakers.gateway.ai.snapshot import Credential
+from breakers.gateway.ai.snapshot import Credential, Provider
 
 __all__ = ["BROKEN", "Begun", "Body", "Outgoing", "Upstream"]
 
@@ -87,6 +87,19 @@ class Upstream:
             return failure(str(error))
         except (*BROKEN, ValueError):
             return failure("the connection was cut")
+
+    async def is_good(self, provider: Provider, credential: Credential, patience: float) -> bool | None:
+        """Whether the provider takes this key, by a question that no caller can shape: what models there are. None = it does not say."""
+        call = Outgoing(provider=provider, credential=credential, endpoint=MODELS, body=b"")
+        try:
+            address = address_of(provider.base_url, MODELS, provider.allow_private)
+            async with asyncio.timeout(patience):
+                connection = await self._connections.get(address.place, provider.limits.connect)
+                reply = await connection.ask(as_bytes(address, call, {}))
+                reply.close()  # its status has said it
+        except (TooSlow, TimeoutError, CannotConnect, ValueError, *BROKEN):
+            return None
+        return {200: True, 401: False, 402: False, 403: False}.get(reply.status)
 
     async def _ask(self, address: Address, call: Outgoing, more: dict[str, str]) -> Body | Begun | Verdict:
         data = as_bytes(address, call, more)
