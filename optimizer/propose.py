@@ -22,7 +22,8 @@ _ENDED_FOR_GOOD = [Proposal.State.REJECTED]
 
 @transaction.atomic
 def store(idea: Idea, run: OptimizationRun | None, now: datetime | None = None) -> Proposal | None:
-    """The row of a new idea; None where it is known already: open (its evidence is brought up to date), or a person said no to it."""
+    """The row of a new idea; None where it is known already: open (its evidence is brought up to date), stopped
+    lately, or a person said no to it."""
     same = Proposal.objects.select_for_update().filter(key=idea.key)
     known = same.filter(state__in=_OPEN).first()
     facts: dict[str, Any] = {
@@ -31,6 +32,9 @@ def store(idea: Idea, run: OptimizationRun | None, now: datetime | None = None) 
     if known is not None:
         if known.state == Proposal.State.OPEN:
             same.filter(pk=known.pk).update(**facts)
+        return None
+    stopped = same.filter(state=Proposal.State.STOPPED, changed_at__gt=(now or timezone.now()) - guard.BARRED)
+    if idea.kind == "rule" and stopped.exists():
         return None
     if same.filter(state__in=_ENDED_FOR_GOOD).exists() or (idea.kind in ("demote", "prove") and same.filter(state="adopted").exists()):
         return None

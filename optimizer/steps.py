@@ -14,7 +14,7 @@ from breakers.publish import settings_of
 from healing import rules as rule_life
 from healing.models import Proposal as Fix
 from healing.models import Rule
-from optimizer import experiments, facts_of_ai, facts_of_rules, facts_of_writes, followed, inforce, new_prompts, propose
+from optimizer import backtests, experiments, facts_of_ai, facts_of_rules, facts_of_writes, followed, inforce, new_prompts, propose
 from optimizer.core import breakers, causes, rules, transactions, tune
 from optimizer.core.idea import Idea
 from optimizer.models import OptimizationRun, Proposal
@@ -40,20 +40,10 @@ def standings(run: OptimizationRun, now: datetime) -> str:
 
 
 def from_ai(run: OptimizationRun, now: datetime) -> str:
-    """Fixes that an AI keeps finding stand in the review queue as rules, with their record."""
+    """Fixes that an AI keeps finding stand in the review queue as rules, with their record; not those that the backtest speaks against."""
     new = _store(rules.from_ai(facts_of_rules.ai_fixes()), run, now)
-    for proposal in new:
-        schema, _, table = proposal.place.partition(".")
-        fix = Fix.objects.filter(schema=schema, table=table, signature=proposal.name, content_hash=proposal.new).first()
-        if fix is not None and fix.state in (Fix.State.OPEN, Fix.State.SUPERSEDED):
-            evidence = fix.evidence if isinstance(fix.evidence, dict) else {}
-            said = f"the AI found it {proposal.evidence['landed']} times, and nothing was taken back"
-            spoken = [each for each in evidence.get("for", []) if "nothing was taken back" not in each]
-            fix.evidence, fix.state = {**evidence, "for": [*spoken, said], "optimizer": proposal.evidence}, Fix.State.OPEN
-            fix.probability = max(fix.probability, proposal.evidence["lower_bound"])
-            fix.save(update_fields=["evidence", "state", "probability"])
-        Proposal.objects.filter(pk=proposal.pk).update(fix=fix.pk if fix else None)
-    return f"{len(new)} rules proposed from AI fixes"
+    stopped = [backtests.stop_or_offer(proposal, now) for proposal in new]
+    return f"{len(new)} rules proposed from AI fixes, {sum(stopped)} of them stopped by the backtest"
 
 
 def merges(run: OptimizationRun, now: datetime) -> str:

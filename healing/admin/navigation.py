@@ -31,6 +31,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
             ("Callers", "hub", "callers", "healing.view_apikey"),
             ("Triggers", "notification_important", "admin:metrics_trigger_changelist", "metrics.view_trigger"),
+            ("Optimization log", "auto_graph", "admin:optimizer_proposal_changelist", "optimizer.view_proposal"),
             ("AI askings", "smart_toy", "admin:healing_assistrun_changelist", "healing.view_assistrun"),
             ("Decisions", "gavel", "admin:healing_decision_changelist", "healing.view_decision"),
         ),

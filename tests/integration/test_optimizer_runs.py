@@ -59,6 +59,7 @@ def found_by_ai(landed: int = 3) -> None:
 
 
 def test_a_run_ends_with_every_step_done_and_a_second_one_finds_nothing_new() -> None:
+    capture()
     found_by_ai()
     first = run("all")
     assert first.state == "done" and set(first.done) == set(first.steps) and first.progress == 1.0
@@ -134,6 +135,18 @@ def test_a_fix_that_an_ai_keeps_finding_stands_in_the_review_queue_and_is_measur
     run()
     proposal = Proposal.objects.get(kind="rule")
     assert proposal.state == "adopted" and proposal.measured is not None and proposal.measured["middle"] == 98.0
+
+
+def test_a_rule_that_the_backtest_speaks_against_is_stopped_and_not_offered_again_soon() -> None:
+    capture()
+    found_by_ai(3)
+    AssistRun.objects.update(fix=[{"op": "rename_column", "from": "email", "to": "gone"}])
+    Fix.objects.update(fix=[{"op": "rename_column", "from": "email", "to": "gone"}])
+    run()
+    run()
+    proposal = Proposal.objects.get(kind="rule")
+    assert proposal.state == "stopped" and "gone" in proposal.why
+    assert "optimizer" not in Fix.objects.get().evidence
 
 
 def test_a_fix_that_was_taken_back_once_is_not_proposed() -> None:
