@@ -98,6 +98,7 @@ class ReceiptOut(Schema):
     rule: str | None
     quarantine: UUID | None
     feedback: dict[str, Any] | None
+    source_patch: str | None = Field(description="A TypeScript diff of the call, without values: what to change so that no fix is needed.")
 
 
 class FeedbackIn(Schema):

@@ -17,6 +17,7 @@ from msgspec import Struct
 from healing.case_acts import cannot_undo, item_of
 from healing.core import fixes, phrases
 from healing.models import ApiKey, Decision, QuarantineItem, Receipt, Rule
+from healing.receipt_patch import patch_of
 from healing.receipts_view import landed
 
 _OURS = ("source", "rule", "rows", "assist")
@@ -62,6 +63,8 @@ class Case(Struct, frozen=True):
     key: ApiKey | None
     told: list[Told]
     steps: list[Step]
+    patch: str | None
+    """What its writer should change in their code."""
     cannot_undo: str
     """Why nobody may take it back from here; '' where one may."""
 
@@ -71,7 +74,16 @@ def case_of(receipt: Receipt) -> Case:
     item = item_of(receipt)
     final = landed(receipt)
     key = ApiKey.objects.filter(pk=receipt.key).first() if receipt.key else None
-    return Case(receipt, final, item, key, told(final.fixes), sorted(_steps(receipt, final, item), key=_when), cannot_undo(final, item))
+    return Case(
+        receipt,
+        final,
+        item,
+        key,
+        told(final.fixes),
+        sorted(_steps(receipt, final, item), key=_when),
+        patch_of(receipt, final),
+        cannot_undo(final, item),
+    )
 
 
 def told(found: list[dict[str, Any]]) -> list[Told]:

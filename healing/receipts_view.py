@@ -13,6 +13,7 @@ from healing.api_caller import Caller, sees_all, sees_values
 from healing.models import QuarantineItem, Receipt
 from healing.receipt_bundles import COLUMNS, bundle_of, unfold
 from healing.receipt_copies import rules_of
+from healing.receipt_patch import patch_of
 from healing.refusals import NotFound
 from healing.sealed_rows import receipt_facts, redacted
 from healing.target import target_connection
@@ -59,6 +60,7 @@ def shown(receipt: Receipt, caller: Caller) -> dict[str, Any]:
         "sent": _seen(sent if sent is not None else stored["sent"], values), "stored": _seen(stored["stored"], values),
         "changes": (stored["changes"] or final.changes) if values else final.changes, "fixes": final.fixes,
         "rule": min(rules_of(final), default=None), "quarantine": receipt.quarantine, "feedback": receipt.feedback,
+        "source_patch": patch_of(receipt, final),
     }  # fmt: skip
 
 

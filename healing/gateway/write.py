@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from healing.core import explain, fixes, match
+from healing.core import explain, fixes, labels, match
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.types import Failure, Healing, Operation, Proposal, Statement
@@ -215,7 +215,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     if accept:
         value = {"quarantine": stored.id, "receipt": stored.receipt, "state": "waiting", "reason": error.message}
         return answers.of_value(202, value, *headers)
-    hint = _hint(attempt.statement, error, stored.id, proposals)
+    hint = _hint(attempt, error, stored.id, proposals)
     told = DialectError(error.code, error.status, error.message, error.details, hint, (*error.headers, *headers))
     return answers.of_error(told)
 
@@ -239,17 +239,20 @@ def proposals_for(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
         return ()
 
 
-def _hint(statement: Statement, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...]) -> str:
+def _hint(attempt: Attempt, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...]) -> str:
+    """For whoever wrote the caller's code: where the payload is, and the edit that would make it fit, where one is likely."""
     said = f"{error.hint.rstrip('.')}. " if error.hint else ""
     text = f"{said}Nothing was written; the payload is kept in quarantine as {quarantine}."
-    return text + probably(statement, proposals)
+    return text + probably(attempt, proposals)
 
 
-def probably(statement: Statement, proposals: tuple[Proposal, ...]) -> str:
+def probably(attempt: Attempt, proposals: tuple[Proposal, ...]) -> str:
     """What the best proposal would change in the caller's source, if it is more likely than not; else nothing."""
     if not proposals or proposals[0].probability < 0.5:
         return ""
-    patch = explain.source_patch(statement, fixes.parse(list(proposals[0].fix)))
+    snapshot, relation = attempt.services.state.snapshot, attempt.relation
+    closed = labels.by_name(relation, snapshot.enums) if relation is not None else ()
+    patch = explain.source_patch(attempt.statement, fixes.parse(list(proposals[0].fix)), closed)
     return f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}"
 
 

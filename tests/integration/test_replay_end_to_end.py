@@ -69,6 +69,7 @@ def test_a_kept_write_lands_once_after_approval_and_is_undone_once(running: Gate
     assert (told["outcome"], told["sent"]) == ("replayed", [{"nme": "Ann", "note": "n"}])
     assert told["stored"][0]["full_name"] == "Ann"
     assert told["rule"] is not None
+    assert told["source_patch"].split("\n")[1:] == ["-   nme: …,", "+   full_name: …,"]
     for _ in range(2):
         assert call(running, "POST", f"/api/v1/receipts/{receipt}/undo").json()["outcome"] == "undone"
     assert names(running) == []

@@ -182,7 +182,7 @@ def test_a_fix_is_explained_as_an_edit_of_the_callers_code() -> None:
     assert source_patch(statement, [RenameColumn("name", "title")]) == "in .from('projects').insert: `name` → `title`"
     program = [RenameTable("projects", "works"), MapValue("m", "Happy", "happy"), Fill("u", claim="sub"), KeepName("x")]
     edits = ["in .from('projects').insert: .from('projects') → .from('works')", '`m`: "Happy" → "happy"', "add `u` with the caller's `sub`"]
-    assert source_patch(statement, program) == "; ".join(edits)
+    assert source_patch(statement, program, {"m"}) == "; ".join(edits)
     cast = source_patch(statement, [Cast("n", "integer")])
     assert cast.startswith("in .from('projects').insert: send `n` as integer (a whole number")
     assert source_patch(statement, [SplitBatch()]) == ""

@@ -19,6 +19,7 @@ from .model import Model, shipped
 from .option import Option
 from .scene import Scene, scene_of
 from .suggest import column_for
+from .whatif import would_change
 
 MOST = 8
 """proposals a payload."""
@@ -222,6 +223,7 @@ def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], stat
     other = [f"{o.says} ({o.probability:.2f})" for option in plan for o in found.get(option.misfit, []) if o is not option][:1]
     if other:
         evidence["runner_up"] = other[0]
+    evidence["would_change"] = would_change(plan, found)
     homeless = _without_column(plan, found)
     if homeless:
         evidence["add_column"] = [column_for(key, statement.rows) for key in homeless]

@@ -8,9 +8,11 @@ from schema_monitor.core.snapshot import Relation, Snapshot
 from .likeness import kinship
 from .model import sigmoid
 from .names import Name, name_of, same_word
+from .option import Option
 from .scene import sample, writable
 from .traps import traps
 from .values import family, fit, shape
+from .whatif import would_change
 
 LEAST = 0.05
 MOST = 3
@@ -80,6 +82,8 @@ def _proposal(
     evidence: dict[str, Json] = {"for": for_, "against": against}
     if other is not None:
         evidence["runner_up"] = f"{other[1].name} ({other[0]:.2f})"
+    option = Option("", {"op": "rename_table", "from": statement.table, "to": relation.name}, probability, "")
+    evidence["would_change"] = would_change([option], {})
     return Proposal(
         ({"op": "rename_table", "from": statement.table, "to": relation.name},),
         round(probability, 4),
