@@ -153,7 +153,7 @@ class _Work:
         assert isinstance(result, Kept | Refused)
         if result.failure.code in _ANEW:
             raise Restart(result.failure)
-        likely = probably(member.statement, proposals_for(member, result)) if isinstance(result, Kept) else ""
+        likely = probably(member, proposals_for(member, result)) if isinstance(result, Kept) else ""
         raise Failed(member.error_of(result.failure), likely)
 
     def _member(self, request: Request, envelope: Envelope) -> Member:
