@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from healing import case_marks, certification, quarantine, receipt_copies, replay_orders, wake
+from healing import case_marks, certification, quarantine, receipt_copies, replay_orders, review_alerts, wake
 from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
@@ -60,9 +60,8 @@ def sweep() -> None:
     ):
         _safely(step)
     _safely(runs.ring_due)
-    _safely(certification.certify_due)
-    for bell in (run.ring_due, work.ring_due):
-        _safely(bell)
+    for last in (certification.certify_due, review_alerts.tell, run.ring_due, work.ring_due):
+        _safely(last)
 
 
 def migrate() -> None:

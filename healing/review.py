@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Min, Q, Sum
 from django.utils import timezone
 from msgspec import Struct
 
@@ -76,6 +77,23 @@ def queue(user: Any, *, snoozed: bool = False) -> Queue:
     shown = ranked[:MOST_CARDS]
     offers = offers_for(_cause(proposal) for proposal in shown)
     return Queue([_card(p, user, GLANCE, offers[_cause(p)]) for p in shown], len(ranked) - len(shown), put_off)
+
+
+class Waiting(Struct, frozen=True):
+    """A proposal that is to be decided, and what waits for it."""
+
+    proposal: Proposal
+    rows: int
+    oldest: datetime | None
+
+
+def waiting_for_review() -> list[Waiting]:
+    """The best open proposal of each cause that anything waits for and that is not put off, most rows first."""
+    open_now = Proposal.objects.filter(~Q(snoozed_until__gt=timezone.now()), state="open")
+    items = QuarantineItem.objects.filter(state__in=["waiting", "parked"]).values_list("schema", "table", "signature")
+    counts = {(s, t, g): (rows, at) for s, t, g, rows, at in items.annotate(n=Sum("row_count"), at=Min("created_at")).order_by()}
+    found = [Waiting(p, *counts[_cause(p)]) for p in _best_of_each_cause(open_now) if _cause(p) in counts]
+    return sorted(found, key=lambda each: -each.rows)
 
 
 def card_of(proposal: Proposal, user: Any) -> Card:

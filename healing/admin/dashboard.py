@@ -101,7 +101,8 @@ def _number(request: HttpRequest) -> Number:
 
 
 def _reviews() -> Need | None:
-    causes = set(Proposal.objects.filter(state="open").values_list("schema", "table", "signature"))
+    open_now = Proposal.objects.filter(~Q(snoozed_until__gt=timezone.now()), state="open")
+    causes = set(open_now.values_list("schema", "table", "signature"))
     if not causes:
         return None
     waiting = QuarantineItem.objects.filter(state__in=["waiting", "parked"])

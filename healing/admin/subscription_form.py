@@ -47,7 +47,9 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False, help_text="For instance: public. With schemas or tables here, only their changes are told, nothing else."
     )
     tables = LinesField(required=False, help_text="For instance: orders, user_*")
-    kinds = LinesField(required=False, help_text=f"For instance: *_renamed. There are: trigger.*, {', '.join(sorted(WEIGHTS))}")
+    kinds = LinesField(
+        required=False, help_text=f"For instance: *_renamed. There are: trigger.*, review.rule, review.digest, {', '.join(sorted(WEIGHTS))}"
+    )
 
     class Meta:
         model = SchemaSubscription
