@@ -2,7 +2,8 @@
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
 ``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``,
-``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.matching``, ``.schema_fixes``. Words after ``python -m benchmarks`` choose parts.
+``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.matching``, ``.schema_fixes``, ``.backtest``.
+Words after ``python -m benchmarks`` choose parts.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ PARTS: dict[str, list[str]] = {
     "healing": ["--sample", "200"],
     "matching": [],
     "schema_fixes": [],
+    "backtest": ["--cases", "20000"],
     "assist": ["--minutes", "6"],
 }
 NEEDS_DATA = {"matching", "schema_fixes", "healing", "assist"}

@@ -115,7 +115,7 @@ def prove(place: Place, bounds: Bounds = WHOLE) -> Pack:
         made_at=timezone.now(), epoch=known.epoch, fingerprint=relation.fingerprint, place=f"{place.schema}.{place.table}",
         signature=place.signature, fix=plain(ops), content_hash=content_hash(ops), sentence=sentence(ops),
         exact=all(fixes.is_exact(op) for op in ops), stored=items.count(),
-        replayed=replayed(trial, kept(items, bounds.cases, began + bounds.seconds), known),
+        replayed=replayed(trial, kept(items, bounds.cases, began + bounds.seconds, claims=_claims(ops)), known),
         crossed=crossed(trial, landed(receipts, MOST_LANDED), known), felt=felt(trial, shapes, known, chance), days=traffic.DAYS,
         properties=tested, doubts=doubts(ops, relation), seconds=round(time.monotonic() - began, 3),
     )  # fmt: skip
@@ -132,6 +132,10 @@ def as_json(pack: Pack) -> dict[str, Any]:
     """For a download and for the rule that keeps it."""
     found: dict[str, Any] = msgspec.to_builtins({**msgspec.structs.asdict(pack), "broken": pack.broken})
     return found
+
+
+def _claims(ops: Sequence[fixes.Fix]) -> bool:
+    return any(isinstance(op, fixes.Fill) and op.claim is not None for op in ops)
 
 
 def _known(ops: Sequence[fixes.Fix]) -> Known:

@@ -110,8 +110,9 @@ def replayed(rule: Rule, cases: Iterable[Case], contexts: Contexts) -> Replayed:
     """Tries the rule on kept writes."""
     total, endings, reasons = 0, dict.fromkeys((str(e) for e in Ending), 0), dict[str, int]()
     examples, against = dict[frozenset[str], str](), list[Counter]()
+    ruled = _Ruled(rule, contexts)
     for case in cases:
-        tried = try_on(rule, case, contexts)
+        tried = _try(rule, case, ruled)
         total += 1
         endings[tried.ending] += 1
         if tried.ending is Ending.HEALED:
@@ -128,10 +129,14 @@ def replayed(rule: Rule, cases: Iterable[Case], contexts: Contexts) -> Replayed:
 
 def try_on(rule: Rule, case: Case, contexts: Contexts) -> Tried:
     """What the rule would have made of one kept write."""
-    context = contexts(case.statement)
+    return _try(rule, case, _Ruled(rule, contexts))
+
+
+def _try(rule: Rule, case: Case, ruled: _Ruled) -> Tried:
+    context = ruled.of(case)
     if context is None or context.relation is None:
         return Tried(Ending.OTHER, "its table is gone")
-    mended = mend(case.statement, _with(rule, context, case.claims), _noted(case, context.relation))
+    mended = mend(case.statement, context, _noted(case, context.relation))
     used = _moves_table(rule, case.statement) or _used(rule, mended)
     if not mended.misfits:
         return Tried(Ending.HEALED) if used else Tried(Ending.NOT_NEEDED)
@@ -143,14 +148,15 @@ def try_on(rule: Rule, case: Case, contexts: Contexts) -> Tried:
 
 def crossed(rule: Rule, landed: Iterable[Case], contexts: Contexts) -> Crossed:
     """Tries the rule on writes that landed: with the same fix they speak for it, with another one or none against it."""
-    program, total, agree, against, differ = fixes.program(rule.fix), 0, 0, list[Counter](), 0
+    program, ruled = fixes.program(rule.fix), _Ruled(rule, contexts)
+    total, agree, against, differ = 0, 0, list[Counter](), 0
     for case in landed:
         total += 1
         if {*program} <= {*case.done}:
             agree += 1
             continue
-        context = contexts(case.statement)
-        if context is None or not _used(rule, mend(case.statement, _with(rule, context, case.claims))):
+        context = ruled.of(case)
+        if context is None or not _used(rule, mend(case.statement, context)):
             continue
         differ += 1
         if len(against) < MOST_COUNTER:
@@ -211,6 +217,23 @@ def _moves_table(rule: Rule, statement: Statement) -> bool:
         case (fixes.RenameTable(source),):
             return source == statement.table
     return False
+
+
+class _Ruled:
+    """What healing may know with the rule in force: made once a table, as long as the caller's claims do not matter."""
+
+    def __init__(self, rule: Rule, contexts: Contexts) -> None:
+        self._rule, self._contexts = rule, contexts
+        self._made: dict[int, tuple[Context, Context]] = {}  # by identity; the first of each is held, so that none is mistaken
+
+    def of(self, case: Case) -> Context | None:
+        """For a case's statement and claims."""
+        known = self._contexts(case.statement)
+        if known is None or case.claims:
+            return None if known is None else _with(self._rule, known, case.claims)
+        if id(known) not in self._made:
+            self._made[id(known)] = known, _with(self._rule, known, {})
+        return self._made[id(known)][1]
 
 
 def _with(rule: Rule, context: Context, claims: Mapping[str, Json]) -> Context:

@@ -39,5 +39,13 @@ def seed() -> None:
         sentence="`total` is written to `amount`", state="active", approved_by=rita, successes=412, failures=9, reversals=2,
         content_hash="x",
     )  # fmt: skip
+    for number, (state, why) in enumerate(
+        (("demoted", "a write that it healed was undone (receipt 7f6d)"), ("review", "Column amount was int.")), 1
+    ):
+        Rule.objects.create(
+            schema="public", table="orders", signature=f"unknown_column:sum{number}", sentence=f"`sum{number}` is written to `amount`",
+            fix=[{"op": "rename_column", "from": f"sum{number}", "to": "amount"}], state=state, why=why, successes=number * 7, reversals=1,
+            content_hash="x",
+        )  # fmt: skip
     last = QuarantineItem.objects.order_by("-number").first()
     QuarantineItem.objects.filter(pk=last.pk).update(state="parked", attempts=3, last_error=last.error)  # type: ignore[union-attr]

@@ -137,13 +137,15 @@ def pages(gateway: Gateway) -> dict[str, str]:
     item = gateway.control("SELECT id, receipt FROM healing_quarantineitem WHERE \"table\" = 'users' ORDER BY number LIMIT 1")[0]
     rule = gateway.control("SELECT id FROM healing_rule LIMIT 1")
     replay = gateway.control("SELECT id FROM healing_replay LIMIT 1")
+    best = gateway.control("SELECT id FROM healing_proposal ORDER BY state = 'open' DESC, probability DESC LIMIT 1")
     ones = {"rule": f"rule/{rule[0]['id']}/change/"} if rule else {}
     ones |= {"replay": f"replay/{replay[0]['id']}/change/"} if replay else {}
     found = {
         "causes": "quarantineitem/causes/", "review": "proposal/queue/", "schema_fixes": "schemafix/queue/",
         "quarantine_list": "quarantineitem/", "rules": "rule/",
         "quarantine_item": f"quarantineitem/{item['id']}/change/", "receipt": f"receipt/{item['receipt']}/change/", "receipts": "receipt/",
-        "keys": "apikey/", "key_add": "apikey/add/", "policy_add": "policy/add/", "decisions": "decision/", "replays": "replay/", **ones,
+        "keys": "apikey/", "key_add": "apikey/add/", "policy_add": "policy/add/", "decisions": "decision/", "replays": "replay/",
+        "review_rules": "reviewrules/1/change/", "proposal": f"proposal/{best[0]['id']}/change/" if best else "proposal/", **ones,
     }  # fmt: skip
     healing = {name: f"/admin/healing/{path}" for name, path in found.items()}
     return {"dashboard": "/admin/", **healing, **schema_pages(gateway)}
@@ -193,6 +195,32 @@ def test_the_review_queue_is_worked_by_keyboard(seeded: Gateway, visit: Callable
     rita.shoot("approved")
     assert rita.faults == []
     assert seeded.control("SELECT count(*) AS n FROM healing_rule WHERE state = 'active'")[0]["n"] >= 1
+
+
+def test_the_last_decision_is_taken_back_and_several_are_approved_by_keyboard(seeded: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(seeded)
+    page = rita.go("/admin/healing/proposal/queue/")
+    page.keyboard.press("z")  # the approval of the test before
+    page.get_by_text("Taken back (approve)").wait_for()
+    page.keyboard.press("s")
+    page.get_by_text("Put off; the writes wait on.").wait_for()
+    page.keyboard.press("z")
+    page.get_by_text("Taken back (snooze)").wait_for()
+    page.keyboard.press("?")
+    page.get_by_text("An approved fix becomes a rule").wait_for()
+    page.keyboard.press("?")
+    chosen = page.locator("[data-mg-choose]")
+    for number in range(page.locator("[data-mg-card]").count()):
+        page.keyboard.press("x")
+        page.keyboard.press("j")
+        assert number >= 0
+    assert chosen.count() >= 1 and all(box.is_checked() for box in chosen.all())
+    rita.shoot("chosen")
+    page.get_by_role("button", name="Approve the chosen").click()
+    page.get_by_text(re.compile(r"[1-9] approved\.")).wait_for()
+    page.keyboard.press("z")
+    page.get_by_text("Taken back (approve)").wait_for()
+    assert rita.faults == []
 
 
 def test_who_may_only_look_has_no_buttons(seeded: Gateway, visit: Callable[..., Visit]) -> None:
