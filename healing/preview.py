@@ -27,8 +27,22 @@ def preview(item: QuarantineItem, fix: list[dict[str, Any]], *, values: bool) ->
     rows = rows_of(item)
     row = rows[0] if rows else {}
     after, blocked = _after(row, fix, claims_of(item))
-    shown = (row, after) if values else (redacted(row), redacted(after))
+    shown = (row, after) if values else without_values(row, after, fix)
     return Preview(diff(*shown, renames(fix)), blocked)
+
+
+def without_values(row: Json, after: Json, fix: list[dict[str, Any]]) -> tuple[Json, Json]:
+    """Types instead of values, and what changed within a type still marked: a mapped value as the fix itself names it."""
+    before, then = redacted(row), redacted(after)
+    if not (isinstance(row, dict) and isinstance(after, dict) and isinstance(before, dict) and isinstance(then, dict)):
+        return before, then
+    mapped = {op["column"]: op for op in fix if op["op"] == "map_value"}
+    for key in row.keys() & after.keys():
+        if row[key] != after[key] and before[key] == then[key]:
+            op = mapped.get(key, {})
+            named = "from" in op and row[key] == op["from"]
+            before[key], then[key] = (op["from"], op["to"]) if named else (before[key], f"{then[key]}, changed")
+    return before, then
 
 
 def _after(row: Json, fix: list[dict[str, Any]], claims: dict[str, Any]) -> tuple[Json, str]:
