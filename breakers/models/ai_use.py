@@ -122,6 +122,9 @@ class AiCall(models.Model):
     cached_tokens = models.BigIntegerField(default=0)
     cost = models.DecimalField(max_digits=20, decimal_places=9, default=0)
     saved_cost = models.DecimalField(max_digits=20, decimal_places=9, default=0)
+    estimated = models.BooleanField(
+        default=False, db_default=False, help_text="Tokens and cost are guessed: a provider did not say, or did not answer in time."
+    )
     seconds = models.FloatField(default=0)
     first_token_seconds = models.FloatField(null=True)
     attempts = models.JSONField(default=list)

@@ -290,6 +290,24 @@ async def test_a_caller_who_hangs_up_before_any_answer_ends_the_call_too(far: Fa
         assert last.input_tokens > 0 and last.output_tokens == 0, "what was sent to the provider is used"
 
 
+@pytest.mark.parametrize(("fault", "cost"), [("header-hang", 1.0), ("connect-refused", 0.0)])
+@in_loop
+async def test_what_a_provider_had_and_did_not_answer_in_time_is_booked_as_an_estimate(far: FarAi, fault: str, cost: float):
+    models = (
+        Model(name="m", provider="a", upstream="um", fallbacks=("n",), input_price=1_000_000.0),
+        Model(name="n", provider="b", upstream="un", input_price=10_000_000.0),
+    )
+    rows = snapshot(provider("a", far.base_url(fault), "k1"), provider("b", far.base_url(), "k2"), models=models)
+    async with ai_calls(rows) as call:
+        answer = await call({"model": "m", **HELLO})
+        far.plan(Rule("header-hang", key="k2"))
+        await call({"model": "m", **HELLO})
+    answered, unanswered = call.recorded
+    sent = unanswered.input_tokens / (2 if cost else 1)
+    assert answered.cost == pytest.approx(10 * answer.json["usage"]["prompt_tokens"] + cost * sent) and answered.estimated is bool(cost)
+    assert unanswered.status == 504 and unanswered.cost == pytest.approx((10 + cost) * sent) and unanswered.estimated
+
+
 @in_loop
 async def test_a_caller_cannot_make_us_stop_counting(far: FarAi):
     async def strict(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -63,6 +63,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
 OK = Verdict(kind=Kind.OK)
 HANDED_THROUGH = frozenset({Kind.CALLER, Kind.FILTER, Kind.LARGER, Kind.MISSING})
+TOO_LATE = "first_token"
+"""The reason of a timeout after which the provider may ask for the question: it had it, and its answer did not come."""
 _LARGER = ("context_length_exceeded", "context length", "context window", "maximum context", "context size", "too many tokens")
 _FILTER = (
     "content_filter", "content_policy", "content policy", "content management policy", "moderation", "responsibleai", "flagged",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from breakers.chance import identifier
 from breakers.core.ai.asked import Asked, sent_tokens
 from breakers.core.ai.complete import read_whole
 from breakers.core.ai.tokens import BYTES_PER_TOKEN, Tokens
-from breakers.core.ai.verdict import Verdict
+from breakers.core.ai.verdict import TOO_LATE, Verdict
 from breakers.gateway.ai.caller import AiCaller
 from breakers.gateway.ai.errors import AiError, Headers
 from breakers.gateway.ai.journal import Attempt, Call
@@ -33,6 +34,7 @@ class Account:
         self.model: Model | None = None
         self.served_model: Model | None = None
         self.usage = Usage()
+        self._lost_tokens = 0
         self._answer = bytearray()
         self.call = Call(
             id=identifier(),
@@ -60,6 +62,7 @@ class Account:
 
     def counted(self, tokens: Tokens | None, size: int) -> None:
         """What it used; guessed by its ``size`` in bytes where the provider does not say."""
+        self.call.estimated |= tokens is None
         tokens = tokens or Tokens(sent_tokens(self.asked), size // BYTES_PER_TOKEN)
         self.usage = _usage(tokens)
         if self.served_model is not None:
@@ -96,15 +99,25 @@ class Account:
         under_way = self.attempts and self.attempts[-1].outcome == "cancelled" and self.attempts[-1].seconds > 0
         if under_way and self.model is not None and self.served_model is None:
             self.usage = Usage(input_tokens=sent_tokens(self.asked))
-            self.call.cost = cost_of(self.model, self.usage)
+            self.call.cost, self.call.estimated = cost_of(self.model, self.usage), True
         self.call.outcome, self.call.status, self.call.error = "cancelled", 499, why
+
+    def unanswered(self, models: Mapping[str, Model]) -> float:
+        """What providers that did not answer in time will ask for, guessed: they had the whole question. US dollars; said once."""
+        late = [models[each.model] for each in self.attempts if each.reason == TOO_LATE and each.model in models]
+        guess = Usage(input_tokens=sent_tokens(self.asked))
+        self._lost_tokens, cost = len(late) * guess.input_tokens, sum(cost_of(model, guess) for model in late)
+        self.call.cost += cost
+        self.call.estimated |= bool(late)
+        return cost
 
     def close(self) -> Call:
         """The record."""
         call, usage = self.call, self.usage
         call.model = self.model.name if self.model is not None else ""
         call.seconds = time.monotonic() - self._began
-        call.input_tokens, call.output_tokens, call.cached_tokens = usage.input_tokens, usage.output_tokens, usage.cached_tokens
+        call.input_tokens = usage.input_tokens + self._lost_tokens
+        call.output_tokens, call.cached_tokens = usage.output_tokens, usage.cached_tokens
         call.answer_body = bytes(self._answer) if call.request_body is not None else None
         return call
 

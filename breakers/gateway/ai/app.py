@@ -125,8 +125,9 @@ class AiGateway:
             log.info("an answer could not be sent: %s", error)
         finally:
             self._live.discard(watch)
+            lost = account.unanswered(snapshot.models)
             if account.admission is not None:
-                await self.engine.ledger.release(account.admission, account.usage, account.served_model)
+                await self.engine.ledger.release(account.admission, account.usage, account.served_model, lost)
             self.engine.ledger.record(account.close(), snapshot)
 
 

@@ -135,8 +135,9 @@ class Asker:
             account.left("healing did not wait")
             raise
         finally:
+            lost = account.unanswered(snapshot.models)
             if account.admission is not None:
-                await self._engine.ledger.release(account.admission, account.usage, account.served_model)
+                await self._engine.ledger.release(account.admission, account.usage, account.served_model, lost)
             self._engine.ledger.record(account.close(), snapshot)
 
     async def _behind_breakers(self, order: Order, account: Account, purpose: str) -> Answered:

@@ -51,6 +51,8 @@ class Call(Struct, kw_only=True):
     cached_tokens: int = 0
     cost: float = 0.0
     saved_cost: float = 0.0
+    estimated: bool = False
+    """whether tokens and cost are guessed, wholly or in part: a provider did not say, or did not answer in time."""
     seconds: float = 0.0
     first_token_seconds: float | None = None
     attempts: list[Attempt] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Row(Struct, kw_only=True):
     cached_tokens: int
     cost: float
     saved_cost: float
+    estimated: bool
     seconds: float
     first_token_seconds: float | None
     attempts: list[Attempt]
@@ -126,6 +129,7 @@ def row_of(call: Call, calls: int = 1) -> Row:
         cached_tokens=call.cached_tokens,
         cost=call.cost,
         saved_cost=call.saved_cost,
+        estimated=call.estimated,
         seconds=call.seconds,
         first_token_seconds=call.first_token_seconds,
         attempts=[replace(each, reason=_clip(redact_text(each.reason[:1000]), 500)) for each in call.attempts[:50]],
@@ -159,6 +163,7 @@ class Sums:
         total, count = held
         for each in ("input_tokens", "output_tokens", "cached_tokens", "cost", "saved_cost", "seconds"):
             setattr(total, each, getattr(total, each) + getattr(call, each))
+        total.estimated |= call.estimated
         self._held[place] = (total, count + 1)
         return True
 

@@ -4,12 +4,14 @@ WITH given AS (
     SELECT * FROM jsonb_to_recordset($1::text::jsonb) AS g(
         id uuid, at float8, calls int, key text, purpose text, endpoint text, model_asked text, model_served text, model text, provider text,
         stream bool, status int, outcome text, input_tokens bigint, output_tokens bigint, cached_tokens bigint, cost numeric,
-        saved_cost numeric, seconds float8, first_token_seconds float8, attempts jsonb, error text, request_body text, answer_body text)
+        saved_cost numeric, estimated bool, seconds float8, first_token_seconds float8, attempts jsonb, error text, request_body text, answer_body text)
 ), new AS (
     INSERT INTO breakers_aicall (id, at, calls, key, purpose, endpoint, model_asked, model_served, provider, stream, status, outcome,
-        input_tokens, output_tokens, cached_tokens, cost, saved_cost, seconds, first_token_seconds, attempts, error, request_body, answer_body)
+        input_tokens, output_tokens, cached_tokens, cost, saved_cost, estimated, seconds, first_token_seconds, attempts, error, request_body,
+        answer_body)
     SELECT id, to_timestamp(at), calls, key, purpose, endpoint, model_asked, model_served, provider, stream, status, outcome,
-        input_tokens, output_tokens, cached_tokens, cost, saved_cost, seconds, first_token_seconds, attempts, error, request_body, answer_body
+        input_tokens, output_tokens, cached_tokens, cost, saved_cost, estimated, seconds, first_token_seconds, attempts, error, request_body,
+        answer_body
     FROM given
     ON CONFLICT (id) DO NOTHING
     RETURNING *

@@ -100,14 +100,14 @@ class Ledger:
         admission.want = want
         return admission
 
-    async def release(self, admission: Admission, usage: Usage, model: Model | None = None) -> None:
-        """Gives its place back and settles what it really used, of the model that answered (None = as admitted). Once; later calls are
-        ignored."""
+    async def release(self, admission: Admission, usage: Usage, model: Model | None = None, lost: float = 0.0) -> None:
+        """Gives its place back and settles what it really used, of the model that answered (None = as admitted); ``lost``: what attempts
+        cost that came to nothing, in US dollars. Once; later calls are ignored."""
         if admission.released:
             return
         admission.released = True
         priced = model or admission.model
-        cost = cost_of(priced, usage) if priced is not None else 0.0
+        cost = lost + (cost_of(priced, usage) if priced is not None else 0.0)
         self._budgets.add(admission.who, cost)
         if admission.want is not None:
             await self._limits.release(admission.want, usage.total, round(cost * MICRO))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from breakers.core.ai.asked import EMBEDDINGS
 from breakers.core.ai.complete import Whole, read_whole
 from breakers.core.ai.tape import Tape
-from breakers.core.ai.verdict import Verdict, failure, of_status, timeout
+from breakers.core.ai.verdict import TOO_LATE, Verdict, failure, of_status, timeout
 from breakers.gateway.ai.connection import Broken, Reply
 from breakers.gateway.ai.connections import CannotConnect, Connections, TooSlow
 from breakers.gateway.ai.question import MODELS, Address, Outgoing, address_of, as_bytes
@@ -82,7 +82,7 @@ class Upstream:
         except TooSlow:
             return timeout("connect")
         except TimeoutError:
-            return timeout("first_token")
+            return timeout(TOO_LATE)
         except CannotConnect as error:
             return failure(str(error))
         except (*BROKEN, ValueError):
