@@ -13,7 +13,7 @@ class HealingConfig(AppConfig):
 
     def ready(self) -> None:
         """Wakes waiting writes, and judges anew what was decided, when the schema changes."""
-        from healing import certification, observed, schema_changed, suggested_renames, trigger_alerts, wake
+        from healing import breaker_alerts, certification, observed, schema_changed, suggested_renames, trigger_alerts, wake
         from healing.schema_fixes import landing
 
         wake.connect()
@@ -22,4 +22,5 @@ class HealingConfig(AppConfig):
         schema_changed.connect()
         suggested_renames.connect()
         trigger_alerts.connect()
+        breaker_alerts.connect()
         landing.connect()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from healing import case_marks, certification, quarantine, receipt_copies, replay_orders, review_alerts, wake
+from healing import ai_alerts, case_marks, certification, quarantine, receipt_copies, replay_orders, review_alerts, wake
 from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
@@ -47,7 +47,7 @@ def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
 
 def sweep() -> None:
     """Finds what no bell was heard for: lost leases and rings, waiting writes of automatic callers, receipts to copy and to mark, counts to
-    forget, scratch databases of killed impact checks, causes that the AI is to be asked about."""
+    forget, scratch databases of killed impact checks, causes for the AI. Tells of its budgets and keys."""
     _safely(settle_abandoned)
     for step in (
         wake.order_due,
@@ -57,6 +57,7 @@ def sweep() -> None:
         receipt_copies.prune_idempotency,
         traffic.prune,
         drop_scratch,
+        ai_alerts.look,
     ):
         _safely(step)
     _safely(runs.ring_due)

@@ -48,7 +48,9 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
     )
     tables = LinesField(required=False, help_text="For instance: orders, user_*")
     kinds = LinesField(
-        required=False, help_text=f"For instance: *_renamed. There are: trigger.*, review.rule, review.digest, {', '.join(sorted(WEIGHTS))}"
+        required=False,
+        help_text="For instance: *_renamed. There are: trigger.*, breaker.open, budget.*, ai_key.retired, review.rule, review.digest, "
+        f"{', '.join(sorted(WEIGHTS))}",
     )
 
     class Meta:
