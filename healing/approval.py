@@ -15,6 +15,7 @@ from django.utils import timezone
 from msgspec import Struct
 
 from healing import activation, audit, binding, people, permits, policy, proof, review_rules, rules
+from healing.certified import evidence
 from healing.checked_fix import checked, content_hash, is_exact, parsed, plain, sentence
 from healing.models import Proposal, Rule, Source
 from healing.notify import notify
@@ -57,6 +58,7 @@ def _approve(proposal: Proposal, user: Any, note: str, seen: str, pack: Pack | N
     rule = activation.activate(proposal, pack, by=user)
     _decide(proposal, Proposal.State.APPROVED, user, note)
     activation.supersede_siblings(proposal, user)
+    evidence.note_approval(proposal, user.username)
     audit.record(user.username, "approve", "proposal", proposal.pk, content_hash=rule.content_hash, why=note)
     notify("rules")
     order_for_cause(rule, asked_by=user.username)
@@ -98,6 +100,7 @@ def reject(proposal: Proposal, user: Any, why: str) -> None:
     _require_open(proposal)
     _decide(proposal, Proposal.State.REJECTED, user, why)
     rules.take_back(proposal, f"rejected by {user.username}")
+    evidence.note_rejection(proposal, user.username)
     audit.record(user.username, "reject", "proposal", proposal.pk, content_hash=proposal.content_hash, why=why)
     if proposal.rule is not None and proposal.rule.state in rules.LIVE:
         rules.set_aside(proposal.rule, user.username, why)

@@ -8,6 +8,7 @@ CHANNEL = "mendgate_snapshot"
 
 
 def notify(payload: str) -> None:
-    """``payload`` is ``rules``, ``policies``, ``keys``, ``retired`` or ``schema:<epoch>``: the part that gateways must read again."""
+    """``payload`` is ``rules``, ``policies``, ``keys``, ``retired``, ``certified`` or ``schema:<epoch>``: the part that gateways must read
+    again."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, payload])

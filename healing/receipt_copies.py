@@ -19,6 +19,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from healing.assist.reversal import note_reversal
+from healing.certified import evidence
 from healing.gateway.seal import SealError
 from healing.models import QuarantineItem, Receipt, Rule
 from healing.observed import reversed_by
@@ -102,6 +103,7 @@ def count_reversal_once(final: Receipt, by: str) -> None:
     receipts = Receipt.objects.select_for_update().filter(pk__in=[final.pk, *kept]).order_by("pk")
     if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
         done = "undone" if by == "undo" else "called wrong by its sender"
+        evidence.note_reversal(final)
         count_reversal(sorted(rules_of(final)), f"a write that it healed was {done} (receipt {final.pk})")
         note_reversal(final)
         reversed_by(final, by)

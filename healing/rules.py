@@ -10,7 +10,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from healing import audit, permits
-from healing.models import Approval, Proposal, Rule
+from healing.certified import evidence
+from healing.models import Approval, MatchVerdict, Proposal, Rule
 from healing.notify import notify
 from healing.refusals import WrongState
 
@@ -41,8 +42,11 @@ def back_to_review(rule: Rule, who: str, why: str) -> None:
     _leave(rule, Rule.State.REVIEW, who, permits.require_reason(why))
 
 
+@transaction.atomic
 def demote(rule: Rule, who: str, why: str) -> None:
     """Stops a rule because of evidence against it; it may be approved again. ``who`` is a person or the part that measured."""
+    _lock_proposals([rule.pk])
+    evidence.note_rules([str(rule.pk)], MatchVerdict.How.DEMOTED, who)
     _leave(rule, Rule.State.DEMOTED, who, permits.require_reason(why))
 
 
@@ -51,6 +55,7 @@ def count_reversal(rule_ids: list[str], why: str = "") -> None:
     """A heal by these rules was undone, or its owner said that it was wrong: the rules stop, whatever they did before, and are proposed
     again with that against them. A person decides."""
     _lock_proposals(rule_ids)
+    evidence.note_rules(rule_ids, MatchVerdict.How.REVERSED, REVERSED)
     for rule in Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"):
         Rule.objects.filter(pk=rule.pk).update(reversals=F("reversals") + 1)
         if rule.state == Rule.State.ACTIVE:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator
 
 from msgspec import Struct
 
 from benchmarks.drift import Entry, Schema, column_of, distinct, load, schema_of, value_for, value_like
-from healing.core.match.likeness import kinship
-from healing.core.match.names import name_of
 from healing.core.match.scene import labels_of
 from healing.core.match.values import family, fit, shape
 from healing.core.types import Kind, Misfit, Operation, Row, Statement
 
-SETTINGS = ("bare", "typical", "former")
+SETTINGS = ("bare", "typical", "former", "carried")
+"""what is known beside the unknown key: nothing; 0.7 of the shared columns are sent; the former columns are known and
+the shared ones sent; all former columns are sent, and it is not known that they are"""
 
 
 class Question(Struct, frozen=True):
@@ -31,7 +30,7 @@ class Question(Struct, frozen=True):
     misfits: tuple[Misfit, ...]
     schema: Schema
     answers: dict[str, str | None]
-    newer: frozenset[str] | None = None
+    former: tuple[str, ...] | None = None
     weight: float = 1.0
 
 
@@ -58,16 +57,20 @@ def _rename_question(event: Entry, setting: str, seed: int) -> Question:
     old = event["old"]
     before = {entry["name"]: entry for entry in event["columns_before"]}
     entry = before.get(old) or {"name": old, "type": event["type_before"], "nullable": True}
-    value = value_for(column_of(entry, 1), tuple(map(str, entry.get("choices") or ())) or None, rng)
-    if event["type_before"] == "bigint" or (isinstance(value, int) and old.endswith("_id")):
-        value = rng.randrange(1, 10_000)
-    chance = {"bare": 0.0, "typical": 0.7, "former": 1.0}[setting]
+    value = _former_value(entry, rng)
+    chance = {"bare": 0.0, "typical": 0.7}.get(setting, 1.0)
     row: Row = {old: value}
     for column in schema.relation.columns:
         if column.name in before and rng.random() < chance:
             row[column.name] = value_for(column, labels_of(column, schema.relation, schema.snapshot), rng)
     operation = Operation.UPDATE if rng.random() < 0.25 else Operation.INSERT
-    newer = frozenset(c.name for c in schema.relation.columns if c.name not in before) if setting == "former" else None
+    former = tuple(before) if setting == "former" else None
+    if setting == "carried":
+        row |= {
+            e["name"]: _former_value(e, rng)
+            for e in event["columns_before"]
+            if e["name"] not in row and not schema.relation.column(e["name"])
+        }
     kind = "rename" if event["event"] == "rename_column" else "none"
     return Question(
         "renames",
@@ -76,11 +79,19 @@ def _rename_question(event: Entry, setting: str, seed: int) -> Question:
         event["group"],
         kind,
         Statement(operation, "public", event["table"], (row,)),
-        (Misfit(Kind.UNKNOWN_COLUMN, old, value),),
+        tuple(Misfit(Kind.UNKNOWN_COLUMN, name, sent) for name, sent in row.items() if schema.relation.column(name) is None),
         schema,
         {old: event["new"]},
-        newer,
+        former,
     )
+
+
+def _former_value(entry: Entry, rng: random.Random) -> object:
+    """A value of a column as the old schema had it."""
+    value = value_for(column_of(entry, 1), tuple(map(str, entry.get("choices") or ())) or None, rng)
+    if entry["type"] == "bigint" or (isinstance(value, int) and entry["name"].endswith("_id")):
+        return rng.randrange(1, 10_000)
+    return value
 
 
 def wild(seed: int = 0, trusted: bool = True) -> list[Question]:
@@ -123,43 +134,3 @@ def wild_value(key: str, spec: object, schema: Schema, case: Entry | None, rng: 
     if target is not None and fit(shape(value), family(target.base, target.array, target.enum is not None)) <= 0.3:
         return value_for(target, labels_of(target, schema.relation, schema.snapshot), rng)
     return value
-
-
-def removals(seed: int = 0, per_table: int = 3) -> list[Question]:
-    """Made questions with a sure answer: a live column is taken away from a table, so nothing that is left is it. Columns with a near
-    namesake come first: that they lived side by side says that they are two things."""
-    return [q for project, table, entries in _tables() if len(entries) > 3 for q in _removed(project, table, entries, seed, per_table)]
-
-
-def _tables() -> Iterator[tuple[str, str, list[Entry]]]:
-    """Every table once, as it was last seen."""
-    last = {(e["project"], e["table"]): e["columns_after"] for e in load("renames")}
-    last |= {(c["project"], c["table"]): c["columns"] for name in ("healthy", "wild") for c in load(name) if c["columns"]}
-    yield from ((project, table, entries) for (project, table), entries in last.items())
-
-
-def _removed(project: str, table: str, entries: list[Entry], seed: int, count: int) -> Iterator[Question]:
-    rng, of_table = seeded(project, table, seed), name_of(table)
-    names = [name_of(e["name"]) for e in entries]
-    likest = [max(kinship(one, other, of_table).base for other in names if other is not one) for one in names]
-    order = sorted(range(len(entries)), key=lambda i: -likest[i])
-    picked = {*rng.sample(order[: max(2, len(order) // 2)], 1), *rng.sample(order, min(count - 1, len(order)))}
-    for i in sorted(picked):
-        if entries[i]["name"] != "id" and not entries[i].get("generated"):
-            yield _without(project, table, entries, i, rng)
-
-
-def _without(project: str, table: str, entries: list[Entry], index: int, rng: random.Random) -> Question:
-    entry = entries[index]
-    schema = schema_of(table, [e for e in entries if e is not entry])
-    allowed = entry.get("check_in") or entry.get("choices") or entry.get("enum") or ()
-    value = rng.randrange(1, 10_000) if entry["type"] == "bigint" else value_for(column_of(entry, 1), tuple(map(str, allowed)) or None, rng)
-    row: Row = {entry["name"]: value}
-    chance = rng.choice((0.0, 0.3, 0.7))
-    for column in schema.relation.columns:
-        if rng.random() < chance:
-            row[column.name] = value_for(column, labels_of(column, schema.relation, schema.snapshot), rng)
-    operation = Operation.UPDATE if rng.random() < 0.25 else Operation.INSERT
-    misfits = (Misfit(Kind.UNKNOWN_COLUMN, entry["name"], value),)
-    statement = Statement(operation, "public", table, (row,))
-    return Question("made", "made", project, table, "none", statement, misfits, schema, {entry["name"]: None})

@@ -37,7 +37,7 @@ def answers(questions: Iterable[Question], model_of: Callable[[str], Model]) -> 
     """The matcher's column for every asked key."""
     found = []
     for question in questions:
-        scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.newer)
+        scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.former)
         ranked = rank(scene, model_of(question.project))
         chosen = assigned(ranked)
         for one in ranked:

@@ -41,13 +41,13 @@ def report(model_of: Callable[[str], Model]) -> None:
         cases = [c for c in load("wild") if c["problem"] == problem and c["conf"] in TRUSTED and (c["columns"] or c.get("tables"))]
         have = [c for c in cases if c["truth"]["action"] in ("map_value", "fill", "table", "rename")]
         none = [c for c in cases if c["truth"]["action"] == "none"]
-        first = sum(_right(c, proposals(c, model_of(c["project"]))[:1]) for c in have)
-        among = sum(_right(c, proposals(c, model_of(c["project"]))) for c in have)
-        claimed = sum(any(p.probability > 0.5 and _touches(c, p) for p in proposals(c, model_of(c["project"]))) for c in none)
+        first = sum(right(c, proposals(c, model_of(c["project"]))[:1]) for c in have)
+        among = sum(right(c, proposals(c, model_of(c["project"]))) for c in have)
+        claimed = sum(any(p.probability > 0.5 and touches(c, p) for p in proposals(c, model_of(c["project"]))) for c in none)
         print(f"{problem:18} right first {first}/{len(have)}, among all {among}; above 0.5 though there is none {claimed}/{len(none)}")
 
 
-def _right(case: Entry, found: tuple[Proposal, ...]) -> bool:
+def right(case: Entry, found: tuple[Proposal, ...]) -> bool:
     return any(_answers(case, op) for proposal in found for op in proposal.fix)
 
 
@@ -68,7 +68,7 @@ def _answers(case: Entry, op: dict[str, Json]) -> bool:
             return op["op"] == "fill" and op["column"] == key
 
 
-def _touches(case: Entry, proposal: Proposal) -> bool:
+def touches(case: Entry, proposal: Proposal) -> bool:
     key = case["key"]
     return any(
         op["op"] == "rename_table" or (op["op"] in ("rename_column", "map_value", "fill") and key in (op.get("from"), op.get("column")))

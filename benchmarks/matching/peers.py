@@ -29,7 +29,7 @@ def answers(questions: list[Question], measure: Measure, margin: bool = False) -
     found = []
     for question in questions:
         scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot)
-        targets = [t for t in scene.targets if question.newer is None or t.column.name in question.newer]
+        targets = [t for t in scene.targets if scene.newer is None or t.column.name in scene.newer]
         found += [_answer(question, k, targets, measure, margin) for k in scene.keys if k.text in question.answers]
     return found
 

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.drift import load, schema_of
-from benchmarks.matching.cases import SETTINGS, Question, removals, renames, wild
+from benchmarks.matching.cases import SETTINGS, Question, renames, wild
+from benchmarks.matching.habits import habits_without
+from benchmarks.matching.made import removals
 from healing.core.match import labels
 from healing.core.match.features import pairs
 from healing.core.match.scene import labels_of, scene_of
 
-SEEDS = (0, 1)
-WEIGHTS = {"renames": 0.5, "wild": 1.5, "made": 0.3}
-"""of one line, by where its question is from; renames and wild come with two seeds"""
+WEIGHTS = {"bare": 0.8, "typical": 0.5, "former": 0.8, "carried": 0.8, "wild": 1.5, "made": 0.25}
+"""of one line, by its question's setting; typical and wild, where values and payloads are drawn, come with two seeds"""
 Array = Any
 
 
@@ -29,8 +30,8 @@ class Columns:
         self.names: list[str] = []
         self.questions: list[tuple[Question, str]] = []
         for question in questions:
-            scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.newer)
-            for key, row in zip(scene.keys, pairs(scene), strict=True):
+            scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.former)
+            for key, row in zip(scene.keys, pairs(scene, habits_without(question.project)), strict=True):
                 if key.text not in question.answers:
                     continue
                 number = len(self.questions)
@@ -42,7 +43,7 @@ class Columns:
                     self.names.append(pair.target.column.name)
         self.x, self.y, self.asked = np.array(lines, float), np.array(right, int), np.array(asked)
         self.project = np.array([self.questions[i][0].project for i in asked])
-        self.weight = np.array([WEIGHTS[self.questions[i][0].source] for i in asked])
+        self.weight = np.array([WEIGHTS[self.questions[i][0].setting] for i in asked])
         self.real = np.array([self.questions[i][0].source != "made" for i in asked])
 
 
@@ -73,7 +74,8 @@ class Labels:
 
 def questions() -> list[Question]:
     """Everything the trees learn from."""
-    return [q for seed in SEEDS for q in [*(r for s in SETTINGS for r in renames(s, seed)), *wild(seed)]] + removals()
+    renamed = [q for setting in SETTINGS for q in renames(setting)]
+    return [*renamed, *renames("typical", seed=1), *wild(), *wild(seed=1), *removals(per_table=4)]
 
 
 def folds(projects: Array, count: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ a JSON file that a person can read. Needs numpy and scikit-learn (development on
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,26 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.drift import load
+from benchmarks.matching.evidence import evidence
+from benchmarks.matching.habits import habits_without
 from benchmarks.matching.table import Array, Columns, Labels, folds, questions
 from healing.core.match.features import FEATURES
 from healing.core.match.model import Model
 
 FOLDS = 10
+BAG = 3
 MODEL = Path(__file__).resolve().parents[2] / "healing" / "core" / "match" / "model.json"
 Fitted = dict[str, Any]
 
 
-def trees(x: Array, y: Array, weight: Array) -> HistGradientBoostingClassifier:
-    """The boosted trees; small, so that plain Python evaluates them in microseconds."""
-    model = HistGradientBoostingClassifier(
+def trees(x: Array, y: Array, weight: Array) -> list[HistGradientBoostingClassifier]:
+    """The boosted trees; small, so that plain Python evaluates them in microseconds. Several, grown by other chances: their mean is
+    steadier than each."""
+    return [_forest(seed).fit(x, y, sample_weight=weight) for seed in range(BAG)]
+
+
+def _forest(seed: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
         max_iter=60,
         max_depth=4,
         learning_rate=0.12,
@@ -38,20 +47,25 @@ def trees(x: Array, y: Array, weight: Array) -> HistGradientBoostingClassifier:
         l2_regularization=5.0,
         max_bins=48,
         max_features=0.35,  # each split sees a third of the features: no single clue decides
-        random_state=0,
+        early_stopping=False,
+        random_state=seed,
     )
-    return model.fit(x, y, sample_weight=weight)
 
 
-def exported(model: HistGradientBoostingClassifier) -> Fitted:
+def log_odds(models: list[HistGradientBoostingClassifier], x: Array) -> Array:
+    """The mean of what they say."""
+    return np.mean([model.decision_function(x) for model in models], axis=0)
+
+
+def exported(models: list[HistGradientBoostingClassifier]) -> Fitted:
     """The trees as nodes (feature, threshold, left, right); a leaf is (-1, value, 0, 0)."""
-    found = [[_node(n) for n in predictor.nodes] for (predictor,) in model._predictors]
-    return {"bias": round(float(model._baseline_prediction.ravel()[0]), 5), "trees": found}
+    found = [[_node(n) for n in predictor.nodes] for model in models for (predictor,) in model._predictors]
+    return {"bias": round(float(np.mean([m._baseline_prediction.ravel()[0] for m in models])), 5), "trees": found}
 
 
 def _node(node: Any) -> list[float]:
     if node["is_leaf"]:
-        return [-1, round(float(node["value"]), 5), 0, 0]
+        return [-1, round(float(node["value"]) / BAG, 6), 0, 0]
     return [int(node["feature_idx"]), float(node["num_threshold"]), int(node["left"]), int(node["right"])]
 
 
@@ -105,7 +119,7 @@ def train(table: Columns, names: Labels) -> Trained:
     for fold in range(FOLDS):
         seen = where != fold
         fitted = trees(table.x[seen], table.y[seen], table.weight[seen])
-        scores[~seen] = fitted.decision_function(table.x[~seen])
+        scores[~seen] = log_odds(fitted, table.x[~seen])
         parts.append(exported(fitted))
     p = shares(scores, table.asked)
     unseen = []
@@ -123,20 +137,52 @@ def train(table: Columns, names: Labels) -> Trained:
 
 
 def _model(grown: Fitted, shape: Fitted, label: Fitted) -> Fitted:
-    known = {"version": 1, "features": list(FEATURES), **grown, "curve": shape, "label": label}
-    return {**known, "rescue": catch_all_share(), "drop": 0.05}
+    known = {"version": 2, "features": list(FEATURES), **grown, "curve": shape, "label": label}
+    stamp = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:8]
+    return {**known, "rescue": catch_all_share(), "drop": 0.05, "stamp": stamp}
 
 
-def as_model(fitted: Fitted) -> Model:
-    """The fitted numbers as the program reads them."""
-    return msgspec.convert(fitted, Model)
+def as_model(fitted: Fitted, project: str | None = None) -> Model:
+    """The fitted numbers as the program reads them, with the habits of words in all projects but one."""
+    return msgspec.structs.replace(msgspec.convert(fitted, Model), habits=habits_without(project))
+
+
+class Judge:
+    """For each project a model that never saw it."""
+
+    def __init__(self, trained: Trained) -> None:
+        self._trained = trained
+        self._made: dict[str, Model] = {}
+
+    def __call__(self, project: str) -> Model:
+        if project not in self._made:
+            fold = self._trained.fold_of.get(project)
+            self._made[project] = as_model(self._trained.whole if fold is None else self._trained.unseen[fold], project)
+        return self._made[project]
+
+
+def written(model: Fitted) -> str:
+    """JSON with a line for each tree and each part: a change can be read as a difference."""
+    parts = [f'"{name}":{_text(value)}' for name, value in model.items()]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def _text(value: Any) -> str:
+    plain = json.dumps(value, separators=(",", ":"))
+    if isinstance(value, dict) and any(isinstance(v, dict | list) for v in value.values()):
+        return "{\n" + ",\n".join(f'"{k}":{json.dumps(v, separators=(",", ":"))}' for k, v in value.items()) + "}"
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return "[\n" + ",\n".join(json.dumps(v, separators=(",", ":")) for v in value) + "]"
+    return plain
 
 
 def main() -> None:
     """Writes the model."""
     table = Columns(questions())
-    model = train(table, Labels()).whole
-    MODEL.write_text(json.dumps(model, separators=(",", ":")) + "\n")
+    trained = train(table, Labels())
+    counted = {name: list(counts) for name, counts in sorted(evidence(Judge(trained)).items())}
+    model = {**trained.whole, "habits": msgspec.to_builtins(habits_without(None)), "evidence": counted}
+    MODEL.write_text(written(model))
     size = MODEL.stat().st_size // 1024
     print(f"{len(table.questions)} questions, {len(table.y)} pairs, {len(model['trees'])} trees, {size} kB -> {MODEL.name}")
 

@@ -56,6 +56,8 @@ class Applied(Struct, frozen=True):
 
 ASSISTED = "assist:"
 """How ids begin of what looks like a rule and is a run of the AI tier."""
+CERTIFIED = "certified:"
+"""The same of a proposal of the matcher that its evidence certified."""
 
 
 def found_by(source: str, rule: str | None) -> str:
@@ -64,7 +66,7 @@ def found_by(source: str, rule: str | None) -> str:
     >>> found_by("ai", "assist:1"), found_by("ai", "7f6d"), found_by("lineage", None)
     ('ai', 'learned', 'lineage')
     """
-    return "learned" if rule is not None and not rule.startswith(ASSISTED) and source in ("ai", "matcher") else source
+    return "learned" if rule is not None and not rule.startswith((ASSISTED, CERTIFIED)) and source in ("ai", "matcher") else source
 
 
 class Mended(Struct, frozen=True):

@@ -28,9 +28,9 @@ class Assisted(Struct, frozen=True):
     facts: dict[str, Json]
 
     @property
-    def noted(self) -> dict[str, Json]:
+    def noted(self) -> dict[str, dict[str, Json]]:
         """For ``receipts.fixes_of``."""
-        return {self.rule.id: self.facts}
+        return {self.rule.id: {"assist": self.facts}}
 
     def added_to(self, known: Context) -> Context:
         """The context with this fix in it, where the policy allows it and its names still mean the same columns."""

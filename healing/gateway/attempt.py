@@ -25,6 +25,7 @@ from healing.gateway import idempotency, image, kept, receipts
 from healing.gateway.answer import Answer, Deed
 from healing.gateway.assisted import Assisted
 from healing.gateway.auth import Caller
+from healing.gateway.certified import Sure
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.names import Names
@@ -67,7 +68,7 @@ class Attempt:
         headers: Mapping[str, str],
         may_roll_back: bool,
         outcome: str = "committed",
-        assisted: Assisted | None = None,
+        assisted: Assisted | Sure | None = None,
     ) -> None:
         self._outcome_word = outcome
         self.services, self.request, self.caller = services, request, caller
@@ -92,6 +93,23 @@ class Attempt:
             state = self.services.state
             self._names = Names(state.snapshot, state.lineage, follow=self.level is not Healing.OFF)
         return self._names
+
+    def with_fix(self, sure: Sure) -> Attempt:
+        """The same write once more, with a fix that applies itself."""
+        return Attempt(
+            self.services,
+            self.request,
+            self.caller,
+            self.payload,
+            self.statement,
+            self.level,
+            self.strict,
+            self.claim,
+            self.headers,
+            self.may_roll_back,
+            self._outcome_word,
+            sure,
+        )
 
     def find_relation(self) -> Relation | None:
         """The live relation the request means; None where the name is unknown."""

@@ -118,13 +118,14 @@ def values_of(sent: bytes, stored: bytes) -> bytes:
 
 
 def fixes_of(applied: Sequence[Applied], noted: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """Fixes as a receipt tells them. ``noted``: what to say under ``assist`` of a fix that no rule made, by the name it goes by."""
+    """Fixes as a receipt tells them. ``noted``: what to say beside a fix that no rule made (``assist`` or
+    ``certified``), by the name it goes by."""
     return [_told(each, noted or {}) for each in applied]
 
 
 def _told(applied: Applied, noted: Mapping[str, Any]) -> dict[str, Any]:
     said = {**fixes.dump((applied.fix,))[0], "source": applied.source, "rule": applied.rule, "rows": applied.rows}
-    return said if applied.rule is None or applied.rule not in noted else {**said, "rule": None, "assist": noted[applied.rule]}
+    return said if applied.rule is None or applied.rule not in noted else {**said, "rule": None, **noted[applied.rule]}
 
 
 def _name_fixes(found: Sequence[fixes.Fix]) -> list[dict[str, Any]]:

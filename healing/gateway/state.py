@@ -22,6 +22,7 @@ from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway import tuned
 from healing.gateway.auth import Key, Quota
+from healing.gateway.certified import NOTHING, REFUSED, TALLIES, Certificate, certificate_of
 from healing.gateway.errors import DialectError
 from healing.gateway.remembered import load, save
 from healing.gateway.settings import Settings
@@ -69,6 +70,7 @@ class State(Struct, frozen=True):
     """the same rules by the oid of the relation they were approved for."""
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
+    certificate: Certificate = NOTHING
     vets: dict[int, Vet] = field(default_factory=dict)
     settled: dict[object, Settled | None] = field(default_factory=dict)
     """what inserts of known shapes need, filled on first use; as true as this state is."""
@@ -173,6 +175,7 @@ class Keeper:
         self._learned_enums: dict[int, tuple[int, EnumType]] = {}
         """the same of enums."""
         self._saving: asyncio.Task[None] | None = None
+        self._certificate = NOTHING
         self.on_keys_changed: Callable[[], None] = _nothing
         self.on_version: Callable[[Iterable[int]], None] = _ignore
         """called with the oids whose own reading was put above a stored version: it may be older or newer than that."""
@@ -282,15 +285,18 @@ class Keeper:
             return True
 
     async def _connect_once(self) -> None:
-        """LISTEN first, then load: nothing between the two is missed."""
+        """LISTEN first, then load: nothing between the two is missed. Who is not told of reversals certifies nothing."""
         self._control = None
+        if self._certificate is not NOTHING:
+            self._certificate = NOTHING
+            self._adopt_parts()
         try:
             connection = await asyncpg.connect(
                 self._settings.database_url, timeout=5, server_settings={"application_name": "mendgate state"}
             )
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
-            for part in ("schema", "rules", "policies", "keys", "retired", "breakers", tuned.PART):
+            for part in ("schema", "rules", "policies", "keys", "certified", "retired", "breakers", tuned.PART):
                 await self._reload(part)
             self._known = True
         except _GONE as error:
@@ -330,6 +336,8 @@ class Keeper:
                     await _set_breakers(control)
                 case tuned.PART:
                     await _set_tuned(control)
+                case "certified":
+                    self._certificate = certificate_of(await control.fetch(TALLIES), await control.fetch(REFUSED))
                 case "retired":
                     self._parts.retired = [former(*record) for record in await control.fetch(_RETIRED)]
             self._adopt_parts()
@@ -376,7 +384,15 @@ class Keeper:
         lineage = self._state.lineage.without(self._parts.retired)
         vets = self._state.vets if lineage.retired == self._state.lineage.retired else {}
         self._state = replace(
-            self._state, lineage=lineage, rules=rules, bound=bound, policies=policies, keys=self._parts.keys, vets=vets, settled={}
+            self._state,
+            lineage=lineage,
+            rules=rules,
+            bound=bound,
+            policies=policies,
+            keys=self._parts.keys,
+            certificate=self._certificate,
+            vets=vets,
+            settled={},
         )
 
     def _remember(self) -> None:

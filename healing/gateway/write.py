@@ -20,7 +20,7 @@ from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.types import Failure, Healing, Operation, Proposal, Statement
 from healing.gateway import answer as answers
-from healing.gateway import bell, kept, lane, receipts, watch
+from healing.gateway import bell, certified, kept, lane, receipts, watch
 from healing.gateway.answer import Answer
 from healing.gateway.assisted import Assisted
 from healing.gateway.attempt import Attempt, Stored
@@ -82,6 +82,8 @@ async def write(
             failure = found
     try:
         result = await _heal(attempt, failure)
+        if isinstance(result, Kept) and replaying is None:
+            attempt, result = await _certified(attempt, result)
     except Stored as stored:
         return stored.answer
     if claim is not None and not isinstance(result, Landed) and (before := await attempt.answered_before()) is not None:
@@ -160,6 +162,20 @@ async def _heal(attempt: Attempt, failure: Failure | None) -> Result:
         return await adrive(heal(attempt.statement, attempt.context(), failure), attempt.perform)
     finally:
         await attempt.undo()
+
+
+async def _certified(attempt: Attempt, kept_as: Kept) -> tuple[Attempt, Result]:
+    """Policy ``certified``: the best proposal is used where its evidence allows it. What does not land with it is kept
+    as it would have been."""
+    state = attempt.services.state
+    if attempt.level not in certified.LEVELS or not state.certificate.buckets:
+        return attempt, kept_as
+    sure = certified.sure_of(state.certificate, attempt.level, attempt.relation, kept_as.misfits, proposals_for(attempt, kept_as))
+    if sure is None:
+        return attempt, kept_as
+    again = attempt.with_fix(sure)
+    result = await _heal(again, None)
+    return (again, result) if isinstance(result, Landed) else (attempt, kept_as)
 
 
 async def _answer(attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Claim | None) -> Answer:

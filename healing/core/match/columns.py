@@ -10,7 +10,7 @@ from healing.core.types import Kind
 
 from .assign import Weights, assign
 from .features import Pair, pairs
-from .model import Model, score, sigmoid
+from .model import Model, sigmoid
 from .option import Option
 from .reasons import against_pair, for_pair
 from .scene import Key, Scene, other_entity
@@ -35,11 +35,11 @@ class Ranked(Struct):
 
 def rank(scene: Scene, model: Model) -> list[Ranked]:
     """Every unknown key with its columns."""
-    return [_rank(key, row, scene, model) for key, row in zip(scene.keys, pairs(scene), strict=True)]
+    return [_rank(key, row, scene, model) for key, row in zip(scene.keys, pairs(scene, model.habits), strict=True)]
 
 
 def _rank(key: Key, row: list[Pair], scene: Scene, model: Model) -> Ranked:
-    scored = sorted(((score(model, p.features) + _entities(p, scene), p) for p in row), key=lambda s: -s[0])
+    scored = sorted(((model.score(p.features) + _entities(p, scene), p) for p in row), key=lambda s: -s[0])
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
     calibrated = [model.curve.at(c / total) for c in chances]

@@ -12,7 +12,7 @@ from .names import FAINT, GLUE, Name, affixes, same_word, stem
 _SAME = 0.85
 
 
-class Edit(Struct, frozen=True, gc=False):
+class Edit(Struct, frozen=True, gc=False, eq=False):
     """``gone`` are the words only the key has, ``come`` those only the column has; ``numbers`` in the order of ``EDITS``."""
 
     gone: tuple[str, ...]

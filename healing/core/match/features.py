@@ -7,12 +7,15 @@ from math import log2
 from msgspec import Struct
 
 from .edits import EDITS, edit, used_elsewhere
+from .former import FORMER, former, vanished_of
+from .habits import HABITS, Habits
 from .likeness import LIKENESS, kinship, likeness
 from .names import Name
 from .scene import Key, Scene, Target
+from .surroundings import SURROUNDINGS, numbers, table_of
 from .values import fit, fits_labels, hint_fit, hinted, too_long
 
-MOST = 8
+MOST = 6
 """columns a key that get the full look."""
 
 FEATURES = (
@@ -45,6 +48,9 @@ FEATURES = (
     "near_present_column",
     "newer",
     "newer_others",
+    *FORMER,
+    *SURROUNDINGS,
+    *HABITS,
 )
 
 
@@ -58,8 +64,8 @@ class Pair(Struct):
     features: list[float]
 
 
-def pairs(scene: Scene) -> list[list[Pair]]:
-    """For every unknown key, its most promising columns with features, best first."""
+def pairs(scene: Scene, habits: Habits) -> list[list[Pair]]:
+    """For every unknown key, its most promising columns with features, best first. ``habits`` are part of what was learned."""
     quick = [_ranked(key, scene) for key in scene.keys]
     best_for: dict[str, list[float]] = {}
     for ranked in quick:
@@ -67,7 +73,7 @@ def pairs(scene: Scene) -> list[list[Pair]]:
             best_for.setdefault(pair.target.column.name, []).append(pair.score)
     near = {p.target.column.name: _nearest(p.target.name, scene) for ranked in quick for p in ranked[:MOST]}
     for ranked in quick:
-        _look(ranked, scene, best_for, near)
+        _look(ranked, scene, habits, best_for, near)
     return [ranked[:MOST] for ranked in quick]
 
 
@@ -79,7 +85,7 @@ def _nearest(name: Name, scene: Scene) -> float:
 
 def _ranked(key: Key, scene: Scene) -> list[Pair]:
     """All columns that could take the value at all, by a quick score."""
-    hint = hinted(key.name.words)
+    hint, newer = hinted(key.name.words), scene.newer or frozenset()
     found = []
     for target in scene.targets:
         how = fit(key.shape, target.family)
@@ -87,15 +93,13 @@ def _ranked(key: Key, scene: Scene) -> list[Pair]:
             continue
         base = kinship(key.name, target.name, scene.table).base
         score = base + 0.15 * how + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
-        score += 0.1 * (hint_fit(hint, target.family) - 0.5) + (
-            0.2 if scene.newer is not None and target.column.name in scene.newer else 0.0
-        )
+        score += 0.1 * (hint_fit(hint, target.family) - 0.5) + (0.2 if target.column.name in newer else 0.0)
         found.append(Pair(key, target, how, score, []))
     found.sort(key=lambda p: -p.score)
     return found
 
 
-def _look(ranked: list[Pair], scene: Scene, best_for: dict[str, list[float]], near: dict[str, float]) -> None:
+def _look(ranked: list[Pair], scene: Scene, habits: Habits, best_for: dict[str, list[float]], near: dict[str, float]) -> None:
     if not ranked:
         return
     key = ranked[0].key
@@ -103,7 +107,8 @@ def _look(ranked: list[Pair], scene: Scene, best_for: dict[str, list[float]], ne
     fitting = sum(p.fit >= 0.7 for p in ranked)
     required = sum(p.target.required for p in ranked)
     near_present = _nearest(key.name, scene)
-    newer = scene.newer or frozenset()
+    newer, vanished = scene.newer or frozenset(), vanished_of(scene, key.text)
+    table = table_of(scene.columns)
     for rank, pair in enumerate(ranked[:MOST]):
         target, column = pair.target, pair.target.column
         other = ranked[1].score if rank == 0 and len(ranked) > 1 else ranked[0].score if rank else 0.0
@@ -140,4 +145,7 @@ def _look(ranked: list[Pair], scene: Scene, best_for: dict[str, list[float]], ne
             near[column.name],
             0.0 if scene.newer is None else 1.0 if column.name in newer else -1.0,
             0.0 if scene.newer is None else 1.0 + len(newer & {p.target.column.name for p in ranked}),
+            *former(scene, key, target, vanished),
+            *numbers(key.name, target.name, change, table, scene.table, scene.sent),
+            *habits.numbers(key.name, target.name),
         ]

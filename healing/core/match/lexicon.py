@@ -9,6 +9,9 @@ The words are in ``lexicon.txt``, for people to edit; they are read once, at imp
 ``[opposites]``       words that name two different things of one kind
 ``[units]`` ``[statistics]``  ``kind: words``
 ``[secrecy]`` ``[privilege]`` words that change what a value means, or what it allows
+``[people]``          words for whoever does something: ``user_id``, ``created_by``
+``[obsolete]``        words by which people mark a column that is on its way out
+``[qualifiers]``      words that make another thing of a name: ``cost price`` is not ``price``
 """
 
 from __future__ import annotations
@@ -62,3 +65,6 @@ UNITS: dict[str, str] = _kinds(_SECTIONS["units"])
 STATISTIC: dict[str, str] = _kinds(_SECTIONS["statistics"])
 SECRECY: frozenset[str] = frozenset(_words(_SECTIONS["secrecy"]))
 PRIVILEGE: frozenset[str] = frozenset(_words(_SECTIONS["privilege"]))
+PEOPLE: frozenset[str] = frozenset(_words(_SECTIONS["people"]))
+OBSOLETE: frozenset[str] = frozenset(_words(_SECTIONS["obsolete"]))
+QUALIFIERS: frozenset[str] = frozenset(_words(_SECTIONS["qualifiers"]))

@@ -7,14 +7,17 @@ read once: a constant of the program, like its source.
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from importlib.resources import files
 from math import exp
+from typing import cast
 
 import msgspec
 from msgspec import Struct
 
 from .features import FEATURES
+from .habits import Habits
 
 Tree = tuple[tuple[int, float, int, int], ...]
 """Nodes (feature, threshold, left, right): left where value <= threshold. feature -1: a leaf worth ``threshold``."""
@@ -49,7 +52,7 @@ class Logistic(Struct, frozen=True):
         return sigmoid(self.bias + sum(w * numbers.get(n, 0.0) for n, w in self.weights.items()))
 
 
-class Model(Struct, frozen=True):
+class Model(Struct, frozen=True, dict=True):
     """Everything that was learned. ``features`` must be this program's own list: a model of another version is refused."""
 
     version: int
@@ -61,22 +64,31 @@ class Model(Struct, frozen=True):
     rescue: float
     """share of unknown keys without a column of their own that belonged in the jsonb catch-all, where there is one."""
     drop: float
+    habits: Habits = Habits()
+    stamp: str = ""
+    """names this very model: what was decided about another's proposals says nothing of this one's."""
+    evidence: dict[str, tuple[int, int]] = {}
+    """operation/from which probability -> right, wrong: how often the best proposal would have been so, asked of models that never saw
+    the project, each group of the data once."""
+
+    @cached_property
+    def score(self) -> Callable[[list[float]], float]:
+        """Raw log-odds that a key is meant for a column, for its features. The trees become one expression of Python: three times as
+        fast as walking them. It is made of the numbers of the model only."""
+        text = " + ".join([repr(self.bias), *(_expression(tree, 0) for tree in self.trees)])
+        return cast("Callable[[list[float]], float]", eval(f"lambda f: {text}", {"__builtins__": {}}))  # noqa: S307 - numbers only
+
+
+def _expression(tree: Tree, at: int) -> str:
+    feature, threshold, left, right = tree[at]
+    if feature < 0:
+        return repr(float(threshold))
+    return f"({_expression(tree, left)} if f[{int(feature)}] <= {float(threshold)!r} else {_expression(tree, right)})"
 
 
 def sigmoid(x: float) -> float:
     """1 / (1 + e^-x), safe for large x."""
     return 1 / (1 + exp(-x)) if x > -30 else 0.0
-
-
-def score(model: Model, features: list[float]) -> float:
-    """Raw log-odds that a key is meant for a column."""
-    total = model.bias
-    for tree in model.trees:
-        feature, threshold, left, right = tree[0]
-        while feature >= 0:
-            feature, threshold, left, right = tree[left if features[feature] <= threshold else right]
-        total += threshold
-    return total
 
 
 @cache

@@ -87,8 +87,9 @@ FAINT = frozenset(
 """Words that half of all columns have."""
 
 
-class Name(Struct, frozen=True, gc=False):
-    """A name taken apart. ``words`` are written-out words in order, ``stems`` the same without endings."""
+class Name(Struct, frozen=True, gc=False, eq=False):
+    """A name taken apart. One object a text (``name_of`` remembers), so it is compared and hashed by identity.
+    ``words`` are written-out words in order, ``stems`` the same without endings."""
 
     raw: str
     words: tuple[str, ...]

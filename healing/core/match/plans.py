@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from healing.core.certify import marked
 from healing.core.types import Json, Kind, Misfit, Proposal, Statement
 from schema_monitor.core.lineage import Ambiguous, Gone, Lineage
 from schema_monitor.core.snapshot import Relation, Snapshot
@@ -45,7 +46,8 @@ def propose(
     found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
     plans = _plans(found, lacking)
-    return tuple(_proposal(plan, chance, found, statement) for chance, plan in _chances(plans)[:MOST])
+    ranked = tuple(_proposal(plan, chance, found, statement) for chance, plan in _chances(plans)[:MOST])
+    return marked(ranked, (model or shipped()).stamp)
 
 
 def _options(

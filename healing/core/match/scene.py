@@ -67,8 +67,17 @@ class Scene(Struct, frozen=True):
     """in how many columns of the table each word (its stem) is used."""
     tables: frozenset[tuple[str, ...]] = frozenset()
     """the exposed tables' names in words, singular: what an ``…_id`` may point to."""
-    newer: frozenset[str] | None = None
-    """columns that the caller's schema cannot have known, where history tells; None = unknown."""
+    columns: tuple[str, ...] = ()
+    """names of the live columns, in their order."""
+    sent: int = 0
+    """how many of them the payload has."""
+    former: tuple[str, ...] | None = None
+    """the columns, in their order, that the table had when it had the key; None = unknown."""
+
+    @property
+    def newer(self) -> frozenset[str] | None:
+        """Columns that the caller's schema cannot have known, where history tells; None = unknown."""
+        return None if self.former is None else frozenset(self.columns) - frozenset(self.former)
 
 
 def labels_of(column: Column, relation: Relation, snapshot: Snapshot) -> tuple[str, ...] | None:
@@ -97,7 +106,7 @@ def sample(statement: Statement) -> dict[str, Json]:
 
 
 def scene_of(
-    statement: Statement, misfits: tuple[Misfit, ...], relation: Relation, snapshot: Snapshot, newer: frozenset[str] | None = None
+    statement: Statement, misfits: tuple[Misfit, ...], relation: Relation, snapshot: Snapshot, former: tuple[str, ...] | None = None
 ) -> Scene:
     """Gathers what the matcher looks at."""
     row = sample(statement)
@@ -119,7 +128,9 @@ def scene_of(
         catch_all=_catch_all(relation),
         vocabulary=vocabulary(relation),
         tables=_table_words(tuple(sorted(r.name for r in snapshot.relations.values()))) if keys else frozenset(),
-        newer=newer,
+        columns=tuple(c.name for c in relation.columns),
+        sent=sum(c.name in row for c in relation.columns),
+        former=former,
     )
 
 

@@ -50,7 +50,7 @@ def chance(wanted: Name, relation: Relation, row: dict[str, Json], operation: Op
         -8.3
         + 8.5 * kin.base
         + 1.5 * (min(kin.found, kin.held) > 0.97)
-        + 1.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
+        + 4.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
     )
     value -= 1.2 * len(traps(wanted, there))
     if covered is not None:
