@@ -1,57 +1,80 @@
-"""The matcher against the usual methods on real drift, cross-validated by project: ``python -m benchmarks.matching``."""
+"""The matcher against the usual methods on real drift, cross-validated by project: ``python -m benchmarks.matching [--write]``.
+
+``--write`` also asks the slower peers of ``requirements-peers.txt`` and measures what each part is worth, and writes
+``docs/reference/matcher-report.md`` with its pictures."""
 
 from __future__ import annotations
 
-from benchmarks.matching import labelled, peers
-from benchmarks.matching.cases import SETTINGS, Question, renames, wild
+import argparse
+
+from benchmarks.figures import figure
+from benchmarks.matching import ablation, certified, labelled, peers, report
+from benchmarks.matching.cases import SETTINGS, renames, wild
 from benchmarks.matching.judge import Answer, answers, calibration_error, false_claims, recall, top_one
+from benchmarks.matching.report import OURS, Results
 from benchmarks.matching.speed import milliseconds
-from benchmarks.matching.table import Columns, Labels, questions
-from benchmarks.matching.train import as_model, train
+from benchmarks.matching.table import Labels, everything
+from benchmarks.matching.train import Judge, as_model, train
 
 
 def main() -> None:
     """Trains by fold, asks, prints."""
-    trained = train(Columns(questions()), Labels())
-    models = [as_model(fitted) for fitted in trained.unseen]
-    whole = as_model(trained.whole)
-    sets: dict[str, list[Question]] = {setting: renames(setting) for setting in SETTINGS} | {"wild": wild()}
-
-    def model_of(project: str) -> object:
-        return models[trained.fold_of[project]] if project in trained.fold_of else whole
-
-    everything: list[Answer] = []
-    for name, asked in sets.items():
-        print(f"\n{name}: {len(asked)} calls")
-        print(f"{'':24}{'first right':>12}{'at 0.1 %':>10}{'at 1 %':>8}{'at 5 %':>8}{'>0.5 though none':>18}")
-        mine = answers(asked, model_of)
-        everything += mine
-        _line("mendgate", mine, calibrated=True)
-        for peer, measure in peers.MEASURES.items():
-            _line(peer, peers.answers(asked, measure))
-        _line("difflib, margin", peers.answers(asked, peers.MEASURES["difflib"], margin=True))
-    _reliability(everything)
-    labelled.report(model_of)
-    for columns, time in milliseconds(whole).items():
-        print(f"one payload on {columns} columns: p99 {time:.2f} ms")
+    options = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
+    options.add_argument("--write", action="store_true", help="write the report, with the slow peers and the ablation")
+    chosen = options.parse_args()
+    table = everything()
+    trained = train(table, Labels())
+    judge = Judge(trained)
+    found = asked(judge, slow=chosen.write)
+    parts = ablation.measured(table) if chosen.write else []
+    results = Results(found, labelled.rows(judge), milliseconds(as_model(trained.whole)), certified.report(judge), parts)
+    show(results)
+    if chosen.write:
+        report.write(results)
 
 
-def _reliability(found: list[Answer]) -> None:
-    """What was said beside what was so, in tenths."""
-    print(f"\nsaid       n  so        (calibration error {calibration_error(found):.3f})")
-    for tenth in range(10):
-        inside = [a for a in found if tenth / 10 <= a.score < (tenth + 1) / 10 + (tenth == 9)]
-        if inside:
-            print(f"{sum(a.score for a in inside) / len(inside):.2f} {len(inside):>7}  {sum(a.right for a in inside) / len(inside):.2f}")
-    print("\nworst errors")
-    for answer in sorted((a for a in found if not a.right), key=lambda a: -a.score)[:12]:
-        print(f"  {answer.score:.2f} {answer.key} -> {answer.column}, in truth {answer.truth}")
+def asked(judge: Judge, slow: bool) -> dict[str, dict[str, list[Answer] | None]]:
+    """Ours and the peers in every setting."""
+    sets = {setting: renames(setting) for setting in SETTINGS} | {"wild": wild()}
+    return {name: {OURS: answers(questions, judge), **dict(peers.all_answers(questions, slow))} for name, questions in sets.items()}
 
 
-def _line(name: str, found: list[Answer], calibrated: bool = False) -> None:
+def show(results: Results) -> None:
+    """Prints everything but the pictures."""
+    for setting, found in results.answers.items():
+        print(f"\n{setting:30}{'first right':>12}{'at 0.1 %':>10}{'at 1 %':>8}{'at 5 %':>8}")
+        for name, told in found.items():
+            print(_line(name, told) if told is not None else f"{name:30} not installed")
+        print(f"above one half though there is none: {false_claims(found[OURS] or []):.1%}")
+    every = [a for found in results.answers.values() for a in found[OURS] or []]
+    print()
+    for row in results.rows:
+        print(f"{row.problem:42} first {row.first}/{row.have}, offered {row.offered}; claimed though none {row.claimed}/{row.none}")
+    print("\n".join(results.certified))
+    _figures(results, every)
+
+
+def _line(name: str, found: list[Answer]) -> str:
     rates = "".join(f"{100 * recall(found, rate):>{width}.0f}" for rate, width in ((0.001, 10), (0.01, 8), (0.05, 8)))
-    claims = f"{100 * false_claims(found):>17.1f}%" if calibrated else ""
-    print(f"{name:24}{100 * top_one(found):>11.0f}%{rates}{claims}")
+    return f"{name:30}{100 * top_one(found):>11.0f}%{rates}"
+
+
+AIMS = (("bare", 0.01, 0.25), ("typical", 0.01, 0.36), ("former", 0.01, 0.85), ("former", 0.001, 0.40))
+
+
+def _figures(results: Results, every: list[Answer]) -> None:
+    for setting, rate, aim in AIMS:
+        found = recall(results.answers[setting][OURS] or [], rate)
+        figure(f"matcher, {setting}: found at {rate:.1%} wrong", f"{found:.0%}", f">= {aim:.0%}", found >= aim)
+    both = [r for r in results.rows if "column" in r.problem or "enum" in r.problem]
+    first = sum(r.first for r in both) / sum(r.have for r in both)
+    figure("matcher, wild: columns and values first right", f"{first:.0%}", ">= 70%", first >= 0.7)
+    silent = 1 - false_claims(results.answers["wild"][OURS] or [])
+    figure("matcher, wild: silent where there is none", f"{silent:.0%}", ">= 85%", silent >= 0.85)
+    error = calibration_error(every)
+    figure("matcher: calibration error", f"{error:.3f}", "<= 0.03", error <= 0.03)
+    for columns, aim in ((50, 2.0), (300, 10.0)):
+        figure(f"matcher: p99 on {columns} columns", f"{results.times[columns]:.2f} ms", f"< {aim:.0f} ms", results.times[columns] < aim)
 
 
 if __name__ == "__main__":

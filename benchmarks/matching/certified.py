@@ -57,8 +57,7 @@ def report(model_of: Callable[[str], Model]) -> list[str]:
     """Lines to print."""
     found = evidence(model_of)
     applied, wrong = applied_as_shipped(model_of, found)
-    lines = [f"as shipped: {applied} applied, {wrong} wrong", *_simulated(found)]
-    return lines
+    return [f"as shipped: {applied} applied, {wrong} wrong", *_simulated(found)]
 
 
 def _simulated(found: dict[str, tuple[int, int]]) -> list[str]:

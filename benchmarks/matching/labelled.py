@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from benchmarks.drift import Entry, load, schema_of
 from benchmarks.matching.cases import seeded, wild_value
 from healing.core.match import propose
@@ -35,16 +37,47 @@ def proposals(case: Entry, model: Model) -> tuple[Proposal, ...]:
     return propose(statement, tuple(misfits), schema.relation, schema.snapshot, claims=CLAIMS, lineage=None, model=model)
 
 
-def report(model_of: Callable[[str], Model]) -> None:
-    """Prints right, wrong and silent by problem."""
-    for problem in ("enum_mismatch", "missing_required", "unknown_table", "unknown_column"):
-        cases = [c for c in load("wild") if c["problem"] == problem and c["conf"] in TRUSTED and (c["columns"] or c.get("tables"))]
-        have = [c for c in cases if c["truth"]["action"] in ("map_value", "fill", "table", "rename")]
-        none = [c for c in cases if c["truth"]["action"] == "none"]
-        first = sum(right(c, proposals(c, model_of(c["project"]))[:1]) for c in have)
-        among = sum(right(c, proposals(c, model_of(c["project"]))) for c in have)
-        claimed = sum(any(p.probability > 0.5 and touches(c, p) for p in proposals(c, model_of(c["project"]))) for c in none)
-        print(f"{problem:18} right first {first}/{len(have)}, among all {among}; above 0.5 though there is none {claimed}/{len(none)}")
+class Row(Struct, frozen=True):
+    """One problem: how often the first proposal is right, one of those offered, and what was claimed where there is nothing."""
+
+    problem: str
+    first: int
+    offered: int
+    have: int
+    claimed: int
+    none: int
+
+
+def rows(model_of: Callable[[str], Model]) -> list[Row]:
+    """Right, wrong and silent by problem."""
+    return [_row(name, [c for c in load("wild") if _asked(c) and belongs(c)], model_of) for name, belongs in PROBLEMS.items()]
+
+
+PROBLEMS: dict[str, Callable[[Entry], bool]] = {
+    "unknown column": lambda c: c["problem"] == "unknown_column",
+    "value outside an enum or check list": lambda c: c["problem"] == "enum_mismatch",
+    "missing value that another key has": lambda c: c["problem"] == "missing_required" and bool(c["truth"].get("from_key")),
+    "missing value that only the author knows": lambda c: c["problem"] == "missing_required" and not c["truth"].get("from_key"),
+    "unknown table, by name only": lambda c: c["problem"] == "unknown_table",
+}
+
+
+def _asked(case: Entry) -> bool:
+    return case["conf"] in TRUSTED and bool(case["columns"] or case.get("tables"))
+
+
+def _row(name: str, cases: list[Entry], model_of: Callable[[str], Model]) -> Row:
+    told = [(case, proposals(case, model_of(case["project"]))) for case in cases]
+    have = [(c, found) for c, found in told if c["truth"]["action"] in ("map_value", "fill", "table", "rename")]
+    none = [(c, found) for c, found in told if c["truth"]["action"] == "none"]
+    return Row(
+        name,
+        sum(right(c, found[:1]) for c, found in have),
+        sum(right(c, found) for c, found in have),
+        len(have),
+        sum(any(p.probability > 0.5 and touches(c, p) for p in found) for c, found in none),
+        len(none),
+    )
 
 
 def right(case: Entry, found: tuple[Proposal, ...]) -> bool:

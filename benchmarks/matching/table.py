@@ -23,13 +23,15 @@ Array = Any
 class Columns:
     """One line for each unknown key and promising column."""
 
-    def __init__(self, questions: list[Question]) -> None:
+    def __init__(self, questions: list[Question], first: int = 0) -> None:
+        """``first``: so many questions are the first drawing of their setting, which alone is judged."""
         lines: list[list[float]] = []
         right: list[bool] = []
         asked: list[int] = []
         self.names: list[str] = []
         self.questions: list[tuple[Question, str]] = []
-        for question in questions:
+        self.first_drawings = 0
+        for place, question in enumerate(questions):
             scene = scene_of(question.statement, question.misfits, question.schema.relation, question.schema.snapshot, question.former)
             for key, row in zip(scene.keys, pairs(scene, habits_without(question.project)), strict=True):
                 if key.text not in question.answers:
@@ -41,6 +43,8 @@ class Columns:
                     right.append(pair.target.column.name == question.answers[key.text])
                     asked.append(number)
                     self.names.append(pair.target.column.name)
+            if place < first:
+                self.first_drawings = len(self.questions)
         self.x, self.y, self.asked = np.array(lines, float), np.array(right, int), np.array(asked)
         self.project = np.array([self.questions[i][0].project for i in asked])
         self.weight = np.array([WEIGHTS[self.questions[i][0].setting] for i in asked])
@@ -72,10 +76,15 @@ class Labels:
         self.x, self.y, self.project = np.array(lines, float), np.array(right, int), np.array(projects)
 
 
-def questions() -> list[Question]:
-    """Everything the trees learn from."""
-    renamed = [q for setting in SETTINGS for q in renames(setting)]
-    return [*renamed, *renames("typical", seed=1), *wild(), *wild(seed=1), *removals(per_table=4)]
+def judged() -> list[Question]:
+    """What is judged: each setting's first drawing."""
+    return [*(q for setting in SETTINGS for q in renames(setting)), *wild()]
+
+
+def everything() -> Columns:
+    """What the trees learn from: what is judged, second drawings where values and payloads are drawn, and made negatives."""
+    first = judged()
+    return Columns([*first, *renames("typical", seed=1), *wild(seed=1), *removals(per_table=4)], len(first))
 
 
 def folds(projects: Array, count: int) -> dict[str, int]:

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from benchmarks.drift import load
 from benchmarks.matching.evidence import evidence
 from benchmarks.matching.habits import habits_without
-from benchmarks.matching.table import Array, Columns, Labels, folds, questions
+from benchmarks.matching.table import Array, Columns, Labels, everything, folds
 from healing.core.match.features import FEATURES
 from healing.core.match.model import Model
 
@@ -35,10 +35,10 @@ Fitted = dict[str, Any]
 def trees(x: Array, y: Array, weight: Array) -> list[HistGradientBoostingClassifier]:
     """The boosted trees; small, so that plain Python evaluates them in microseconds. Several, grown by other chances: their mean is
     steadier than each."""
-    return [_forest(seed).fit(x, y, sample_weight=weight) for seed in range(BAG)]
+    return [forest(seed).fit(x, y, sample_weight=weight) for seed in range(BAG)]
 
 
-def _forest(seed: int) -> HistGradientBoostingClassifier:
+def forest(seed: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(
         max_iter=60,
         max_depth=4,
@@ -178,7 +178,7 @@ def _text(value: Any) -> str:
 
 def main() -> None:
     """Writes the model."""
-    table = Columns(questions())
+    table = everything()
     trained = train(table, Labels())
     counted = {name: list(counts) for name, counts in sorted(evidence(Judge(trained)).items())}
     model = {**trained.whole, "habits": msgspec.to_builtins(habits_without(None)), "evidence": counted}

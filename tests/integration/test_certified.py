@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from healing.core.certify import Tally, needed
 from healing.core.match.model import shipped
 from tests.gateway_process import Gateway
 
@@ -24,7 +25,6 @@ TELL = "SELECT pg_notify('mendgate_snapshot', 'certified')"
 def made(make_gateway: Callable[..., Gateway]) -> Gateway:
     gateway = make_gateway()
     gateway.sql(TABLE + GRANT)
-    gateway.manage("doctor", "--fix")
     gateway.manage("capture_schema")
     gateway.manage("createsuperuser", "--noinput", "--username", "rita", "--email", "r@example.com")
     gateway.manage("set_policy", "--table", "people", "--healing", "certified")
@@ -33,10 +33,11 @@ def made(make_gateway: Callable[..., Gateway]) -> Gateway:
 
 @pytest.fixture
 def running(made: Gateway) -> Gateway:
-    for table in ("matchverdict", "quarantineitem", "proposal", "rule", "receipt"):
-        made.control(f"DELETE FROM healing_{table}")
+    made.control("TRUNCATE healing_matchverdict, healing_quarantineitem, healing_proposal, healing_rule, healing_receipt CASCADE")
+    for part in ("rules", "certified"):
+        made.control("SELECT pg_notify('mendgate_snapshot', %s)", part)
+    until(lambda: send(made, ROW).status_code == 400)
     made.sql("DELETE FROM people")
-    made.control(TELL)
     return made
 
 
@@ -54,10 +55,17 @@ def bucket_of(gateway: Gateway) -> str:
     return bucket
 
 
-def proven(gateway: Gateway, count: int = 3200) -> str:
+def enough(bucket: str) -> int:
+    """How many right decisions certify the bucket, after what the model's training showed."""
+    lacks = needed(Tally(*shipped().evidence.get(bucket.partition("/")[2], (0, 0))))
+    assert lacks
+    return lacks
+
+
+def proven(gateway: Gateway) -> str:
     """The bucket, certified by past decisions."""
     bucket = bucket_of(gateway)
-    gateway.control(PAST, bucket, count)
+    gateway.control(PAST, bucket, enough(bucket))
     gateway.control(TELL)
     until(lambda: send(gateway, ROW).status_code == 201)
     gateway.sql("DELETE FROM people")
@@ -85,7 +93,7 @@ def test_without_evidence_it_certifies_nothing_and_says_so(running: Gateway) -> 
     said = running.manage("certified")
     assert "No bucket is certified yet" in said
     assert names(running) == []
-    running.control(PAST, bucket, 2000)  # not enough
+    running.control(PAST, bucket, enough(bucket) - 1)
     running.control(TELL)
     time.sleep(0.5)
     assert send(running, ROW).status_code == 400
@@ -124,7 +132,7 @@ def test_the_first_reversal_ends_the_bucket_for_every_table(running: Gateway) ->
     (ended,) = running.control("SELECT bucket, \"right\" FROM healing_matchverdict WHERE how = 'reversed'")
     assert (ended["bucket"], ended["right"]) == (bucket, False)
     assert "off: a heal was taken back" in running.manage("certified")
-    running.control(PAST.replace("'other'", "'more'"), bucket, 9000)
+    running.control(PAST.replace("'other'", "'more'"), bucket, 2 * enough(bucket))
     running.control(TELL)
     time.sleep(0.5)
     assert send(running, ROW).status_code == 400
@@ -136,7 +144,7 @@ def test_a_fix_that_a_person_rejected_is_not_applied_however_proven_its_bucket_i
     running.manage("reject", str(best["id"]), "--user", "rita", "--why", "another column")
     (verdict,) = running.control('SELECT bucket, "right", how FROM healing_matchverdict')
     assert (verdict["bucket"], verdict["right"], verdict["how"]) == (bucket, False, "rejected")
-    running.control(PAST, bucket, 9000)
+    running.control(PAST, bucket, 2 * enough(bucket))
     running.control(TELL)
     time.sleep(0.5)
     assert send(running, ROW).status_code == 400
