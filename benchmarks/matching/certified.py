@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import cache
+from math import inf
 
 from msgspec import Struct
 
@@ -37,20 +39,24 @@ def applied_as_shipped(model_of: Callable[[str], Model], found: dict[str, tuple[
 
 def live(wrong_rate: float, known: Tally, rng: random.Random, causes: int = CAUSES) -> World:
     """One bucket over so many causes."""
-    world, tally = World(), known
-    lacks = needed(tally)
+    world, right, wrong = World(), known.right, known.wrong
     for _ in range(causes):
-        wrong = rng.random() < wrong_rate
-        if lacks == 0:
+        mistaken = rng.random() < wrong_rate
+        if right >= _required(wrong):
             world.applied += 1
-            world.wrong += wrong
-            if wrong:
+            world.wrong += mistaken
+            if mistaken:
                 break
         else:
             world.decided += 1
-            tally = Tally(tally.right + (not wrong), tally.wrong + wrong)
-            lacks = needed(tally) if wrong or lacks is None else lacks - 1
+            right, wrong = right + (not mistaken), wrong + mistaken
     return world
+
+
+@cache
+def _required(wrong: int) -> float:
+    """How many right decisions certify a bucket with so many wrong ones; beyond a simulation's length it does not matter how many."""
+    return inf if wrong > 12 else needed(Tally(0, wrong)) or 0
 
 
 def report(model_of: Callable[[str], Model]) -> list[str]:
