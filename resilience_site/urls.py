@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from healing.admin import callers
+from healing.admin import callers, functions
 from healing.admin.queues import guarded
 from healing.api_metrics import scrape
 from resilience_site.system_page import system
@@ -17,6 +17,7 @@ urlpatterns = [
     # before the admin, whose last pattern takes everything
     path("admin/queues/", include((guarded(django_rq.urls.urlpatterns), "django_rq"))),
     path("admin/callers/", admin.site.admin_view(callers.page), name="callers"),
+    path("admin/functions/", admin.site.admin_view(functions.page), name="functions"),
     path("admin/system/", admin.site.admin_view(system), name="system"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("healing.urls")),

@@ -30,6 +30,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("Breakers", "electric_bolt", "admin:breakers_breakerconfig_changelist", "breakers.view_breakerconfig"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),
             ("Callers", "hub", "callers", "healing.view_apikey"),
+            ("Functions", "code", "functions", "healing.view_scanrun"),
             ("Triggers", "notification_important", "admin:metrics_trigger_changelist", "metrics.view_trigger"),
             ("Optimization log", "auto_graph", "admin:optimizer_proposal_changelist", "optimizer.view_proposal"),
             ("AI askings", "smart_toy", "admin:healing_assistrun_changelist", "healing.view_assistrun"),

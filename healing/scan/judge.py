@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from healing.core.match import propose
 from healing.core.sources.calls import DataCall, FileCalls, Via
-from healing.core.sources.findings import Finding, Level, found
+from healing.core.sources.findings import Finding, found
 from healing.core.sources.writes import LIKELY, World, judge_write, telling
 from healing.core.types import Kind, Misfit, Operation, Statement
 from healing.gateway.errors import DialectError
@@ -43,7 +43,8 @@ def judge_call(call: DataCall, schema: str, world: World) -> Iterator[Finding]:
         return
     if relation.name != call.table:
         message = f"the table `{call.table}` is called `{relation.name}` now"
-        yield found("renamed", call.place, message, level=Level.WARNING, fix=f"write `{relation.name}`", table=relation.name)
+        op = {"op": "rename_table", "from": call.table, "to": relation.name}
+        yield found("renamed", call.place, message, fix=f"write `{relation.name}`", table=relation.name, ops=(op,))
     if call.writes and call.operation != "delete":
         yield from judge_write(call, relation, world)
     yield from judge_reads(call, relation, world)

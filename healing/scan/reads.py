@@ -127,7 +127,8 @@ def _column(name: str, relation: Relation, world: World, place: Place, says: str
         )
     elif names.healed and live is not None:
         message = f"`{name}` is called `{live.name}` now in {relation.name}"
-        yield found("renamed", place, message, level=Level.WARNING, fix=f"write `{live.name}`", table=relation.name, column=name)
+        op = {"op": "rename_column", "from": name, "to": live.name}
+        yield found("renamed", place, message, fix=f"write `{live.name}`", table=relation.name, column=name, ops=(op,))
 
 
 def _label(use: Use, column: Column, relation: Relation, world: World) -> Iterator[Finding]:

@@ -76,5 +76,6 @@ def _findings(found: tuple[Finding, ...]) -> Iterator[str]:
     for finding in found[:_MOST]:
         yield f"{finding.place}  {finding.level}  {finding.id} {finding.rule}"
         yield f"    {finding.message}" + (f"\n    fix: {finding.fix}" if finding.fix else "")
+        yield from (f"    {mark} {line}" for mark, line in zip("-+", finding.diff or (), strict=False))
     if len(found) > _MOST:
         yield f"… and {len(found) - _MOST} more; --format json has all."

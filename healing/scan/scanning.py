@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from healing.core.sources.calls import FileCalls
 from healing.core.sources.cover import Function, Totals, functions, totals
@@ -17,6 +18,7 @@ from healing.core.sources.order import Step, Traffic, order
 from healing.core.sources.writes import World
 from healing.scan.folder import Folder
 from healing.scan.judge import judge
+from healing.scan.mending import difference
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Scope, Snapshot
 
@@ -40,13 +42,22 @@ class Scan(Struct, frozen=True):
 def scan(root: Path, world: World | None, epoch: int = 0, traffic: Mapping[str, Traffic] | None = None, schema: str = "public") -> Scan:
     """Reads the folder; judges it where a schema is given. Raises ``BadFolder``."""
     check(root)
-    files = Folder(root).calls()
+    folder = Folder(root)
+    files = folder.calls()
     if not files:
         raise BadFolder(f"{root} holds no TypeScript or JavaScript. Give the folder that holds one folder a function: supabase/functions")
-    findings = tuple(judge(files, world or _blind(), schema)) if world is not None else _unread(files)
+    findings = _shown(judge(files, world, schema), folder) if world is not None else _unread(files)
     found = functions(files, findings)
     steps = order(found, traffic or {}, leaning(world.snapshot) if world is not None else {})
     return Scan(str(root), epoch, files, found, findings, steps, totals(found, files, findings))
+
+
+def _shown(findings: list[Finding], folder: Folder) -> tuple[Finding, ...]:
+    """With the changes of the source, where a fix can be written down."""
+    return tuple(
+        replace(found, diff=difference(found, folder.units[found.place.file])) if found.ops and found.place.file in folder.units else found
+        for found in findings
+    )
 
 
 def check(root: Path) -> None:

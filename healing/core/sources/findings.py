@@ -71,6 +71,8 @@ class Finding(Struct, frozen=True):
     column: str = ""
     ops: tuple[dict[str, Json], ...] = field(default=())
     """the fix in the language of healing, where it is one."""
+    diff: tuple[str, str] | None = None
+    """the line as it is and as it would be, where the fix can be written down."""
 
     @property
     def id(self) -> str:
