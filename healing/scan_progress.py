@@ -10,6 +10,8 @@ from healing.core.sources.findings import RULES
 from healing.scan_models import ScanRun
 
 BARS = 60
+PLACES = 6
+"""told of one cause; the rest is counted."""
 _HEIGHT = 100.0
 
 
@@ -75,7 +77,14 @@ def _functions(run: ScanRun) -> list[dict[str, Any]]:
 
 
 def _findings(run: ScanRun) -> list[dict[str, Any]]:
-    """With the words of their rules; errors first."""
+    """One row a cause, with all its places; errors first, then the most frequent."""
+    causes: dict[tuple[str, ...], dict[str, Any]] = {}
+    for each in run.findings:
+        same = (each["rule"], each["level"], each["message"], each["fix"], repr(each.get("diff")))
+        row = causes.setdefault(same, {**each, "says": RULES[each["rule"]].says if each["rule"] in RULES else "", "places": []})
+        row["places"].append(f"{each['place']['file']}:{each['place']['line']}")
+    for row in causes.values():
+        row["more"] = max(0, len(row["places"]) - PLACES)
+        row["places"] = row["places"][:PLACES]
     rank = {"error": 0, "warning": 1, "note": 2}
-    rows = [{**each, "says": RULES[each["rule"]].says if each["rule"] in RULES else ""} for each in run.findings]
-    return sorted(rows, key=lambda row: rank.get(row["level"], 3))
+    return sorted(causes.values(), key=lambda row: (rank.get(row["level"], 3), -len(row["places"]) - row["more"]))

@@ -70,13 +70,14 @@ def _renamed(node: SgNode, old: str, new: str) -> Edit | None:
 
 def _in_string(node: SgNode, old: str, new: str) -> Edit | None:
     """A filter's column; or one column of a select list, which keeps its name in the answer."""
-    span, text = node.range(), node.text()
+    span, text = node.range(), node.text()[1:-1]
     if text_of(node) == old:
         return Edit(span.start.index, span.end.index, _requoted(node, f"{new}" if not _is_select(node) else f"{old}:{new}"))
     found = list(re.finditer(rf'(?<![\w":.>-]){re.escape(old)}(?![\w":(.-])', text))
     if len(found) != 1 or not _is_select(node):
         return None
-    return Edit(span.start.index + found[0].start(), span.start.index + found[0].end(), f"{old}:{new}")
+    start = span.start.index + 1
+    return Edit(start + found[0].start(), start + found[0].end(), f"{old}:{new}")
 
 
 def _is_select(node: SgNode) -> bool:

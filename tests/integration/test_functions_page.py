@@ -59,10 +59,10 @@ def test_the_burn_down_what_is_next_and_what_is_wrong_with_the_change_of_source(
     write(tmp_path / "functions", two="MENDGATE_URL")
     scan(tmp_path / "functions")
     text = see()
-    assert "1 of 2 functions are moved" in text and "50 %, 0 %" in text
+    assert "1 of 2 functions are moved" in text and "50 % (0 % " in text
     assert text.count('<rect class="mg-burn-') == 3
     assert "<code>one</code>" in text and "no traffic known" in text
-    assert "2 calls cannot work" in text and "one/index.ts:3" in text
+    assert "2 places cannot work" in text and "one/index.ts:3" in text
     assert "update({ email_address: &quot;&lt;b&gt;x&lt;/b&gt;&quot; })" in text
     assert "<b>x</b>" not in text
 

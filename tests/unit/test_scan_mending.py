@@ -38,6 +38,7 @@ def mended(text: str) -> list[tuple[str, str] | None]:
         ("db.from('sales').update({ title })", "db.from('sales').update({ subject: title })"),
         ("db.from('sales').delete().eq('title', x)", "db.from('sales').delete().eq('subject', x)"),
         ("db.from('sales').select('id, title, total')", "db.from('sales').select('id, title:subject, total')"),
+        ("db.from('sales').select('title,total')", "db.from('sales').select('title:subject,total')"),
         ("db.from('sales').select('title')", "db.from('sales').select('title:subject')"),
         ("db.from('sales').update({ mood: ok ? 'happy' : 'sad' })", "db.from('sales').update({ mood: ok ? 'happy' : 'it\\'s gloomy' })"),
         ("db.from('orders').select('id')", "db.from('sales').select('id')"),
