@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from healing.case_acts import cannot_undo, item_of
 from healing.core import fixes, phrases
-from healing.models import ApiKey, Decision, QuarantineItem, Receipt, Rule
+from healing.models import ApiKey, Decision, QuarantineItem, Receipt, Rule, TakeBackItem
 from healing.receipt_patch import patch_of
 from healing.receipts_view import landed
+from healing.undo import takes_back
 
 _OURS = ("source", "rule", "rows", "assist")
 SOURCES = {
@@ -109,7 +110,9 @@ def _rules(found: list[dict[str, Any]]) -> set[str]:
 
 
 def _steps(receipt: Receipt, final: Receipt, item: QuarantineItem | None) -> Iterator[Step]:
-    if item is None:
+    if written := takes_back(receipt):
+        yield Step(receipt.at, "A row of another write was taken back", ("receipt", written))
+    elif item is None:
         yield Step(receipt.at, f"It came, {_DONE.get(receipt.outcome, 'and landed')}", ("receipt", str(receipt.pk)))
     else:
         yield from _kept(item)
@@ -117,6 +120,9 @@ def _steps(receipt: Receipt, final: Receipt, item: QuarantineItem | None) -> Ite
         yield Step(final.at, "The replay stored it", ("receipt", str(final.pk)))
     for each in Decision.objects.filter(kind="receipt", subject=str(receipt.pk)):
         yield Step(each.at, f"{each.who} {_BY_HAND.get(each.action, each.action)}", ("decision", str(each.pk)), each.why)
+    for taken in TakeBackItem.objects.filter(receipt=final.pk).select_related("order__asked_by"):
+        said = f"{taken.order.asked_by} had everything taken back that its rule did: {taken.state}"
+        yield Step(taken.ended_at or taken.order.created_at, said, ("takeback", str(taken.order_id)), taken.why or taken.order.why)
     yield from _feedback(receipt)
 
 

@@ -14,7 +14,7 @@ from healing.permits import DECIDE, REPLAY, require, require_reason
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, WrongState
 from healing.sealed_rows import claims_of, receipt_facts
-from healing.undo import UNDOABLE, undo
+from healing.undo import UNDOABLE, takes_back, undo
 
 
 @transaction.atomic
@@ -45,7 +45,7 @@ def item_of(receipt: Receipt) -> QuarantineItem | None:
 def cannot_undo(final: Receipt, item: QuarantineItem | None) -> str:
     """Why nobody may take it back from the dashboard; '' where one may."""
     if final.outcome == "undone":
-        return "It was taken back."
+        return "This is the taking back itself." if takes_back(final) else "It was taken back."
     if final.outcome not in UNDOABLE:
         return "Nothing was stored, so there is nothing to take back."
     try:

@@ -27,9 +27,11 @@ from healing.target import target_connection
 from healing.undo_plan import CannotUndo, Step, counted, steps_of
 from schema_monitor.core.snapshot import Relation
 
-__all__ = ["UNDOABLE", "CannotUndo", "undo", "undo_together"]
+__all__ = ["UNDOABLE", "CannotUndo", "takes_back", "undo", "undo_together"]
 
 UNDOABLE = ("committed", "replayed")
+UNDO_OF = "undo of "
+"""How the receipt of a row that was taken back names the receipt of the write."""
 _MARK = "INSERT INTO mendgate.undone(receipt) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
@@ -61,6 +63,13 @@ def undo_together(finals: Sequence[Receipt], caller: Caller) -> int:
     return taken
 
 
+def takes_back(receipt: Receipt) -> str:
+    """The write that this receipt of an undo is about; '' for any other receipt."""
+    first = next(iter(receipt.changes), None)
+    why = str(first.get("why") or "") if isinstance(first, dict) else ""
+    return why.removeprefix(UNDO_OF) if receipt.outcome == "undone" and why.startswith(UNDO_OF) else ""
+
+
 def _require_undoable(final: Receipt) -> None:
     if final.outcome not in UNDOABLE:
         raise CannotUndo(f"Nothing was stored: the outcome is {final.outcome!r}.")
@@ -86,7 +95,8 @@ def _told(step: Step, final: Receipt, caller: Caller) -> receipts.Receipt:
     """``before`` is the row as it was found, ``stored`` as it is now (nothing, where it was deleted)."""
     operation = Operation.DELETE if step.was is None else Operation.UPDATE
     statement = Statement(operation, step.relation.schema, step.relation.name)
-    note = [{"column": c.name, "why": f"undo of {final.pk}"} for c in step.columns if c.name not in step.relation.primary_key]
+    touched = [c.name for c in step.columns if c.name not in step.relation.primary_key]
+    note = [{"column": name, "why": f"{UNDO_OF}{final.pk}"} for name in touched or [""]]
     head = receipts.head_of("undone", statement, step.relation.name, caller, [], told=note)
     values = {"sent": None, "stored": [] if step.was is None else [step.was], "before": [step.now], "changes": []}
     return receipts.Receipt(head, receipts.encode(values))

@@ -27,6 +27,7 @@ from healing.refusals import NotFound
 from healing.row_diff import diff, renames, sent_only
 from healing.sealed_rows import receipt_facts
 from healing.templatetags.mendgate import ago, state
+from healing.undo import takes_back
 
 MOST_ROWS = 20
 _OURS = ("source", "rule", "rows", "assist")
@@ -71,6 +72,8 @@ class ReceiptAdmin(ReadOnlyAdmin):
     @display(description="What was done")
     def what(self, receipt: Receipt) -> str:
         """Fixes and changed columns, without values."""
+        if takes_back(receipt):
+            return "takes a row of another write back"
         changed = [f"{c.get('column')} changed" for c in receipt.changes]
         return ", ".join([*said(receipt.fixes), *changed]) or "–"
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from healing.core import explain, fixes, labels, match
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
-from healing.core.types import Failure, Healing, Operation, Proposal, Statement
+from healing.core.types import Failure, Healing, Kind, Operation, Proposal, Statement
 from healing.gateway import answer as answers
 from healing.gateway import bell, certified, kept, lane, receipts, watch
 from healing.gateway.answer import Answer
@@ -37,6 +37,7 @@ from healing.gateway.target import DatabaseError
 log = logging.getLogger("mendgate.write")
 
 _LEVELS = list(Healing)
+_OF_THE_SCHEMA = (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_TABLE, Kind.UNKNOWN_LABEL, Kind.OUT_OF_RANGE, Kind.TOO_LONG)
 PARTIAL = 207
 """Status of an answer with one outcome a row; each row was told to the metrics by itself."""
 
@@ -231,7 +232,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     if accept:
         value = {"quarantine": stored.id, "receipt": stored.receipt, "state": "waiting", "reason": error.message}
         return answers.of_value(202, value, *headers)
-    hint = _hint(attempt, error, stored.id, proposals)
+    hint = _hint(attempt, error, stored.id, proposals, result)
     told = DialectError(error.code, error.status, error.message, error.details, hint, (*error.headers, *headers))
     return answers.of_error(told)
 
@@ -255,11 +256,15 @@ def proposals_for(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
         return ()
 
 
-def _hint(attempt: Attempt, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...]) -> str:
-    """For whoever wrote the caller's code: where the payload is, and the edit that would make it fit, where one is likely."""
+def _hint(attempt: Attempt, error: DialectError, quarantine: str, proposals: tuple[Proposal, ...], result: Kept) -> str:
+    """For whoever wrote the caller's code: where the payload is, and the edit that would make it fit, where one is likely; else where to
+    read which migration would."""
     said = f"{error.hint.rstrip('.')}. " if error.hint else ""
     text = f"{said}Nothing was written; the payload is kept in quarantine as {quarantine}."
-    return text + probably(attempt, proposals)
+    likely = probably(attempt, proposals)
+    missing = not likely and any(misfit.kind in _OF_THE_SCHEMA for misfit in result.misfits)
+    also = f" If it is the schema that lacks something: GET /api/v1/quarantine/{quarantine} has the migration (schema_proposals)."
+    return text + (likely or (also if missing else ""))
 
 
 def probably(attempt: Attempt, proposals: tuple[Proposal, ...]) -> str:

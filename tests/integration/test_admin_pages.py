@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from healing import approval, keys_admin, replay_orders
 from healing.gateway import keytext
-from healing.models import ApiKey, Decision, Policy, Proposal, QuarantineItem, Replay, Rule
+from healing.models import ApiKey, Decision, Policy, Proposal, QuarantineItem, Replay, Rule, SchemaFix, TakeBack
+from healing.schema_fixes.offers import offers_for
 from tests.integration.control_rows import DROP, RENAME, capture, keep, onlooker, propose, reviewer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres", "redis_away")]
@@ -46,13 +47,15 @@ def world(user: User) -> dict[str, Any]:
 
 def pages(made: dict[str, Any]) -> list[str]:
     """Every page a person can open."""
-    lists = ("quarantineitem", "proposal", "rule", "receipt", "replay", "decision", "apikey", "policy")
+    lists = ("schemafix", "takeback", "quarantineitem", "proposal", "rule", "receipt", "replay", "decision", "apikey", "policy")
     ones = [
         ("quarantineitem", made["item"].pk), ("proposal", made["proposal"].pk), ("rule", made["rule"].pk),
         ("receipt", made["item"].receipt),
         ("replay", made["order"].pk), ("apikey", made["key"].pk), ("policy", made["policy"].pk), ("decision", Decision.objects.first().pk),
     ]  # fmt: skip
-    own = [reverse(f"admin:{name}") for name in ("index", "healing_causes", "healing_review", "healing_first_write")]
+    own = [
+        reverse(f"admin:{name}") for name in ("index", "healing_causes", "healing_schema_fixes", "healing_review", "healing_first_write")
+    ]
     own.append(reverse("admin:healing_replay_progress", args=[made["order"].pk]))
     own += [reverse("admin:healing_rule_changelist") + "?all=1", reverse("admin:healing_rule_changelist") + "?certified=1"]
     own += [reverse("admin:healing_reviewrules_change", args=[1]), reverse("admin:healing_audit_export")]
@@ -70,7 +73,12 @@ def doors(made: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
     """Every action, with a form that would work."""
     item, proposal, key = made["item"].pk, made["proposal"].pk, made["key"].pk
     cause = {"schema": "public", "table": "users", "signature": "unknown_column:email"}
+    offer = offers_for([("public", "users", "unknown_column:email")]).popitem()[1].schema[0].id
     return [
+        (reverse("admin:healing_schema_fix_approve", args=[offer]), cause),
+        (reverse("admin:healing_schema_fix_reject", args=[offer]), {**cause, "why": "no"}),
+        (reverse("admin:healing_schema_fix_instead"), {**cause, "number": "0"}),
+        (reverse("admin:healing_take_back", args=[made["rule"].pk]), {"why": "no"}),
         (reverse("admin:healing_approve", args=[proposal]), {}),
         (reverse("admin:healing_reject", args=[proposal]), {"why": "no"}),
         (reverse("admin:healing_snooze", args=[proposal]), {"hours": "1"}),
@@ -102,7 +110,10 @@ def body(answer: Any) -> bytes:
 
 def everything() -> list[Any]:
     """What must not change."""
-    return [list(m.objects.order_by("pk").values()) for m in (QuarantineItem, Proposal, Rule, Replay, ApiKey, Policy, Decision)]
+    return [
+        list(m.objects.order_by("pk").values())
+        for m in (QuarantineItem, Proposal, Rule, Replay, ApiKey, Policy, Decision, SchemaFix, TakeBack)
+    ]
 
 
 def test_every_page_answers_and_escapes() -> None:

@@ -78,6 +78,7 @@ def _against(name: str, chosen: Chosen, cause: Cause, relation: Relation) -> lis
     if not _not_null(chosen):
         missing = len(cause.rows) - len(cause.values(name))
         found.append(
-            f"{name}: may be null: rows that are there have none" + (f", and {missing} waiting rows do not send it" if missing else "")
+            f"{name}: may be null: rows that are there have none"
+            + (f", and {missing} of the waiting ones do not send it" if missing else "")
         )
     return found

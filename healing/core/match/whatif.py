@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from .option import Option
 
+LIKELY = 0.3
 CLOSE = 0.15
 """A runner-up this near may come first with a little more evidence."""
 
@@ -37,5 +38,5 @@ def _sentences(option: Option, rival: Option | None) -> Iterator[str]:
             yield f"a column `{op['column']}`: then the value has a place of its own"
         case "truncate":
             yield f"a wider `{op['column']}`: then nothing is cut"
-    if rival is not None and option.probability - rival.probability < CLOSE:
+    if rival is not None and option.probability >= LIKELY and option.probability - rival.probability < CLOSE:
         yield f"little: to {rival.says} is almost as likely ({rival.probability:.2f} against {option.probability:.2f})"
