@@ -56,7 +56,7 @@ def undo_together(finals: Sequence[Receipt], caller: Caller) -> int:
         target.execute(_receipts_of(due, caller).encode())
         target.execute(caller.prelude.encode())
         for step, times in counted(step for _, steps in due for step in steps):
-            _take(target, step, times, due[0][0].writer, caller)
+            _take(target, step, times, caller)
             taken += times
     for final in finals:
         _note(final)
@@ -102,8 +102,8 @@ def _told(step: Step, final: Receipt, caller: Caller) -> receipts.Receipt:
     return receipts.Receipt(head, receipts.encode(values))
 
 
-def _take(target: psycopg.Connection[Any], step: Step, times: int, writer: str, caller: Caller) -> None:
-    done = target.execute(step.statement, {"row": step.row, "writer": writer}).rowcount
+def _take(target: psycopg.Connection[Any], step: Step, times: int, caller: Caller) -> None:
+    done = target.execute(step.statement, {"row": step.row, "writer": step.writer}).rowcount
     if done == 0 and step.keyed and (later := _undone_since(target, step, caller)):
         done = target.execute(step.statement, {"row": step.row, "writer": later}).rowcount
     if done != times:

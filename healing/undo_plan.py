@@ -4,7 +4,7 @@ stored."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import Struct
@@ -31,10 +31,12 @@ class Step(Struct, frozen=True):
     columns: tuple[Column, ...]
     now: Row
     was: Row | None = None
+    writer: str = ""
+    """The transaction, or savepoint, that stored it."""
 
     @property
     def statement(self) -> sql.Composed:
-        """Takes one parameter ``row`` (JSON), and ``writer``."""
+        """Takes the parameters ``row`` (JSON) and ``writer``."""
         return _delete(self.relation, self.columns) if self.was is None else _restore(self.relation, self.columns)
 
     @property
@@ -60,23 +62,26 @@ def steps_of(receipt: Receipt, relation: Relation) -> list[Step]:
     if not stored or not all(isinstance(row, dict) for row in stored):
         raise CannotUndo("The receipt does not hold the stored rows.")
     live = [_live_names(row, relation, receipt) for row in stored]
+    writer = str(facts["writer"] or receipt.writer)
     columns = tuple(c for c in relation.columns if all(c.name in row for row in live))
     if len(columns) < len(live[0]):
         raise CannotUndo("The table has lost a column that this write stored.")
     if receipt.operation == "insert":
-        return [Step(relation, columns, now) for now in live]
+        return [Step(relation, columns, now, None, writer) for now in live]
     if receipt.operation in ("update", "upsert") and before is not None and _has_key(relation, columns):
-        return list(_back(live, [_live_names(row, relation, receipt) for row in before], relation, columns, receipt.operation))
+        was = [_live_names(row, relation, receipt) for row in before]
+        return [Step(relation, columns, now, old, writer) for now, old in _pairs(live, was, relation, receipt.operation)]
     raise CannotUndo(f"The receipt of this {receipt.operation} does not hold what was there before.", "Write the old values yourself.")
 
 
-def _back(live: list[Row], before: list[Row], relation: Relation, columns: tuple[Column, ...], operation: str) -> Iterable[Step]:
+def _pairs(live: list[Row], before: list[Row], relation: Relation, operation: str) -> Iterator[tuple[Row, Row | None]]:
+    """Each stored row with what was there before."""
     was = {_key(row, relation): row for row in before}
     for now in live:
         old = was.get(_key(now, relation))
         if old is None and operation == "update":
             raise CannotUndo("The receipt does not hold what was there before.", "Write the old values yourself.")
-        yield Step(relation, columns, now, old)
+        yield now, old
 
 
 def _key(row: Row, relation: Relation) -> tuple[Json, ...]:
@@ -86,8 +91,8 @@ def _key(row: Row, relation: Relation) -> tuple[Json, ...]:
 def counted(steps: Iterable[Step]) -> list[tuple[Step, int]]:
     """Each distinct step once, with how often it is meant: equal rows without a key are taken back together or not at all."""
     steps = list(steps)
-    times = Counter((step.row, step.relation.oid) for step in steps)
-    first = {(step.row, step.relation.oid): step for step in reversed(steps)}
+    times = Counter((step.row, step.relation.oid, step.writer) for step in steps)
+    first = {(step.row, step.relation.oid, step.writer): step for step in reversed(steps)}
     return [(first[place], 1 if first[place].keyed else count) for place, count in times.items()]
 
 

@@ -59,6 +59,21 @@ def _select(relation: Relation, back: tuple[str, ...], where: str) -> str:
     return f"SELECT coalesce(json_agg(r.*), '[]'::json)::text AS rows FROM ({rows}) AS r"
 
 
+def last_writer(relation: Relation | None, stored: Sequence[Row] | None) -> Query | None:
+    """Asks who wrote these rows last: in a savepoint that is nobody whose name can be told beforehand. One record with ``writer``; the rows
+    go into ``params[0]``. None where the rows cannot be found again."""
+    if relation is None or not stored or not relation.primary_key or relation.kind not in _TABLES:
+        return None
+    key = [column for name in relation.primary_key if (column := relation.column(name)) is not None]
+    if any(column.name not in row for column in key for row in stored):
+        return None
+    typed = ", ".join(f"{ident(c.name)} {c.type}" for c in key)
+    same = " AND ".join(f"x.{ident(c.name)} = _v.{ident(c.name)}" for c in key)
+    table = qualified(relation.schema, relation.name)
+    sql = f"SELECT x.xmin::text AS writer FROM {table} AS x JOIN json_to_recordset($1::json) AS _v({typed}) ON {same} LIMIT 1"
+    return Query(sql, (None,))
+
+
 def sound(before: list[Row] | None, stored: Sequence[Row] | None, operation: Operation, relation: Relation, inserted: int | None) -> bool:
     """Whether the image tells of every stored row what was there before. One that slipped in between (the key was free when we looked, and
     taken when we wrote) makes it worthless: taking it back would delete somebody else's row."""

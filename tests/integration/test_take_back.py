@@ -165,3 +165,19 @@ def test_a_healed_update_without_a_key_says_that_it_cannot_be_taken_back(running
     found = take_back(running, rule_id)
     assert "does not hold what was there before" in found["conflict"][0]
     assert running.sql("SELECT label FROM marks") == [{"label": "y"}]
+
+
+def test_what_was_healed_in_a_transaction_over_tables_is_taken_back_too(running: Gateway) -> None:
+    """Its operations run in savepoints, which Postgres notes as the rows' writers."""
+    rule_id = rule(running, "people", "full_name", "k6")
+    running.sql("INSERT INTO people(full_name, code) VALUES ('Old', 'a')")
+    operations = [
+        {"op": "insert", "table": "people", "rows": [{"k6": "New", "code": "b"}]},
+        {"op": "update", "table": "people", "values": {"k6": "Changed"}, "match": {"code": "a"}},
+    ]
+    headers = {"apikey": running.make_key()}
+    answer = httpx.post(f"{running.base_url}/api/v1/transactions", json={"operations": operations}, headers=headers, timeout=20)
+    assert answer.status_code == 200, answer.text
+    assert [row["full_name"] for row in people(running)] == ["Changed", "New"]
+    assert take_back(running, rule_id) == {"undone": [""] * 2}
+    assert [row["full_name"] for row in people(running)] == ["Old"]

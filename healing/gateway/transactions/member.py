@@ -9,7 +9,7 @@ import asyncpg
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.heal import Landed, Pause, Run, Step
 from healing.core.types import Failure
-from healing.gateway import receipts
+from healing.gateway import image, receipts
 from healing.gateway.attempt import Attempt
 from healing.gateway.target import DatabaseError, Transaction
 
@@ -98,6 +98,17 @@ class Member(Attempt):
 
     async def _before_commit(self, receipt: receipts.Receipt | None) -> str:
         if receipt is not None:
-            self.shared.receipts.append(receipt)
+            self.shared.receipts.append(await self._by_its_writer(receipt))
         self.shared.xid = self._outcome.xid or self.shared.xid
         return ""
+
+    async def _by_its_writer(self, receipt: receipts.Receipt) -> receipts.Receipt:
+        """A savepoint's rows have a writer of their own; an undo must know it."""
+        rows = self._outcome.back
+        query = image.last_writer(self.relation, rows)
+        if query is None:
+            return receipt
+        record = await self.shared.outer.fetchrow(query.sql, receipts.encode(rows).decode())
+        if record is None:
+            return receipt
+        return receipts.Receipt(receipt.head, receipt.values[:-1] + b',"writer":"%b"}' % record["writer"].encode())
