@@ -13,9 +13,18 @@ KEPT = 900
 """Seconds that an id is remembered."""
 MOST = 20_000
 """Ids that this process remembers itself."""
+MOST_OF_ONE = 50_000
+"""Ids of one caller that Valkey remembers, for all processes; beyond that the oldest go first."""
 _MARK = """
+local seen, kept, most = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+redis.call('ZREMRANGEBYSCORE', seen, '-inf', now)
 local fresh = {}
-for i, key in ipairs(KEYS) do fresh[i] = redis.call('SET', key, 1, 'NX', 'EX', ARGV[1]) and 1 or 0 end
+for i = 3, #ARGV do fresh[i - 2] = redis.call('ZADD', seen, 'NX', now + kept, ARGV[i]) end
+local over = redis.call('ZCARD', seen) - most
+if over > 0 then redis.call('ZREMRANGEBYRANK', seen, 0, over - 1) end
+redis.call('EXPIRE', seen, kept)
 return fresh
 """
 
@@ -32,15 +41,15 @@ class Seen:
         keys = [hashlib.sha256(f"{owner}\n{each}".encode()).hexdigest()[:40] if each else "" for each in ids]
         here = [not key or self._mark(key) for key in keys]
         asked = [key for key, new in zip(keys, here, strict=True) if key and new]
-        elsewhere = await self._elsewhere(asked)
+        elsewhere = await self._elsewhere(owner, asked)
         return [new and key not in elsewhere for key, new in zip(keys, here, strict=True)]
 
-    async def _elsewhere(self, keys: list[str]) -> set[str]:
+    async def _elsewhere(self, owner: str, keys: list[str]) -> set[str]:
         """Those that another process has marked."""
         if not keys:
             return set()
         try:
-            (fresh,) = await self._shared.ask([("EVAL", _MARK, len(keys), *(self._shared.own(f"seen:{key}") for key in keys), KEPT)])
+            (fresh,) = await self._shared.ask([("EVAL", _MARK, 1, self._shared.own(f"seen:{owner}"), KEPT, MOST_OF_ONE, *keys)])
         except Away:
             return set()
         return {key for key, new in zip(keys, fresh, strict=True) if not new}

@@ -50,15 +50,14 @@ async def inquire(schema: str, table: str, signature: str, run: str, known: Know
     services = Services(current())
     await services.open(background=False)
     try:
-        items = [opened for pk in known.items if (opened := await open_item(services, pk)) is not None]
-        return await _Inquiry(services, items, (schema, table, signature, run), known).go()
+        return await _Inquiry(services, (schema, table, signature, run), known).go()
     finally:
         await services.close()
 
 
 class _Inquiry:
-    def __init__(self, services: Services, items: list[Opened], place: tuple[str, str, str, str], known: Known) -> None:
-        self.services, self.items, self.place, self.known = services, items, place, known
+    def __init__(self, services: Services, place: tuple[str, str, str, str], known: Known) -> None:
+        self.services, self.place, self.known = services, place, known
         self.finding = Finding()
 
     async def go(self) -> Finding:
@@ -79,7 +78,13 @@ class _Inquiry:
 
     async def _look(self) -> tuple[Opened, Tried] | None:
         """A kept write that still does not fit for this reason, and what is wrong with it."""
-        for opened in self.items[:MOST_LOOKED_AT]:
+        looked = 0
+        for pk in self.known.items:
+            if looked == MOST_LOOKED_AT:
+                break
+            if (opened := await open_item(self.services, pk)) is None:
+                continue
+            looked += 1
             tried = await try_item(self.services, opened, None)
             if tried.misfits and joined([misfit.signature for misfit in tried.misfits]) == self.place[2]:
                 return opened, tried
@@ -108,7 +113,8 @@ class _Inquiry:
         tokens = most_tokens(parts, len(tried.misfits))
         async with Asker(current().ai) as asker:
             started = time.monotonic()
-            answered = await asker.ask(messages(parts, facts), schema=schema, deadline=_patience(), max_tokens=tokens)
+            told, within = messages(parts, facts), _patience()
+            answered = await asker.ask(told, schema=schema, deadline=within, max_tokens=tokens, temperature=parts.temperature)
         self.finding.asked, self.finding.answered, self.finding.seconds = True, answered, time.monotonic() - started
         said = read_answer(answered.content, found, facts.names, tried.misfits)
         if not said.ops:
@@ -124,29 +130,32 @@ class _Inquiry:
         self.finding.agreement = agree(self.finding.ops, proposals, self.known.trust)
 
     async def _prove(self, tried: Tried) -> None:
-        relation, more = tried.relation, self.known.more
+        relation, more = tried.relation, self.known.more + len(self.known.items)
         if relation is None:
-            self.finding.proof = Proof(more=more + len(self.items), why="a fix for an unknown table is not tried")
+            self.finding.proof = Proof(more=more, why="a fix for an unknown table is not tried")
             return
         self.finding.bound = {"oid": relation.oid, "columns": fixes.bound_columns(self.finding.ops, relation)}
         if outside := await reaches_out(self.services, relation):
-            self.finding.proof = Proof(more=more + len(self.items), why=outside)
+            self.finding.proof = Proof(more=more, why=outside)
             return
         self.finding.proof = await self._try_all()
 
     async def _try_all(self) -> Proof:
-        """Every kept write, each in a transaction of its own that is rolled back."""
+        """Every kept write, each in a transaction of its own that is rolled back; one is held in memory at a time, however many wait."""
         schema, table, signature, run = self.place
         fix = fixes.dump(self.finding.ops)
         assisted = made(run, schema, table, signature, fix, self.finding.bound, {})
-        landed, why, until = 0, "", time.monotonic() + TRY_SECONDS
-        for number, opened in enumerate(self.items):
+        number, landed, why, until = 0, 0, "", time.monotonic() + TRY_SECONDS
+        for place, pk in enumerate(self.known.items):
             if time.monotonic() > until:
-                return Proof(number, landed, self.known.more + len(self.items) - number, why or "trying took too long")
+                return Proof(number, landed, self.known.more + len(self.known.items) - place, why or "trying took too long")
+            if (opened := await open_item(self.services, pk)) is None:
+                continue  # settled meanwhile
             tried = await try_item(self.services, opened, assisted)
+            number += 1
             landed += tried.clean
             why = why or ("" if tried.clean else tried.why)
-        return Proof(len(self.items), landed, self.known.more, why or ("too many writes wait to try all" if self.known.more else ""))
+        return Proof(number, landed, self.known.more, why or ("too many writes wait to try all" if self.known.more else ""))
 
     def _stop(self, verdict: str, why: str) -> Finding:
         self.finding.stop, self.finding.why = verdict, why

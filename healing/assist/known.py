@@ -13,8 +13,8 @@ from healing.assist.runs import OPEN
 from healing.core.assist import BUILTIN, Example, Parts
 from healing.models import Proposal, QuarantineItem, Receipt, Rule
 
-MOST_TRIED = 200
-"""kept writes that one run tries; a cause with more is for a person."""
+MOST_TRIED = 5_000
+"""kept writes that one run tries, as far as its time goes; a cause with more is for a person."""
 MOST_EXAMPLES = 8
 
 

@@ -43,10 +43,15 @@ async def ask(of: Asker, deadline: float = 2.0) -> str:
 @in_loop
 async def test_an_answer_by_schema_and_what_it_cost(far: FarAi):
     async with ai_calls(snapshot(provider("a", far.base_url(), "k"), default_model="a")) as call:
-        answered = await asker(call).ask(MESSAGES, schema=SCHEMA, deadline=2.0, max_tokens=50)
+        answered = await asker(call).ask(MESSAGES, schema=SCHEMA, deadline=2.0, max_tokens=50, temperature=0.5)
     sent, record = far.asked[-1].body, call.recorded[-1]
     assert answered.content == '{"fix":[]}' and (answered.provider, answered.model) == ("a", "a")
-    assert sent["response_format"]["json_schema"]["schema"] == SCHEMA and sent["max_tokens"] == 50 and "stream" not in sent
+    assert (
+        sent["response_format"]["json_schema"]["schema"] == SCHEMA
+        and sent["max_tokens"] == 50
+        and sent["temperature"] == 0.5
+        and "stream" not in sent
+    )
     assert (record.purpose, record.key, record.id, record.outcome) == ("healing", None, answered.call_id, "ok")
     assert record.output_tokens == answered.output_tokens > 0
 

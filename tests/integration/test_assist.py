@@ -58,6 +58,25 @@ def test_a_proven_fix_lands_what_was_accepted_and_is_a_proposal(running: Gateway
     assert fix["assist"]["proof"] == run["proof"]
 
 
+MANY = """
+from uuid import uuid4
+from healing.models import QuarantineItem
+item = QuarantineItem.objects.get()
+for number in range(item.number + 1, item.number + 241):
+    item.pk, item.number, item._state.adding = uuid4(), number, True
+    item.save(force_insert=True)
+"""
+
+
+def test_an_outage_that_kept_many_writes_is_tried_whole(running: Gateway, model: ScriptedModel) -> None:
+    model.renames("firstName", "first_name")
+    assert send(running, {"firstName": "Ann"}, **ACCEPT).status_code == 202
+    running.manage("shell", "-c", MANY)
+    work(running)
+    (run,) = runs(running)
+    assert (run["verdict"], run["proof"]["tried"], run["proof"]["landed"], run["proof"]["more"]) == ("proven", 241, 241, 0)
+
+
 def test_what_the_caller_got_as_an_error_stays_for_a_person(running: Gateway, model: ScriptedModel) -> None:
     model.renames("firstName", "first_name")
     assert send(running, {"firstName": "Ann"}).status_code == 400

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from healing import approval
-from healing.assist import budget
+from healing.assist import budget, retention
 from healing.assist.known import approved_before
 from healing.assist.models import AssistRun
 from tests.integration.control_rows import capture, keep, propose, reviewer
@@ -54,3 +54,14 @@ def test_an_approval_speaks_for_the_columns_it_was_given_for_alone() -> None:
     assert not approved_before(run(bound=another), rule.content_hash)
     assert not approved_before(run(bound={**bound, "oid": bound["oid"] + 1}), rule.content_hash)
     assert not approved_before(run(), rule.content_hash)
+
+
+def test_old_askings_are_forgotten_but_for_the_newest_about_each_cause() -> None:
+    old, older = timezone.now() - timedelta(days=500), timezone.now() - timedelta(days=600)
+    gone, newest = run(finished_at=older), run(finished_at=old)
+    recent, before = run(signature="other"), run(signature="other", finished_at=old)
+    held = keep()
+    landed = run(finished_at=older)
+    type(held).objects.filter(pk=held.pk).update(assist=landed)
+    assert retention.prune() == 2
+    assert set(AssistRun.objects.all()) == {newest, recent, landed} and gone.pk != before.pk

@@ -12,12 +12,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import redis
 
 from breakers.core.types import Outcome, State
+from breakers.gateway import edge_seen
 from breakers.gateway.edge import Edge
 from breakers.gateway.edge_counting import Counting
 from breakers.gateway.edge_errors import EdgeError
 from breakers.gateway.edge_names import MOST
+from breakers.gateway.edge_seen import Seen
 from breakers.gateway.edge_shared import Shared
 from breakers.registry import Registry
 from tests.breaker_valkey import OwnValkey
@@ -179,3 +182,23 @@ def test_a_report_that_found_no_room_is_not_taken_for_counted(valkey_url: str, m
 
     first, second = asyncio.run(story())
     assert ([each["code"] for each in first["errors"]], second["counted"]) == (["MG429"], 1)
+
+
+def test_ids_of_reports_are_remembered_over_processes_and_bounded(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_seen, "MOST_OF_ONE", 50)
+
+    async def story() -> tuple[list[bool], list[bool], list[bool], int]:
+        async with process(valkey_url) as here, process(valkey_url) as there:
+            one, other = Seen(here.shared), Seen(there.shared)
+            first = await one.fresh("ada", ["a", "b", ""])
+            again = await other.fresh("ada", ["a", "c", ""])
+            elses = await other.fresh("ben", ["a"])
+            for number in range(10):
+                await one.fresh("ada", [f"{number}-{each}" for each in range(20)])
+            with redis.Redis.from_url(valkey_url) as client:
+                key = here.shared.own("seen:ada")
+                assert 0 < client.ttl(key) <= edge_seen.KEPT
+                return first, again, elses, client.zcard(key)
+
+    first, again, elses, kept = asyncio.run(story())
+    assert (first, again, elses, kept) == ([True, True, True], [False, True, True], [True], 50)

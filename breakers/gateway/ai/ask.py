@@ -110,13 +110,14 @@ class Asker:
         purpose: str = "healing",
         deadline: float,
         max_tokens: int,
+        temperature: float = 0.0,
     ) -> Answered:
         """The answer to ``messages``, by JSON ``schema`` where one is given, within ``deadline`` seconds. Raises ``Unanswered``."""
         await self._open()
         snapshot = self._engine.source.snapshot
         if not snapshot.models:
             raise Unanswered(no_provider().message)
-        asked = read_asked(CHAT, _body(messages, schema, model or snapshot.default_model, max_tokens))
+        asked = read_asked(CHAT, _body(messages, schema, model or snapshot.default_model, max_tokens, temperature))
         account = Account(HEALING, asked, purpose=purpose, body=_as_sent(asked) if snapshot.log_bodies else None)
         try:
             order = Order(
@@ -179,8 +180,8 @@ class Asker:
         )
 
 
-def _body(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None, model: str, max_tokens: int) -> bytes:
-    body: dict[str, Any] = {"model": model, "messages": list(messages), "max_tokens": max_tokens, "temperature": 0}
+def _body(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None, model: str, max_tokens: int, temperature: float) -> bytes:
+    body: dict[str, Any] = {"model": model, "messages": list(messages), "max_tokens": max_tokens, "temperature": temperature}
     if schema is not None:
         named = {"name": "answer", "schema": schema, "strict": True}
         body["response_format"] = {"type": "json_schema", "json_schema": named}
