@@ -46,6 +46,10 @@ check-holes:
 bench: $(READY) ## Measure: every benchmark in small, one table
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+screenshots: $(READY) ## Photograph every page of the demo, light and dark, into docs/screenshots, and let axe-core look at each
+	@$(MAKE) --no-print-directory clients chromium
+	@$(BIN)/python -m benchmarks.pictures $(ARGS)
+
 train-matcher: $(READY) ## Train the matcher's model anew from ../shared/drift, about a minute
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-train.txt
 	@$(BIN)/python -m benchmarks.matching.train $(ARGS)
@@ -100,4 +104,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench train-matcher format doctor install lock clients chromium model
+.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher format doctor install lock clients chromium model

@@ -116,7 +116,7 @@ def _steps(receipt: Receipt, final: Receipt, item: QuarantineItem | None) -> Ite
         yield Step(receipt.at, f"It came, {_DONE.get(receipt.outcome, 'and landed')}", ("receipt", str(receipt.pk)))
     else:
         yield from _kept(item)
-    if item is not None and final.pk != receipt.pk:
+    if item is not None and item.replay_receipt == final.pk:
         yield Step(final.at, "The replay stored it", ("receipt", str(final.pk)))
     for each in Decision.objects.filter(kind="receipt", subject=str(receipt.pk)):
         yield Step(each.at, f"{each.who} {_BY_HAND.get(each.action, each.action)}", ("decision", str(each.pk)), each.why)

@@ -37,9 +37,10 @@ def judge(user: Any, receipt: Receipt, right: bool, comment: str) -> None:
 
 def item_of(receipt: Receipt) -> QuarantineItem | None:
     """The kept write that a receipt is about."""
-    if not receipt.quarantine:
-        return None
-    return QuarantineItem.objects.select_related("key", "replay").filter(pk=receipt.quarantine).first()
+    items = QuarantineItem.objects.select_related("key", "replay")
+    if receipt.quarantine:
+        return items.filter(pk=receipt.quarantine).first()
+    return items.filter(replay_receipt=receipt.pk).first() if receipt.outcome != "committed" else None
 
 
 def cannot_undo(final: Receipt, item: QuarantineItem | None) -> str:

@@ -16,7 +16,7 @@ CHROMIUM = next((p for p in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-b
 FLAGS = ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
 AXE = Path(__file__).resolve().parents[2] / "tests/acceptance/deno/node_modules/axe-core/axe.min.js"
 GRAVE = ("serious", "critical")
-WIDTH, TALLEST, QUALITY = 1280, 1800, 55
+WIDTH, TALLEST, QUALITY, SCALE = 1280, 1800, 50, 0.75
 
 
 class Fault(Struct, frozen=True):
@@ -59,6 +59,15 @@ def paint(page: Page, scheme: str) -> None:
     page.wait_for_timeout(150)
 
 
+def settle(page: Page) -> None:
+    """Scrolls down and up again, so that what waits to be seen is there, and waits until nothing is fetched."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for top in (*range(0, height, 700), 0):
+        page.evaluate("top => scrollTo(0, top)", top)
+        page.wait_for_timeout(100)
+    page.wait_for_timeout(400)
+
+
 def faults(page: Page, *rules: str) -> list[Fault]:
     """What axe-core finds that is serious or critical; with rules, of those only."""
     if not page.evaluate("typeof window.axe === 'object'"):
@@ -78,7 +87,7 @@ def _fault(each: dict[str, Any], node: dict[str, Any]) -> Fault:
 def picture(page: Page, path: Path) -> int:
     """A WebP of the whole page (to ``TALLEST`` pixels); its size in bytes."""
     height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-    clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height, "scale": 0.8}  # type: ignore[index]
+    clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height, "scale": SCALE}  # type: ignore[index]
     session = page.context.new_cdp_session(page)
     options = {"format": "webp", "quality": QUALITY, "clip": clip, "captureBeyondViewport": True}
     body = base64.b64decode(session.send("Page.captureScreenshot", options)["data"])

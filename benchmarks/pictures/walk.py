@@ -13,8 +13,12 @@ from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import Page
 
 _IDS = re.compile(r"/(?:[0-9a-f]{8}-[0-9a-f-]{27}|\d+)(?=/|$)")
-_NAMED = re.compile(r"(/admin/schema_monitor/schemaversion/tables/|/admin/queues/queues/jobs/|/admin/queues/)[^/]+")
-_NOT = re.compile(r"/(logout|jsi18n|delete|history|export|csv|live|charts|progress|password_change|autocomplete|r/\d+)(/|$)|\.json")
+_NAMED = re.compile(
+    r"(/schemaversion/tables/|/cron-schedulers/:id/|/cron-schedulers/:id/[^/]+/jobs/|/workers/:id/|/queues/:id/[a-z-]+/|/names/)[^/]+"
+)
+_NOT = re.compile(
+    r"/(logout|jsi18n|delete|history|export|file|csv|live|charts|progress|password_change|autocomplete|r/\d+)(/|$)|\.json|/queues/\d+/[0-9a-f]{8}-"
+)
 MOST = 200
 
 

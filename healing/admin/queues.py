@@ -9,8 +9,8 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, reverse
 from django_rq.admin import QueueAdmin
@@ -69,6 +69,8 @@ def _guard(view: Callable[..., HttpResponse], acts: bool) -> Callable[..., HttpR
         request.current_app = admin.site.name  # so that its links stay inside the admin
         try:
             return view(request, *args, **kwargs)
+        except (ValueError, IndexError, ImproperlyConfigured) as error:  # an id that cannot be one, a part that is not installed
+            raise Http404 from error
         except (RedisError, OSError):
             return render(request, "admin/healing/queues_away.html", {**admin.site.each_context(request), "title": "Queues"}, status=503)
 

@@ -20,7 +20,7 @@ from healing.case import Case, case_of
 from healing.case_acts import judge, undo_by
 from healing.case_search import by_id, found
 from healing.core import fixes
-from healing.models import ApiKey, Receipt
+from healing.models import ApiKey, QuarantineItem, Receipt
 from healing.permits import DECIDE, REPLAY
 from healing.receipts_view import find_receipt
 from healing.refusals import NotFound
@@ -67,7 +67,7 @@ class ReceiptAdmin(ReadOnlyAdmin):
     @display(description="Outcome", ordering="outcome")
     def shown_outcome(self, receipt: Receipt) -> str:
         """Colour and word."""
-        return state(receipt.outcome)
+        return state(receipt.item_state or receipt.outcome)  # type: ignore[attr-defined]
 
     @display(description="What was done")
     def what(self, receipt: Receipt) -> str:
@@ -83,10 +83,11 @@ class ReceiptAdmin(ReadOnlyAdmin):
         return f"{receipt.key_name or 'no key'} ({receipt.role})"  # type: ignore[attr-defined]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Receipt]:
-        """With the names of keys."""
+        """With the names of keys, and how kept writes stand."""
         name = ApiKey.objects.filter(pk=OuterRef("key")).values("name")[:1]
+        stands = QuarantineItem.objects.filter(pk=OuterRef("quarantine")).values("state")[:1]
         rows: QuerySet[Receipt] = super().get_queryset(request)
-        return rows.defer("sealed").exclude(outcome="replayed", quarantine__isnull=False).annotate(key_name=Subquery(name))
+        return rows.defer("sealed").exclude(outcome="replayed").annotate(key_name=Subquery(name), item_state=Subquery(stands))
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Receipt], search_term: str) -> tuple[QuerySet[Receipt], bool]:
         """As a person means it, by indexes only."""

@@ -10,7 +10,7 @@ import pytest
 from breakers.core.types import Outcome
 from breakers.registry import Open, Registry
 from resilience_site.wiring import namespace_of
-from tests.acceptance.test_admin_browser import CHROMIUM, Visit, browser, visit, worst_contrast  # noqa: F401
+from tests.acceptance.test_admin_browser import CHROMIUM, Visit, browser, visit  # noqa: F401
 from tests.gateway_process import Gateway
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: apt-get install chromium")
@@ -61,8 +61,8 @@ def test_the_pages_are_readable_and_free_of_errors(site: Gateway, visit: Callabl
         ("breakers", BOARD), ("breakers_day", f"{BOARD}?span=day"), ("breaker", f"{BOARD}{pk(site, 'lovable-ai')}/change/"),
         ("breaker_events", "/admin/breakers/breakerevent/"),
     ):  # fmt: skip
-        page = rita.go(path)
-        assert worst_contrast(page) >= 4.4, name
+        rita.go(path)
+        rita.judge(name)
         rita.shoot(f"{name}-{scheme}")
     assert rita.faults == []
 

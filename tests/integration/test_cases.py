@@ -120,7 +120,7 @@ def test_one_page_tells_what_was_done_by_whose_leave_and_what_happened(rita: Cli
     item = keep({"email": CANARY}, key=key)
     final = healed(
         {"email": CANARY}, {"id": 1, "email_address": CANARY}, [{**RENAME[0], "source": "person", "rule": str(rule.pk), "rows": [0]}],
-        outcome="replayed", quarantine=item.pk,
+        outcome="replayed",
     )  # fmt: skip
     item.state, item.replay_receipt, item.replayed_at = "replayed", final.pk, timezone.now()
     item.save()
@@ -131,6 +131,7 @@ def test_one_page_tells_what_was_done_by_whose_leave_and_what_happened(rita: Cli
     ):  # fmt: skip
         assert said in text, said
     assert listed(rita, "users") == {str(item.receipt)}, "the replay's own receipt is told by the case"
+    assert "The replay stored it" in rita.get(reverse(CASE, args=[final.pk])).content.decode()
 
 
 def test_who_may_only_look_takes_nothing_back_and_judges_nothing(rita: Client) -> None:
