@@ -43,7 +43,7 @@ def approve(proposal: Proposal, user: Any, note: str = "", seen: str = "") -> Ru
 @transaction.atomic
 def _approve(proposal: Proposal, user: Any, note: str, seen: str, pack: Pack | None) -> Rule | None:
     proposal = _locked(proposal)
-    if proposal.state == Proposal.State.APPROVED and proposal.rule is not None:
+    if _is_in_force(proposal):
         return proposal.rule
     _require_open(proposal)
     _require_four_eyes(proposal, user)
@@ -128,7 +128,7 @@ def write(schema: str, table: str, signature: str, fix: list[dict[str, Any]], us
     ops, _ = checked(fix, schema, table)
     place: dict[str, Any] = {"schema": schema, "table": table, "signature": signature, "content_hash": content_hash(ops)}
     known = Proposal.objects.select_for_update().filter(**place).first()
-    if known is not None and known.state in (Proposal.State.OPEN, Proposal.State.APPROVED):
+    if known is not None and (known.state == Proposal.State.OPEN or _is_in_force(known)):
         return known
     facts = {
         "fix": plain(ops), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops), "author": user.username,
@@ -146,6 +146,10 @@ def _proven(proposal: Proposal) -> Pack | None:
         return proof.of_proposal(Proposal.objects.get(pk=proposal.pk), AT_APPROVAL)
     except (Refused, Proposal.DoesNotExist):
         return None
+
+
+def _is_in_force(proposal: Proposal) -> bool:
+    return proposal.state == Proposal.State.APPROVED and proposal.rule is not None and proposal.rule.state == Rule.State.ACTIVE
 
 
 def _locked(proposal: Proposal) -> Proposal:

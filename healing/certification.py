@@ -33,7 +33,7 @@ from healing.proof import Bounds, Pack
 from healing.receipt_copies import rules_of
 from healing.refusals import Refused
 from healing.replay_orders import lock_cause, order_for_cause
-from healing.rules import back_to_review
+from healing.rules import back_to_review, lock_proposals
 from healing.stored_cases import ops_of
 from metrics.core.evidence import wilson
 
@@ -76,8 +76,10 @@ def certify_due() -> int:
 
 def certify(proposal: Proposal) -> Rule | None:
     """The active rule, where nothing speaks against it; else None. Looks at everything first, then decides in one transaction."""
+    if why_not(proposal):
+        return None
     bond, standing = bond_of(proposal), standing_of(proposal)
-    if not standing.passes or why_not(proposal):
+    if not standing.passes:
         return None
     pack = proof.of_proposal(proposal, BOUNDS)
     if against(pack):
@@ -153,14 +155,17 @@ def _make(proposal: Proposal, pack: Pack, standing: Standing) -> Rule:
 
 
 def _on_policy(sender: Any, instance: Policy, **_: Any) -> None:
-    for rule in Rule.objects.filter(state=Rule.State.ACTIVE, certified_at__isnull=False, approved_by=None):
-        if not asked_for(rule.schema, rule.table):
+    by_themselves = Rule.objects.filter(state=Rule.State.ACTIVE, certified_at__isnull=False, approved_by=None)
+    ended = [rule for rule in by_themselves.order_by("pk") if not asked_for(rule.schema, rule.table)]
+    with transaction.atomic():
+        lock_proposals([rule.pk for rule in ended])
+        for rule in ended:
             back_to_review(rule, ITSELF, "its table's policy no longer asks for rules by themselves")
 
 
 def _receipts(proposal: Proposal) -> list[Receipt]:
     ended = [Receipt.Outcome.COMMITTED, Receipt.Outcome.REPLAYED, Receipt.Outcome.UNDONE]
-    rows = Receipt.objects.filter(schema=proposal.schema, table=proposal.table, outcome__in=ended).exclude(fixes=[])
+    rows = Receipt.objects.filter(schema=proposal.schema, table=proposal.table, outcome__in=ended, fixes__contains=proposal.fix)
     return list(rows.only("fixes", "outcome", "feedback").order_by("-at")[:MOST_RECEIPTS])
 
 

@@ -20,7 +20,7 @@ from healing.checked_fix import checked, content_hash, plain, sentence
 from healing.core import fixes
 from healing.core.backtest import Crossed, Felt, Replayed, crossed, felt, replayed
 from healing.core.doubts import doubts
-from healing.core.properties import Property, properties
+from healing.core.properties import RUNS, Property, properties
 from healing.core.types import Rule as CoreRule
 from healing.live_schema import latest
 from healing.models import Proposal, QuarantineItem, Receipt, Rule
@@ -29,20 +29,22 @@ from schema_monitor import traffic
 from schema_monitor.core.snapshot import Relation
 
 MOST_SHAPES = 500
-MOST_LANDED = 500
 TRIAL = "trial"
 """The id of the rule that is not in force yet."""
 _SEED = 20_011
 
 
 class Bounds(Struct, frozen=True):
-    """How much is looked at."""
+    """How much is looked at: kept cases, and how long; shapes of traffic, the most frequent first; landed writes; made-up rows."""
 
     cases: int
     seconds: float
+    shapes: int = 500
+    landed: int = 500
+    runs: int = RUNS
 
 
-GLANCE = Bounds(300, 0.5)
+GLANCE = Bounds(200, 0.25, shapes=120, landed=100, runs=50)
 """For a card among many."""
 WHOLE = Bounds(100_000, 20.0)
 """For a page of its own, a download, a decision by evidence."""
@@ -109,14 +111,14 @@ def prove(place: Place, bounds: Bounds = WHOLE) -> Pack:
     trial, chance = _trial(place, ops, relation), random.Random(_SEED)  # noqa: S311 - made-up rows, the same each time
     items = QuarantineItem.objects.filter(schema=place.schema, table=place.table, signature=place.signature)
     receipts = Receipt.objects.filter(schema=place.schema, table__in={place.table, relation.name})
-    shapes = traffic.recent_shapes(relation_oids=[relation.oid])[:MOST_SHAPES]
-    tested = properties(ops, relation, known.snapshot.enums, chance)
+    shapes = traffic.recent_shapes(relation_oids=[relation.oid])[: bounds.shapes]
+    tested = properties(ops, relation, known.snapshot.enums, chance, bounds.runs)
     return Pack(
         made_at=timezone.now(), epoch=known.epoch, fingerprint=relation.fingerprint, place=f"{place.schema}.{place.table}",
         signature=place.signature, fix=plain(ops), content_hash=content_hash(ops), sentence=sentence(ops),
         exact=all(fixes.is_exact(op) for op in ops), stored=items.count(),
         replayed=replayed(trial, kept(items, bounds.cases, began + bounds.seconds, claims=_claims(ops)), known),
-        crossed=crossed(trial, landed(receipts, MOST_LANDED), known), felt=felt(trial, shapes, known, chance), days=traffic.DAYS,
+        crossed=crossed(trial, landed(receipts, bounds.landed), known), felt=felt(trial, shapes, known, chance), days=traffic.DAYS,
         properties=tested, doubts=doubts(ops, relation), seconds=round(time.monotonic() - began, 3),
     )  # fmt: skip
 

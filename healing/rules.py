@@ -45,7 +45,7 @@ def back_to_review(rule: Rule, who: str, why: str) -> None:
 @transaction.atomic
 def demote(rule: Rule, who: str, why: str) -> None:
     """Stops a rule because of evidence against it; it may be approved again. ``who`` is a person or the part that measured."""
-    _lock_proposals([rule.pk])
+    lock_proposals([rule.pk])
     evidence.note_rules([str(rule.pk)], MatchVerdict.How.DEMOTED, who)
     _leave(rule, Rule.State.DEMOTED, who, permits.require_reason(why))
 
@@ -54,7 +54,7 @@ def demote(rule: Rule, who: str, why: str) -> None:
 def count_reversal(rule_ids: list[str], why: str = "") -> None:
     """A heal by these rules was undone, or its owner said that it was wrong: the rules stop, whatever they did before, and are proposed
     again with that against them. A person decides."""
-    _lock_proposals(rule_ids)
+    lock_proposals(rule_ids)
     evidence.note_rules(rule_ids, MatchVerdict.How.REVERSED, REVERSED)
     for rule in Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"):
         Rule.objects.filter(pk=rule.pk).update(reversals=F("reversals") + 1)
@@ -64,7 +64,7 @@ def count_reversal(rule_ids: list[str], why: str = "") -> None:
 
 @transaction.atomic
 def _leave(rule: Rule, state: str, who: str, why: str) -> None:
-    _lock_proposals([rule.pk])
+    lock_proposals([rule.pk])
     locked = Rule.objects.select_for_update().get(pk=rule.pk)
     if locked.state == state:
         return
@@ -78,7 +78,7 @@ def _leave(rule: Rule, state: str, who: str, why: str) -> None:
     notify("rules")
 
 
-def _lock_proposals(rule_ids: Iterable[Any]) -> None:
+def lock_proposals(rule_ids: Iterable[Any]) -> None:
     """Proposals come first, then rules, then the audit: in this order for everybody, or two deciders could lock up."""
     list(Proposal.objects.select_for_update().filter(rule__in=list(rule_ids)).order_by("pk").values_list("pk"))
 

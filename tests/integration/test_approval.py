@@ -199,3 +199,15 @@ def test_the_commands_decide_as_a_named_person(capsys: pytest.CaptureFixture[str
     onlooker()
     with pytest.raises(CommandError, match="may not"):
         call_command("approve", str(proposal.pk), user="otto")
+
+
+def test_a_fix_whose_rule_was_retired_can_be_written_and_approved_again() -> None:
+    capture()
+    rita, proposal = reviewer(), propose()
+    rule = approved(proposal, rita)
+    rules.retire(rule, rita, "for a while")
+    with pytest.raises(AlreadyDecided):
+        approval.approve(proposal, rita)
+    again = approval.write("public", "users", "unknown_column:email", RENAME, rita)
+    assert (again.pk, again.state) == (proposal.pk, "open")
+    assert approved(again, rita).state == "active"

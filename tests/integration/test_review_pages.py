@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from healing import approval, audit_check, binding
+from healing import approval, audit_check, binding, keys_admin
 from healing.audit_check import read
 from healing.models import Decision, Policy, Proposal, QuarantineItem, ReviewRules, Rule
 from tests.integration.control_rows import DROP, approved, capture, keep, onlooker, propose, reviewer, status_table, traffic
@@ -178,3 +178,13 @@ def test_a_cause_is_approved_watched_and_exported_from_the_quarantine() -> None:
     page = client.post(reverse("admin:healing_approve", args=[proposal.pk]), back, follow=True).content.decode()
     assert "Replay: approved" in page and "Cancel the rest" in page
     assert QuarantineItem.objects.get().replay is not None
+
+
+def test_no_key_opens_a_door() -> None:
+    capture()
+    key, _ = keys_admin.create_key("edge", "service_role")
+    proposal, client = propose(), Client(headers={"apikey": key, "authorization": f"Bearer {key}"})
+    for name, args in (("healing_approve", [proposal.pk]), ("healing_approve_many", []), ("healing_undo_decision", [])):
+        answer = client.post(reverse(f"admin:{name}", args=args), {"chosen": f"{proposal.pk}|"})
+        assert answer.status_code == 302 and "/login/" in answer["location"]
+    assert not Rule.objects.exists()
