@@ -23,6 +23,8 @@ from healing.proof import Bounds, Pack
 from healing.refusals import AlreadyDecided, DoesNotFit, FourEyes, NotFound, PolicyForbids, Refused, Stale, TouchesHealthy
 from healing.replay_orders import lock_cause, order_for_cause
 
+LIKELY = 0.9
+"""The least probability of what may be approved at a glance, with others."""
 AT_APPROVAL = Bounds(5_000, 3.0)
 """What is looked at once more when somebody says yes; it is kept with the rule."""
 
@@ -74,14 +76,14 @@ class Bulk(Struct, frozen=True):
 
 
 def approve_many(chosen: Iterable[tuple[Any, str]], user: Any, note: str = "") -> Bulk:
-    """Says yes to several proposals (id and bond of each), one transaction each. Only exact ones: what loses or makes up something is
-    looked at alone."""
+    """Says yes to several proposals (id and bond of each), one transaction each. Only exact and likely ones: what loses or makes up
+    something, or is hardly more than an idea, is looked at alone."""
     permits.require(user, permits.DECIDE)
     made, waiting, refused = list[Rule](), 0, list[tuple[str, str]]()
     for pk, seen in chosen:
         proposal = _of_id(pk)
         try:
-            rule = approve(_exact(proposal), user, note, seen)
+            rule = approve(_plain(proposal), user, note, seen)
         except Refused as error:
             refused.append((str(proposal or pk), error.message))
         else:
@@ -168,11 +170,13 @@ def _of_id(pk: Any) -> Proposal | None:
         return None
 
 
-def _exact(proposal: Proposal | None) -> Proposal:
+def _plain(proposal: Proposal | None) -> Proposal:
     if proposal is None:
         raise NotFound("It is gone.")
     if not is_exact(proposal):
         raise DoesNotFit("It is not exact: something sent would be dropped, changed or made up.", "Approve it alone.")
+    if proposal.probability < LIKELY:
+        raise DoesNotFit(f"It is right with a probability of {proposal.probability:.0%} only.", "Look at it alone.")
     return proposal
 
 

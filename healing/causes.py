@@ -10,6 +10,7 @@ from django.db.models import Count, Min, Sum
 from django.db.models.functions import Coalesce
 from msgspec import Struct
 
+from healing.approval import LIKELY
 from healing.binding import bond_of
 from healing.checked_fix import is_exact
 from healing.models import Proposal, QuarantineItem
@@ -31,7 +32,7 @@ class Cause(Struct, frozen=True):
     states: dict[str, int]
     best: Any = None
     seen: str = ""
-    """The bond of the best proposal where it may be approved at a glance: it is exact."""
+    """The bond of the best proposal where it may be approved at a glance: it is exact, and likely."""
 
 
 def waiting_causes() -> list[Cause]:
@@ -50,7 +51,8 @@ def waiting_causes() -> list[Cause]:
 
 
 def _cause(group: Any, states: dict[str, int], best: Proposal | None) -> Cause:
-    return Cause(**group, states=states, best=best, seen=bond_of(best).token if best is not None and is_exact(best) else "")
+    plain = best is not None and is_exact(best) and best.probability >= LIKELY
+    return Cause(**group, states=states, best=best, seen=bond_of(best).token if best is not None and plain else "")
 
 
 def ids_of(schema: str, table: str, signature: str) -> list[UUID]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from msgspec import Struct
 
 from healing import binding, people, proof, review_rules
+from healing.approval import LIKELY
 from healing.binding import Bond
 from healing.blast import Blast, blast_of
 from healing.checked_fix import is_exact
@@ -55,8 +56,8 @@ class Card(Struct, frozen=True):
 
     @property
     def harmless(self) -> bool:
-        """Exact, and nothing speaks against it in the proof: may be chosen with others."""
-        return not self.lossy and self.pack is not None and not self.pack.broken and not self.own
+        """Exact, likely, and nothing speaks against it in the proof: may be chosen with others."""
+        return not self.lossy and self.proposal.probability >= LIKELY and self.pack is not None and not self.pack.broken and not self.own
 
 
 class Queue(Struct, frozen=True):
@@ -65,6 +66,11 @@ class Queue(Struct, frozen=True):
     cards: list[Card]
     more: int
     snoozed: int
+
+
+def best_of_each_cause() -> list[Proposal]:
+    """The best open proposal of each cause, the likeliest first."""
+    return sorted(_best_of_each_cause(Proposal.objects.filter(state="open")), key=lambda p: -p.probability)
 
 
 def queue(user: Any, *, snoozed: bool = False) -> Queue:

@@ -8,7 +8,8 @@ from django.db.models import Q
 from msgspec import Struct
 
 from healing.core.confidence import interval
-from healing.models import Approval, Decision, Proposal, Rule
+from healing.models import Approval, Decision, Rule
+from healing.review import best_of_each_cause
 
 MOST_IN_LANE = 40
 MOST_DECISIONS = 50
@@ -59,8 +60,8 @@ class Lane(Struct, frozen=True):
 
 def lanes() -> list[Lane]:
     """Proposed, active, demoted."""
-    waiting = Proposal.objects.filter(state=Proposal.State.OPEN, rule=None).order_by("-probability", "created_at")
-    proposed = Lane("Proposed", "proposed", "Nothing waits for a decision.", waiting.count(), "", tuple(waiting[:MOST_IN_LANE]))
+    waiting = [proposal for proposal in best_of_each_cause() if proposal.rule_id is None]
+    proposed = Lane("Proposed", "proposed", "Nothing waits for a decision.", len(waiting), "", tuple(waiting[:MOST_IN_LANE]))
     active = Rule.objects.filter(state=Rule.State.ACTIVE).order_by("-last_used_at", "-approved_at")
     stopped = Rule.objects.filter(state__in=[Rule.State.DEMOTED, Rule.State.REVIEW]).order_by("-approved_at")
     return [
