@@ -108,6 +108,8 @@ class SchemaFixAdmin(ReadOnlyAdmin):
             fix = decide.approve(_place(request.POST), pk, request.user, run=run, note=request.POST.get("note", ""))
             if fix.state == SchemaFix.State.LANDED:
                 return "Approved. The schema has it already; what waits is being replayed."
+            if fix.state == SchemaFix.State.PARTLY:
+                return "You agreed; more people must, before it is run."
             return "Approved; a worker runs it now." if run else "Approved. Run it yourself; what waits is replayed once the schema has it."
 
         return door(request, DECIDE, act, _back(request))

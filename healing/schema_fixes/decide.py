@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from healing import audit, permits
+from healing import audit, permits, review_rules
 from healing.doorbell import MIGRATE, ring_on_commit
 from healing.refusals import AlreadyDecided, NotFound, PolicyForbids
 from healing.replay_orders import lock_cause
@@ -30,7 +30,8 @@ def approve(place: Place, offer_id: UUID, user: Any, *, run: bool = False, note:
 
     1. the person may decide; with ``run`` also run DDL, and the operator allowed it
     2. the proposal is made again: where it is another by now, nothing is decided
-    3. the decision is written with its audit row; with ``run`` a worker is told
+    3. with ``run``, as many people must say so as a rule needs (``review_rules``)
+    4. the decision is written with its audit row; with ``run`` a worker is told
     """
     permits.require(user, permits.DECIDE)
     if run:
@@ -41,12 +42,15 @@ def approve(place: Place, offer_id: UUID, user: Any, *, run: bool = False, note:
         if offer.decided is not None and offer.decided.state in (State.APPROVED, State.RUNNING, State.LANDED):
             raise AlreadyDecided(f"This was {offer.decided.state} already.", None)
         row = _written(place, offer, State.APPROVED, user, note)
-        row.by_us, row.due_at = run, timezone.now() if run else None
+        row.by_us, row.agreed = run, sorted({*row.agreed, user.username}) if run else []
+        enough = not run or len(row.agreed) >= review_rules.current().people
+        row.state, row.due_at = (State.APPROVED if enough else State.PARTLY), timezone.now() if run and enough else None
         row.save()
-        audit.record(user.username, "approve", "migration", row.pk, content_hash=row.content_hash, why=_said(row, run, note))
-        if run:
+        action = "approve" if enough else "agree"
+        audit.record(user.username, action, "migration", row.pk, content_hash=row.content_hash, why=_said(row, run, note))
+        if row.due_at is not None:
             ring_on_commit(MIGRATE)
-        else:
+        elif enough:
             land(row)
     return row
 
@@ -92,6 +96,8 @@ def _written(place: Place, offer: Offer, state: str, user: Any, why: str) -> Sch
     made = offer.proposal
     row.kind, row.statements, row.sentence = made.kind, list(made.statements), made.sentence
     row.evidence, row.settles, row.leaves = made.evidence, list(made.settles), list(made.leaves)
+    if row.state != State.PARTLY:
+        row.agreed = []
     row.state, row.decided_by, row.decided_at, row.why = state, user, timezone.now(), why
     row.error, row.tries, row.done, row.finished_at = None, 0, 0, None
     return row

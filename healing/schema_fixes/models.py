@@ -12,6 +12,7 @@ class SchemaFix(models.Model):
     """The SQL is kept as it was approved; that, and nothing else, is what may be run."""
 
     class State(models.TextChoices):
+        PARTLY = "partly", "partly approved: more people must agree before it is run"
         APPROVED = "approved", "approved: waits until the schema has it"
         RUNNING = "running"
         LANDED = "landed", "landed: the schema has it"
@@ -33,6 +34,7 @@ class SchemaFix(models.Model):
     by_us = models.BooleanField(default=False, help_text="Mendgate runs it; else a person does, elsewhere.")
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField()
+    agreed = models.JSONField(default=list, help_text="Who said that it may be run, by name.")
     why = models.TextField(blank=True, default="")
     done = models.PositiveIntegerField(default=0, help_text="Statements that are committed.")
     tries = models.PositiveIntegerField(default=0)

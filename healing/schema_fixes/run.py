@@ -71,6 +71,8 @@ def _work(fix: SchemaFix) -> None:
     try:
         if fix.tries > 1 and _captured(fix):
             return
+        if fix.tries > MOST_TRIES:
+            raise Stop("The worker ended each time it was run: see its log.", "MG500")
         if fix.done == 0:
             fix.impact = _checked(fix)
             fix.save(update_fields=["impact"])
@@ -81,6 +83,9 @@ def _work(fix: SchemaFix) -> None:
         _stopped(fix, stop)
     except psycopg.OperationalError as error:
         _stopped(fix, Stop(f"The target did not answer: {_first_line(error)}", "MG503", again=True))
+    except Exception as error:
+        log.exception("migration %s broke", fix.pk)
+        _stopped(fix, Stop(f"It broke: {type(error).__name__}. See the worker's log.", "MG500", again=True))
 
 
 def _captured(fix: SchemaFix) -> bool:

@@ -20,7 +20,7 @@ _COLOURS = {
     "waiting": "warning", "open": "warning", "proposed": "warning", "review": "warning", "paused": "warning", "quarantined": "warning",
     "replaying": "info", "running": "info", "undone": "info", "superseded": "info",
     "replayed": "success", "active": "success", "approved": "success", "committed": "success", "done": "success",
-    "landed": "success",
+    "landed": "success", "partly": "warning",
     "parked": "danger", "conflict": "danger", "demoted": "danger", "rejected": "danger", "expired": "danger", "revoked": "danger",
     "critical": "danger", "high": "warning", "medium": "info", "delivered": "success", "failed": "danger", "back to review": "warning",
     "fits": "success", "heals": "success", "needs a rule": "warning", "breaks": "danger", "in use": "warning", "quiet": "info",

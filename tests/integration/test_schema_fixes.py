@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from msgspec.structs import replace
 
-from healing.models import Decision, QuarantineItem, Replay, SchemaFix
+from healing.models import Decision, QuarantineItem, Replay, ReviewRules, SchemaFix
 from healing.refusals import AlreadyDecided, NotAllowed, NotFound, PolicyForbids
 from healing.schema_fixes import decide
 from healing.schema_fixes.offers import Place, offers_for
@@ -93,6 +93,20 @@ def test_a_decision_needs_a_person_with_the_right_and_is_made_once() -> None:
     decide.approve(CAUSE, offer.id, user)
     with pytest.raises(AlreadyDecided):
         decide.approve(CAUSE, offer.id, user)
+
+
+@pytest.mark.usefixtures("kept")
+def test_running_ddl_takes_as_many_people_as_a_rule(settings: Any) -> None:
+    """One person twice is one person; who runs it elsewhere asks nobody here."""
+    settings.MENDGATE = replace(settings.MENDGATE, ddl_database_url="postgresql://nobody@127.0.0.1:1/none")
+    ReviewRules.objects.create(people=2)
+    offer = offers_for([CAUSE])[CAUSE].schema[0]
+    rita, sam = reviewer(), reviewer("sam")
+    for _ in range(2):
+        fix = decide.approve(CAUSE, offer.id, rita, run=True)
+        assert (fix.state, fix.agreed, fix.due_at) == ("partly", ["rita"], None)
+    fix = decide.approve(CAUSE, offer.id, sam, run=True)
+    assert (fix.state, fix.agreed, fix.due_at is not None) == ("approved", ["rita", "sam"], True)
 
 
 @pytest.mark.usefixtures("kept")
