@@ -17,6 +17,7 @@ from django.utils import timezone
 from msgspec import Struct
 
 from healing import activation, audit, permits, rules
+from healing.certified import evidence
 from healing.models import Decision, Proposal, Replay, Rule
 from healing.notify import notify
 from healing.refusals import AlreadyDecided, NotFound, WrongState
@@ -77,6 +78,8 @@ def undo_last(user: Any) -> Undone:
     cause = Proposal.objects.filter(schema=found.schema, table=found.table, signature=found.signature)
     proposal = next(p for p in cause.select_for_update().order_by("pk") if p.pk == found.pk)
     landed = _UNDO[decision.action](proposal, user)
+    if decision.action in ("approve", "reject"):
+        evidence.note_undo(proposal, user.username)
     why = f"{decision.action}, decision {decision.number}"
     audit.record(user.username, "undo", "proposal", proposal.pk, content_hash=proposal.content_hash, why=why)
     return Undone(proposal, decision.action, landed)

@@ -38,6 +38,13 @@ def note_rejection(rejected: Proposal, who: str) -> None:
     notify("certified")  # the fix itself is refused from now on
 
 
+def note_undo(of: Proposal, who: str) -> None:
+    """The person took the decision back: their word about this cause counts no more."""
+    place = {"schema": of.schema, "table": of.table, "signature": of.signature}
+    MatchVerdict.objects.filter(**place, who=who, how__in=[How.APPROVED, How.OTHER, How.REJECTED]).delete()
+    notify("certified")
+
+
 def note_rules(rule_ids: Iterable[str], how: str, who: str) -> None:
     """Rules that were the matcher's proposals turned out wrong."""
     rules = Rule.objects.filter(pk__in=list(rule_ids), source=Source.MATCHER)

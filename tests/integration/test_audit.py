@@ -15,7 +15,7 @@ from healing import approval, audit, audit_check
 from healing.models import Decision, Proposal, Rule
 from tests.integration.control_rows import DROP, approved, capture, propose, reviewer
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
 
 def chain(length: int = 5) -> list[Decision]:
@@ -49,6 +49,7 @@ def test_only_the_next_link_can_be_added_by_whatever_door() -> None:
     assert Decision.objects.count() == 2
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_deciders_at_once_leave_one_chain_without_gaps() -> None:
     errors: list[Exception] = []
 

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from healing import approval, audit_check, second_thoughts
+from healing.certified.models import MatchVerdict
 from healing.models import Approval, Proposal, Replay, ReviewRules, Rule
 from healing.refusals import NotAllowed, NotFound, WrongState
 from healing.review import queue
@@ -83,3 +84,14 @@ def test_nobody_takes_back_what_somebody_else_decided_since_or_another_decided()
     Rule.objects.filter(pk=rule.pk).update(state="retired")
     with pytest.raises(WrongState):
         second_thoughts.undo_last(rita)
+
+
+def test_what_is_taken_back_says_nothing_about_the_matcher_any_more() -> None:
+    capture()
+    rita = reviewer()
+    proposal = propose(evidence={"for": [], "against": [], "bucket": "b"})
+    for decide in (lambda: approved(proposal, rita), lambda: approval.reject(proposal, rita, "no")):
+        decide()
+        assert MatchVerdict.objects.count() == 1
+        second_thoughts.undo_last(rita)
+        assert not MatchVerdict.objects.exists()
