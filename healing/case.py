@@ -21,7 +21,6 @@ from healing.receipt_patch import patch_of
 from healing.receipts_view import landed
 from healing.undo import takes_back
 
-_OURS = ("source", "rule", "rows", "assist")
 SOURCES = {
     "lineage": "Known for sure: the schema's own history says so.",
     "builtin": "Exact: the value is the same, only spelled otherwise.",
@@ -94,7 +93,7 @@ def told(found: list[dict[str, Any]]) -> list[Told]:
 
 
 def _told(fix: dict[str, Any], rules: dict[str, Rule]) -> Told:
-    op = {name: value for name, value in fix.items() if name not in _OURS}
+    op = fixes.bare(fix)
     try:
         (parsed,) = fixes.parse([op])
         sentence, brief = phrases.say(parsed), phrases.brief(parsed)

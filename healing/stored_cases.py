@@ -24,7 +24,6 @@ from schema_monitor.core.lineage import Renamed
 from schema_monitor.core.snapshot import Relation
 from schema_monitor.store import Version
 
-_OURS = ("source", "rule", "rows", "assist")
 _KEPT = ("pk", "schema", "table", "operation", "signature", "request", "claims")
 _LANDED = ("pk", "schema", "table", "operation", "fixes", "sealed")
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
@@ -125,7 +124,7 @@ def _opened(blob: Any) -> Row | None:
 
 def ops_of(done: Any) -> tuple[fixes.Fix, ...]:
     """The ops of a receipt's fixes; () where there are none, or none of the language."""
-    plain = [{k: v for k, v in fix.items() if k not in _OURS} for fix in done if isinstance(fix, dict)]
+    plain = [fixes.bare(fix) for fix in done if isinstance(fix, dict)]
     try:
         return fixes.parse(plain) if plain else ()
     except fixes.FixError:

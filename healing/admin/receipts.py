@@ -30,7 +30,6 @@ from healing.templatetags.mendgate import ago, state
 from healing.undo import takes_back
 
 MOST_ROWS = 20
-_OURS = ("source", "rule", "rows", "assist")
 
 
 class OperationFilter(admin.SimpleListFilter):
@@ -162,7 +161,7 @@ def _receipt(object_id: str) -> Receipt:
 
 def said(found: list[dict[str, Any]]) -> list[str]:
     """The fixes of a receipt in the header's words."""
-    ops = [{k: v for k, v in fix.items() if k not in _OURS} for fix in found]
+    ops = [fixes.bare(fix) for fix in found]
     try:
         return [fixes.brief(op) for op in fixes.parse(ops)] if ops else []
     except fixes.FixError:

@@ -51,6 +51,7 @@ __all__ = [
     "Truncate",
     "UseDefault",
     "apply",
+    "bare",
     "blocked",
     "blocks",
     "bound_columns",
@@ -118,6 +119,14 @@ def dump(fixes: Iterable[Fix]) -> tuple[dict[str, Json], ...]:
 def content_hash_text(fixes: Iterable[Fix]) -> str:
     """Canonical text: equal fixes give equal texts."""
     return _canonical.encode(dump(fixes)).decode()
+
+
+_FIELDS: Final = frozenset({"op", "from", "to", "column", "format", "value", "from_key", "claim", "n", "into"})
+
+
+def bare(said: Mapping[str, Json]) -> dict[str, Json]:
+    """The op of a fix as a receipt tells it, without what is said beside: who found it, by which rule, for which rows."""
+    return {name: value for name, value in said.items() if name in _FIELDS}
 
 
 def is_exact(fix: Fix) -> bool:

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
 def healed(count: int, fix: list[dict[str, Any]] = RENAME, **fields: Any) -> None:
     """Writes that landed with the fix while no rule did it."""
-    told = [{**op, "source": "ai", "rule": None, "rows": [0]} for op in fix]
+    told = [{**op, "source": "ai", "rule": None, "rows": [0], "certified": {"bucket": "b"}} for op in fix]
     facts = {"outcome": "committed", "schema": "public", "table": "users", "operation": "insert", "role": "anon", "fixes": told, **fields}
     Receipt.objects.bulk_create([Receipt(id=uuid.uuid4(), **facts) for _ in range(count)])
 

@@ -325,3 +325,19 @@ def test_a_statement_is_mended_with_its_columns_and_conflict_target() -> None:
         columns=("email_address", "meta"),
         on_conflict=("email_address",),
     )
+
+
+def test_every_op_is_told_by_a_receipt_and_read_again() -> None:
+    """What a receipt says beside an op (whoever adds it) never keeps the op from being read."""
+    ops = fixes.parse(
+        [
+            {"op": "rename_column", "from": "a", "to": "b"}, {"op": "rename_table", "from": "a", "to": "b"},
+            {"op": "cast", "column": "a", "to": "integer", "format": "round"}, {"op": "map_value", "column": "a", "from": 1, "to": 2},
+            {"op": "fill", "column": "a", "value": 3}, {"op": "fill", "column": "a", "from_key": "b"},
+            {"op": "fill", "column": "a", "claim": "sub"}, {"op": "use_default", "column": "a"}, {"op": "drop_key", "column": "a"},
+            {"op": "truncate", "column": "a", "n": 2}, {"op": "rescue", "column": "a", "into": "b"}, {"op": "split_batch"},
+            {"op": "keep_name", "column": "a"},
+        ]
+    )  # fmt: skip
+    told = [{**op, "source": "ai", "rule": None, "rows": [0], "assist": {}, "certified": {}, "whatever": 1} for op in fixes.dump(ops)]
+    assert fixes.parse([fixes.bare(each) for each in told]) == ops
