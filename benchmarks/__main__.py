@@ -2,7 +2,7 @@
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
 ``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``,
-``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.matching``, ``.schema_fixes``, ``.backtest``.
+``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``, ``.schema_fixes``, ``.backtest``.
 Words after ``python -m benchmarks`` choose parts.
 """
 
@@ -29,6 +29,7 @@ PARTS: dict[str, list[str]] = {
     "ai_streams": ["--rounds", "2"],
     "ai_down": ["--rounds", "2", "--seconds", "3"],
     "ai_faults": [],
+    "client": ["--rounds", "3"],
     "healing": ["--sample", "200"],
     "matching": [],
     "schema_fixes": [],

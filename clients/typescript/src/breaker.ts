@@ -42,12 +42,15 @@ const REPORT_EVERY = 1_000;
  */
 export class CircuitBreaker {
   readonly name: string;
-  readonly #settings: Required<Omit<BreakerSettings, "isFailure">>;
+  readonly #callTimeout: number;
+  readonly #now: Now;
   readonly #wish: object;
   readonly #isFailure: (error: unknown) => boolean;
   readonly #counting: Counting;
   readonly #home: Home;
-  #sampled = 0;
+  #version = 0;
+  #successes = 0;
+  #sampleAt = 1 + Math.floor(Math.random() * (2 * SAMPLE - 1));
   #weight = 0;
   #reportedAt = -Infinity;
   #readyUntil = -Infinity;
@@ -56,16 +59,17 @@ export class CircuitBreaker {
   constructor(name: string, settings: BreakerSettings, home: Home) {
     const { failureThreshold = 5, timeout = 60_000, callTimeout = 30_000, isFailure = saysSomething } = settings;
     this.name = name;
-    this.#settings = { failureThreshold, timeout, callTimeout };
-    this.#wish = { failure_threshold: failureThreshold, timeout: timeout / 1000 };
+    this.#callTimeout = callTimeout;
+    this.#now = home.now;
+    this.#wish = { failure_threshold: failureThreshold, minimum_calls: failureThreshold, timeout: timeout / 1000 };
     this.#isFailure = isFailure;
-    this.#counting = new Counting(this.#settings);
+    this.#counting = new Counting({ failureThreshold, timeout });
     this.#home = home;
   }
 
   /** `closed`, `open` or `half_open`, as far as it is known here now. */
   get state(): string {
-    const now = this.#home.now();
+    const now = this.#now();
     if (!this.#counting.closed) return "open";
     return this.#home.shared()?.view(this.name, now)?.state ?? "closed";
   }
@@ -75,14 +79,37 @@ export class CircuitBreaker {
    * answers; without one the error is thrown, or that `Response` given. Never waits for the gateway longer than half a second.
    */
   execute<T>(call: Call<T>, fallback?: Fallback<T>): Promise<T> {
-    const now = this.#home.now();
-    return now < this.#readyUntil && this.#counting.closed ? this.#run(call, fallback, now, NONE, 0) : this.#weigh(call, fallback, now);
+    const now = this.#now === Date.now ? Date.now() : this.#now(); // called by its name it is compiled into the caller
+    if (now < this.#readyUntil && this.#counting.closed) {
+      if (this.#callTimeout === Infinity && call.length === 0) return this.#quick(call, fallback, now);
+      return this.#run(call, fallback, now, NONE, this.#version);
+    }
+    return this.#weigh(call, fallback, now);
+  }
+
+  /** Nothing stands in the way and no time is limited: `#run` without what such a call does not need. */
+  #quick<T>(call: Call<T>, fallback: Fallback<T> | undefined, began: number): Promise<T> {
+    let answer: T | Promise<T>;
+    try {
+      answer = (call as () => T | Promise<T>)();
+    } catch (error) {
+      return new Promise((resolve) => resolve(this.#threw(error, fallback, began, NONE, this.#version)));
+    }
+    const version = this.#version;
+    return (answer instanceof Promise ? answer : Promise.resolve(answer)).then(
+      (found) => {
+        if (typeof found === "object") return this.#judged(found, fallback, began, NONE, version);
+        if (++this.#successes >= this.#sampleAt) this.#succeeded(began, NONE, version);
+        return found;
+      },
+      (error) => this.#threw(error, fallback, began, NONE, version),
+    );
   }
 
   async #weigh<T>(call: Call<T>, fallback: Fallback<T> | undefined, now: number): Promise<T> {
     const shared = this.#home.shared();
     await shared?.refresh(now);
-    now = this.#home.now();
+    now = this.#now();
     const view = shared?.view(this.name, now);
     const local = this.#counting.ask(now);
     if (typeof local === "number") return refuse(this.name, local, fallback);
@@ -93,8 +120,9 @@ export class CircuitBreaker {
       return refuse(this.name, wait, fallback);
     }
     if (shared?.knows(now) && !view) shared.introduce(this.name, this.#wish);
+    this.#version = view?.version ?? 0;
     if (!view || view.allows === "all") this.#readyUntil = shared ? shared.freshUntil : Infinity;
-    return this.#run(call, fallback, now, trial, view?.version ?? 0);
+    return this.#run(call, fallback, now, trial, this.#version);
   }
 
   /** Milliseconds that the shared breaker wants us to wait; 0 = go. Asks for a permit where one is needed. */
@@ -112,25 +140,39 @@ export class CircuitBreaker {
   async #run<T>(call: Call<T>, fallback: Fallback<T> | undefined, began: number, trial: Trial, version: number): Promise<T> {
     let answer: T;
     try {
-      answer = await bounded(call, this.#settings.callTimeout, this.name);
+      answer = await bounded(call, this.#callTimeout, this.name);
     } catch (error) {
-      this.#settle(this.#isFailure(error) ? "failure" : "excluded", began, trial, version, error);
-      if (!fallback) throw error;
-      return fallback(error instanceof Error ? error : new Error(String(error)));
+      return this.#threw(error, fallback, began, trial, version);
     }
-    if (typeof answer !== "object" || !(answer instanceof Response) || answer.status < 400) {
-      this.#succeeded(began, trial, version);
-      return answer;
-    }
-    return this.#answered(answer, fallback, began, trial, version);
+    return this.#judged(answer, fallback, began, trial, version);
+  }
+
+  #threw<T>(error: unknown, fallback: Fallback<T> | undefined, began: number, trial: Trial, version: number): T | Promise<T> {
+    this.#settle(this.#isFailure(error) ? "failure" : "excluded", began, trial, version, error);
+    if (!fallback) throw error;
+    return fallback(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #judged<T>(answer: T, fallback: Fallback<T> | undefined, began: number, trial: Trial, version: number): T | Promise<T> {
+    if (answer instanceof Response && answer.status >= 400) return this.#answered(answer, fallback, began, trial, version);
+    if (++this.#successes >= this.#sampleAt || trial !== NONE) this.#succeeded(began, trial, version);
+    return answer;
+  }
+
+  /** Successes since the last time go into the count now: about one call in ten comes here. */
+  #countSuccesses(now: number): void {
+    this.#counting.succeeded(now, this.#successes);
+    this.#sampleAt -= this.#successes;
+    this.#successes = 0;
   }
 
   #succeeded(began: number, trial: Trial, version: number): void {
-    const now = this.#home.now();
-    this.#counting.succeeded(now, trial.local);
+    const now = this.#now();
+    this.#countSuccesses(now);
+    if (trial.local) this.#counting.close();
     if (trial.token) return this.#report({ name: this.name, outcome: "ok", ms: now - began, token: trial.token, version, id: crypto.randomUUID() });
-    if (this.#sampled-- > 0) return;
-    this.#sampled = Math.floor(Math.random() * 2 * SAMPLE - 1); // on average one in ten, at no one's rhythm
+    if (this.#sampleAt > 0) return;
+    this.#sampleAt = 1 + Math.floor(Math.random() * (2 * SAMPLE - 1)); // on average one in ten, at no one's rhythm
     this.#weight = Math.min(MOST_WEIGHT, this.#weight + SAMPLE);
     if (now - this.#reportedAt < REPORT_EVERY && this.#weight < MOST_WEIGHT) return;
     this.#reportedAt = now;
@@ -149,7 +191,8 @@ export class CircuitBreaker {
   }
 
   #settle(outcome: "failure" | "excluded", began: number, trial: Trial, version: number, error: unknown): void {
-    const now = this.#home.now();
+    const now = this.#now();
+    this.#countSuccesses(now);
     if (outcome === "failure") this.#counting.failed(now, trial.local, Math.random());
     else if (trial.local) this.#counting.gaveBack();
     if (outcome === "excluded" && !trial.token) return;
@@ -259,7 +302,10 @@ function bounded<T>(call: Call<T>, ms: number, name: string): T | Promise<T> {
       reject(error);
       abort?.abort(error);
     }, ms);
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    answer.then(
+      (value) => (clearTimeout(timer), resolve(value)),
+      (error) => (clearTimeout(timer), reject(error)),
+    );
   });
 }
 

@@ -17,6 +17,7 @@ export class Counting {
   readonly #ok: number[] = new Array(SLOTS).fill(0);
   readonly #bad: number[] = new Array(SLOTS).fill(0);
   #slot = 0;
+  #slotEnds = 0;
   #trips = 0;
   #until = 0;
   #trialSince = 0;
@@ -37,17 +38,16 @@ export class Counting {
     return "trial";
   }
 
-  /** A call went well. */
-  succeeded(now: number, trial: boolean): void {
-    if (trial) return this.#close();
-    this.#turn(now);
-    this.#ok[this.#slot % SLOTS]!++;
+  /** So many calls went well. */
+  succeeded(now: number, calls: number): void {
+    if (now >= this.#slotEnds) this.#turn(now);
+    this.#ok[this.#slot % SLOTS]! += calls;
   }
 
   /** A call failed; opens where that is too many. */
   failed(now: number, trial: boolean, random: number): void {
     if (trial) return this.#open(now, random);
-    this.#turn(now);
+    if (now >= this.#slotEnds) this.#turn(now);
     this.#bad[this.#slot % SLOTS]!++;
     const failures = sum(this.#bad);
     if (this.closed && failures >= this.#rules.failureThreshold && failures >= sum(this.#ok)) this.#open(now, random);
@@ -64,7 +64,8 @@ export class Counting {
     this.#until = now + Math.min(LONGEST, this.#rules.timeout * 2 ** this.#trips++) * (0.8 + 0.4 * random);
   }
 
-  #close(): void {
+  /** A trial went well. */
+  close(): void {
     this.closed = true;
     this.#trips = this.#trialSince = 0;
     this.#ok.fill(0);
@@ -73,9 +74,9 @@ export class Counting {
 
   #turn(now: number): void {
     const slot = Math.floor(now / SLOT);
-    if (slot === this.#slot) return;
     for (let n = Math.max(this.#slot + 1, slot - SLOTS + 1); n <= slot; n++) this.#ok[n % SLOTS] = this.#bad[n % SLOTS] = 0;
     this.#slot = slot;
+    this.#slotEnds = (slot + 1) * SLOT;
   }
 }
 

@@ -5,6 +5,7 @@ import { later } from "./platform.ts";
 const API = "/api/v1/breakers";
 const FRESH = 2_000;
 const STALE = 5_000;
+const GRACE = 100;
 const PATIENCE = 500;
 const MOST_WAITING = 100;
 const MOST_SENT = 500;
@@ -52,6 +53,7 @@ export class Shared {
   #awayUntil = -Infinity;
   #waiting: Report[] = [];
   #sending: Promise<void> | null = null;
+  #introducing: Promise<unknown> = Promise.resolve();
   readonly #introduced = new Set<string>();
   readonly #isolate = crypto.randomUUID();
 
@@ -75,6 +77,7 @@ export class Shared {
     if (now < this.#awayUntil || now - this.at < FRESH) return undefined;
     this.#looking ??= this.#look().finally(() => (this.#looking = null));
     if (now - this.at >= STALE) return this.#looking;
+    this.freshUntil = Math.min(this.at + STALE, now + GRACE); // meanwhile what is known will do
     later(this.#looking);
     return undefined;
   }
@@ -82,14 +85,17 @@ export class Shared {
   /** Asks for a trial; null where the gateway does not answer. */
   async acquire(name: string, settings: object): Promise<Permit | null> {
     this.#introduced.add(name);
-    return (await this.#post(`/${name}/acquire`, { settings }))?.json().catch(() => null) ?? null;
+    const answer = await this.#post(`/${name}/acquire`, { settings });
+    return (await answer?.json().catch(() => void this.#away())) ?? null;
   }
 
   /** Makes the breaker known with the settings that the code wishes, once. */
   introduce(name: string, settings: object): void {
     if (this.#introduced.has(name) || this.#now() < this.#awayUntil) return;
     this.#introduced.add(name);
-    later(this.acquire(name, settings).then((answer) => void (answer ?? this.#introduced.delete(name))));
+    const told = this.acquire(name, settings).then((answer) => void (answer ?? this.#introduced.delete(name)));
+    this.#introducing = Promise.all([this.#introducing, told]);
+    later(told);
   }
 
   /** Reports after the response where the platform lets us, else at once. */
@@ -105,6 +111,7 @@ export class Shared {
   }
 
   async #sendAll(): Promise<void> {
+    await this.#introducing; // a breaker comes to be with its first report, too: the wishes must be there before
     while (this.#waiting.length && this.#now() >= this.#awayUntil) {
       const batch = this.#waiting.splice(0, MOST_SENT);
       const answer = await this.#post("/report", { reports: batch, isolate: this.#isolate });
