@@ -43,6 +43,16 @@ def revive(row: AiCredential, why: str) -> bool:
     return _turn(row, AiCredential.State.ACTIVE, why)
 
 
+def lift(row: AiCredential) -> bool:
+    """It need not rest any longer, whatever its provider said, in every process. False where it is out of use."""
+    fresh = AiCredential.objects.get(pk=row.pk)
+    if fresh.state != AiCredential.State.ACTIVE:
+        return False
+    fresh.lifted_at = timezone.now()
+    fresh.save(update_fields=["lifted_at"])
+    return True
+
+
 def _turn(row: AiCredential, state: str, why: str) -> bool:
     fresh = AiCredential.objects.get(pk=row.pk)
     if fresh.state == state:

@@ -101,6 +101,7 @@ class AiCredential(InForce):
     state = models.CharField(max_length=10, choices=State.choices, default=State.ACTIVE, editable=False)
     why = models.CharField(max_length=500, blank=True, default="", editable=False, help_text="Why it was retired or revived.")
     changed_at = models.DateTimeField(null=True, editable=False, help_text="When it was retired or revived.")
+    lifted_at = models.DateTimeField(null=True, editable=False, help_text="When a person said that it need not rest any longer.")
     last_used_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

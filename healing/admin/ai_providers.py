@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +13,14 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminPasswordWidget
 
-from breakers import ai_keys
+from breakers import ai_keys, registry
 from breakers.ai_trial import trial
+from breakers.gateway.ai.gates import name_of
 from breakers.models import AiCredential, AiModel, AiProvider
 from healing import audit
 from healing.admin.ai_audited import AuditedAdmin
@@ -174,7 +177,7 @@ class AiCredentialAdmin(AuditedAdmin):
     def get_urls(self) -> list[Any]:
         """Our own doors before Django's."""
         view = self.admin_site.admin_view
-        doors = {"retire": self.retire, "revive": self.revive}
+        doors = {"retire": self.retire, "revive": self.revive, "lift": self.lift}
         return [path(f"<uuid:pk>/{name}/", view(act), name=f"ai_key_{name}") for name, act in doors.items()] + super().get_urls()
 
     def retire(self, request: HttpRequest, pk: UUID) -> HttpResponse:
@@ -185,13 +188,26 @@ class AiCredentialAdmin(AuditedAdmin):
         """In use again."""
         return self._turn(request, pk, "revive", "Revived: it is used again, in its order.")
 
+    def lift(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Its rest is over."""
+        row = get_object_or_404(AiCredential, pk=pk)
+
+        def act() -> str:
+            why = require_reason(request.POST.get("why", ""))
+            if not ai_keys.lift(row):
+                raise WrongState("It is out of use: revive it.")
+            self.record(request, "lift", row, why)
+            return "It is asked again at once, in every process."
+
+        return door(request, CHANGE_KEYS, act, reverse("admin:breakers_aicredential_change", args=[pk]))
+
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The form, with its state and the doors."""
         try:
             row = AiCredential.objects.filter(pk=UUID(object_id)).first()
         except ValueError:
             row = None
-        facts = {"row": row, "may_manage": request.user.has_perm(CHANGE_KEYS)}
+        facts = {"row": row, "may_manage": request.user.has_perm(CHANGE_KEYS), "rests": rests_of(row) if row else []}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **facts})
 
     def _turn(self, request: HttpRequest, pk: UUID, action: str, done: str) -> HttpResponse:
@@ -206,3 +222,11 @@ class AiCredentialAdmin(AuditedAdmin):
             return done
 
         return door(request, CHANGE_KEYS, act, reverse("admin:breakers_aicredential_change", args=[pk]))
+
+
+def rests_of(row: AiCredential) -> list[tuple[str, datetime]]:
+    """For which models it rests, because its provider asked for a pause, and until when."""
+    lifted = int(row.lifted_at.timestamp()) if row.lifted_at else 0
+    start, now = name_of((str(row.pk), ""), lifted), timezone.now()
+    resting = [view for view in registry.default.views() if view.name.startswith(start) and view.remaining_ms > 0]
+    return [(view.name.removeprefix(start), now + timedelta(milliseconds=view.remaining_ms)) for view in resting]

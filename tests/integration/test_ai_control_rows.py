@@ -16,9 +16,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from breakers import ai_keys, ai_retention
+from breakers import ai_keys, ai_retention, registry
 from breakers.ai_sealed import unseal_key
 from breakers.ai_trial import trial
+from breakers.gateway.ai.gates import name_of
 from breakers.models import AiAllowance, AiCall, AiCredential, AiFallback, AiModel, AiNotice, AiProvider, AiSettings, AiSpend
 from healing.admin import ai_needs
 from healing.gateway.settings import current
@@ -109,6 +110,18 @@ def test_keys_are_retired_and_revived_once_with_a_reason(acme: AiProvider, admin
     assert (AiCredential.objects.get().state, AiCredential.objects.get().why) == ("retired", "admin: leaked")
     assert not ai_keys.retire(row, "again")
     assert Decision.objects.get().action == "retire"
+
+
+def test_the_rest_of_a_key_is_shown_and_ended_by_a_person(acme: AiProvider, admin_client: Client) -> None:
+    row = ai_keys.add_key(acme, "team", "sk-very-secret-1234")
+    page = reverse("admin:breakers_aicredential_change", args=[row.pk])
+    assert "Use it now" not in admin_client.get(page).content.decode()
+    registry.default.throttle(name_of((str(row.pk), "gpt")), 86_400_000)
+    shown = admin_client.get(page).content.decode()
+    assert "It rests for <code>gpt</code> until" in shown and "Use it now" in shown
+    admin_client.post(reverse("admin:ai_key_lift", args=[row.pk]), {"why": "the quota was raised"})
+    assert AiCredential.objects.get().lifted_at is not None and Decision.objects.get().action == "lift"
+    assert "It rests" not in admin_client.get(page).content.decode()
 
 
 def test_a_trial_says_what_is_missing_and_what_went_wrong(acme: AiProvider) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from msgspec.structs import replace
 
 from breakers.core.types import State
 from breakers.gateway.ai import app, crowd
@@ -118,6 +119,20 @@ async def test_a_429_that_another_process_met_is_obeyed_here(far: FarAi):
     async with ai_calls(rows) as one, ai_calls(rows, breakers=one.breakers) as other:
         answers = [await call({"model": "a", **HELLO}) for call in (one, other, other)]
     assert [each.status for each in answers] == [429, 429, 429] and len(far.asked) == 1
+
+
+@in_loop
+async def test_a_person_ends_the_rest_of_a_key_in_every_process(far: FarAi):
+    far.plan(Rule("429-seconds", times=1))
+    rows = snapshot(provider("a", far.base_url(), "k1"))
+    async with ai_calls(rows) as one, ai_calls(rows, breakers=one.breakers) as other:
+        assert [(await call({"model": "a", **HELLO})).status for call in (one, other)] == [429, 429]
+        (key,) = rows.providers["a"].credentials
+        lifted = replace(rows.providers["a"], credentials=(replace(key, lifted=1_790_000_000),))
+        one.known.rows = other.known.rows = replace(rows, providers={"a": lifted})
+        assert [(await call({"model": "a", **HELLO})).status for call in (other, one)] == [200, 200]
+        far.plan(Rule("429-seconds", times=1))
+        assert [(await call({"model": "a", **HELLO})).status for call in (one, other)] == [429, 429], "a new pause is obeyed"
 
 
 @in_loop

@@ -45,6 +45,12 @@ class Standing:
             return 0.0
         return until - now
 
+    def lift(self, key: str) -> None:
+        """It need not rest any longer."""
+        for place in [each for each in self._until if each[0] == key]:
+            del self._until[place]
+            self._strikes.pop(place, None)
+
     def answered(self, place: Place) -> None:
         """It works."""
         if place in self._until:

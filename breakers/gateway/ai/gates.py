@@ -46,6 +46,7 @@ class Gates:
     def __init__(self, breakers: Breakers) -> None:
         self._breakers = breakers
         self._pauses: dict[Place, Gate] = {}
+        self._lifted: dict[str, int] = {}
 
     def get(self, name: str) -> Gate:
         """The breaker of that name."""
@@ -54,12 +55,18 @@ class Gates:
     def pause(self, place: Place, seconds: float) -> None:
         """Every process leaves this key and model alone for so long."""
         with suppress(ValueError):  # there are too many breakers: then it holds in this process alone
-            self._breakers.throttle(_name(place), max(1, round(seconds * 1000)))
+            self._breakers.throttle(self._name(place), max(1, round(seconds * 1000)))
 
     def paused(self, place: Place) -> float:
         """Seconds for which another process has been told to leave it alone; 0 = it may be asked."""
         gate = self._pauses.get(place) or self._remember(place)
         return 0.0 if gate is None or gate.allow() else max(0.001, gate.view().remaining_ms / 1000)
+
+    def lift(self, key: str, at: int) -> None:
+        """A person ended the rest of this key: its pauses have another name from now on, in every process."""
+        self._lifted[key] = at
+        for place in [each for each in self._pauses if each[0] == key]:
+            del self._pauses[place]
 
     async def heard(self, names: Iterable[str], places: Iterable[Place], patience: float) -> None:
         """Waits until it is known how these stand elsewhere, at most ``patience`` seconds: a process that has just begun knows nothing."""
@@ -73,11 +80,16 @@ class Gates:
         if len(self._pauses) >= _MOST:
             self._pauses.clear()  # keys and models come and go
         with suppress(ValueError):
-            self._pauses[place] = self._breakers.get(_name(place))
+            self._pauses[place] = self._breakers.get(self._name(place))
         return self._pauses.get(place)
 
+    def _name(self, place: Place) -> str:
+        return name_of(place, self._lifted.get(place[0], 0))
 
-def _name(place: Place) -> str:
+
+def name_of(place: Place, lifted: int = 0) -> str:
+    """The breaker that holds the pause of a key and a model."""
     key, model = place
-    text = f"{PAUSE}{key[:_KEY]}/{model}"[:_LONGEST]
+    since = f".{lifted:x}" if lifted else ""
+    text = f"{PAUSE}{key[:_KEY]}{since}/{model}"[:_LONGEST]
     return "".join(each if each.isprintable() and each not in "{}" else "_" for each in text).strip()

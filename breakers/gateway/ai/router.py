@@ -76,6 +76,7 @@ class Router:
         self._rows: AiSnapshot | None = None
         self._chains: dict[str, list[Deployment]] = {}
         """of these rows, by model."""
+        self._lifted: dict[str, int] = {}
         self._good: dict[str, float] = {}
         """until when a key counts as good, whatever a request is answered."""
         self._uncounted: set[str] = set()
@@ -93,6 +94,7 @@ class Router:
         if snapshot is not self._rows:  # rows have changed: who was retired stands there
             self._rows, self._chains, self._good = snapshot, {}, {}
             self._standing.reinstate(set())
+            self._lift(snapshot)
         self._budget.called(now)
         terms = Terms(
             deadline=order.deadline,
@@ -121,6 +123,14 @@ class Router:
             return ended
         assert got is not None
         return got
+
+    def _lift(self, snapshot: AiSnapshot) -> None:
+        """Keys that a person wants used at once."""
+        keys = [each for provider in snapshot.providers.values() for each in provider.credentials]
+        for key in (each for each in keys if each.lifted > self._lifted.get(each.id, 0)):
+            self._lifted[key.id] = key.lifted
+            self._standing.lift(key.id)
+            self._gates.lift(key.id, key.lifted)
 
     def _chain(self, order: Order) -> list[Deployment]:
         found = self._chains.get(order.model.name)

@@ -19,7 +19,8 @@ SELECT json_build_object(
     'providers', (SELECT coalesce(json_agg(json_build_object(
         'name', p.name, 'base_url', p.base_url, 'connect', p.connect_seconds, 'first_token', p.first_token_seconds,
         'stall', p.stall_seconds, 'total', p.total_seconds, 'headers', p.headers, 'allow_private', p.allow_private, 'enabled', p.enabled,
-        'credentials', (SELECT coalesce(json_agg(json_build_object('id', c.id, 'sealed', encode(c.secret, 'base64'))
+        'credentials', (SELECT coalesce(json_agg(json_build_object('id', c.id, 'sealed', encode(c.secret, 'base64'),
+                'lifted', coalesce(extract(epoch FROM c.lifted_at)::bigint, 0))
             ORDER BY c.position, c.created_at, c.id), '[]') FROM breakers_aicredential c WHERE c.provider_id = p.id AND c.state = 'active'),
         'wants_key', EXISTS (SELECT FROM breakers_aicredential c WHERE c.provider_id = p.id)
         ) ORDER BY p.name), '[]') FROM breakers_aiprovider p),
@@ -48,6 +49,7 @@ class CredentialRow(Struct):
 
     id: str
     sealed: str
+    lifted: int = 0
 
 
 class ProviderRow(Struct):
@@ -138,7 +140,7 @@ def _provider(row: ProviderRow, unseal: Callable[[bytes], bytes], retired: Mappi
 def _opened(row: CredentialRow, provider: str, unseal: Callable[[bytes], bytes]) -> Credential:
     """A key that cannot be opened is tried as an empty one: its provider refuses it, which says more than a provider without keys."""
     try:
-        return Credential(id=row.id, secret=Secret(open_key(unseal, b64decode(row.sealed))))
+        return Credential(id=row.id, secret=Secret(open_key(unseal, b64decode(row.sealed))), lifted=row.lifted)
     except CannotOpen as error:
         log.error("a key of AI provider %s cannot be used: %s", provider, error)
         return Credential(id=row.id)

@@ -35,6 +35,8 @@ class Credential(Struct, frozen=True, kw_only=True):
 
     id: str
     secret: Secret = field(default=Secret(""))
+    lifted: int = 0
+    """Unix seconds at which a person ended its rest; 0 = never."""
 
 
 class Provider(Struct, frozen=True, kw_only=True):
