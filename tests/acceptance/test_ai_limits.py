@@ -128,6 +128,25 @@ def test_an_answer_may_come_from_the_cache(stage: AiStage) -> None:
     told = [one.ask(**question), one.ask(**question), one.ask(content=question["content"]), other.ask(**question)]
     assert [each.headers.get("mendgate-cache") for each in told] == ["miss", "hit", None, "miss"]
     assert told[1].text == told[0].text != told[2].text and len(stage.asked()) == 3
+    streamed = one.ask(**question, stream=True)
+    assert (streamed.headers["mendgate-cache"], streamed.text) == ("hit", told[0].text) and len(stage.asked()) == 3
+
+
+def test_a_stream_is_kept_too_and_a_broken_one_is_not(stage: AiStage) -> None:
+    stage.put(AiSnapshot(cache_seconds=60, retry_floor=1000))
+    time.sleep(0.3)
+    one, headers = Caller(stage), {"mendgate-cache": "on"}
+    question = {"content": f"stream {time.time()}", "headers": headers}
+    told = [one.ask(**question, stream=True), one.ask(**question, stream=True), one.ask(**question)]
+    assert [each.headers.get("mendgate-cache") for each in told] == ["miss", "hit", "hit"]
+    assert told[0].text == told[1].text == told[2].text and len(stage.asked()) == 1
+    with one.sdk() as ai:
+        again = ai.chat.completions.create(model="well", messages=[{"role": "user", "content": question["content"]}], extra_headers=headers)
+        assert again.choices[0].message.content == told[0].text and again.choices[0].message.role == "assistant"
+    stage.far.plan(Rule("cut", times=1))
+    broken = {"content": f"broken {time.time()}", "headers": headers}
+    one.ask(**broken, stream=True)
+    assert one.ask(**broken, stream=True).headers["mendgate-cache"] == "miss"
 
 
 def test_embeddings(stage: AiStage) -> None:

@@ -67,7 +67,7 @@ def key_of(caller: AiCaller, body: Mapping[str, Any], endpoint: str = "chat/comp
 
 
 class Cache:
-    """Whole answers (not streams), as bytes. Without Valkey nothing is found and nothing is kept."""
+    """Whole answers, as bytes (a stream is kept as the whole that it adds up to). Without Valkey nothing is found and nothing is kept."""
 
     def __init__(self, settings: AiSettings) -> None:
         self._valkey = Valkey(settings.redis_url, "no AI answer comes from the cache")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from breakers.core.ai import canned
 from breakers.core.ai.asked import Asked, as_value, last_user_text
+from breakers.core.ai.replayed import as_stream
 from breakers.core.ai.tokens import BYTES_PER_TOKEN
 from breakers.gateway.ai import asgi
 from breakers.gateway.ai.account import Account
@@ -23,7 +24,7 @@ BYTES_A_PIECE = BYTES_PER_TOKEN
 
 def cache_key(headers: Mapping[str, str], asked: Asked, caller: AiCaller, snapshot: AiSnapshot) -> str | None:
     """Where the answer is kept; None = the cache is not used for this request."""
-    if snapshot.cache_seconds <= 0 or HEADER not in headers or asked.stream:
+    if snapshot.cache_seconds <= 0 or HEADER not in headers:
         return None
     body = {name: as_value(value) for name, value in asked.fields.items()}
     return key_of(caller, body, asked.endpoint) if is_wanted(headers[HEADER], body, snapshot) else None
@@ -38,6 +39,16 @@ def served_by(got: Got) -> Headers:
 def canned_row(snapshot: AiSnapshot, asked: Asked) -> Canned | None:
     """The canned answer for this question."""
     return canned.choose(snapshot.canned, asked.model, last_user_text(asked)) if snapshot.canned else None
+
+
+async def send_kept(send: Send, kept: bytes, asked: Asked, headers: Headers) -> None:
+    """Answers with what the cache has, in the shape that was asked for."""
+    events = as_stream(kept, wants_usage=asked.wants_usage) if asked.stream else None
+    if events is None:
+        await asgi.send_json(send, 200, kept, headers)
+    else:
+        await asgi.begin_stream(send, headers)
+        await asgi.send_part(send, events, last=True)
 
 
 async def send_canned(send: Send, content: str, asked: Asked, account: Account) -> None:

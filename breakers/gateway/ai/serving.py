@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from breakers.core.ai.asked import CHAT, expected_tokens, likely_tokens
 from breakers.core.ai.plan import GaveUp
+from breakers.core.ai.replayed import as_whole
+from breakers.core.ai.verdict import Verdict, failure
 from breakers.core.types import Outcome
 from breakers.gateway.ai import asgi, instead
 from breakers.gateway.ai.account import Account
@@ -23,6 +25,7 @@ from breakers.gateway.ai.engine import Engine
 from breakers.gateway.ai.errors import AiError, no_provider
 from breakers.gateway.ai.gates import WHOLE
 from breakers.gateway.ai.hangup import Watch
+from breakers.gateway.ai.heard import Heard
 from breakers.gateway.ai.ledger import Admission
 from breakers.gateway.ai.relay import Way, broken_off, error_event, relay
 from breakers.gateway.ai.router import FAILURES, Got, Order
@@ -31,6 +34,7 @@ from breakers.gateway.ai.upstream import Begun, Body
 from breakers.permits import Permit
 from breakers.refusal import Open
 
+TOO_SLOW = failure("the caller took it too slowly")
 RECENT = 10.0
 """Seconds within which another provider's answer shows that it is not the gateway that fails."""
 
@@ -88,7 +92,7 @@ class Serving:
         if isinstance(found.answer, Body):
             await self._whole(found, found.answer, key)
         else:
-            await self._streamed(found, found.answer, order)
+            await self._streamed(found, found.answer, order, key)
 
     def _blame(self, found: GaveUp, whole: Permit) -> None:
         """It is the gateway that fails only where nobody answers anybody: one bad provider must not close the door to the others."""
@@ -103,12 +107,12 @@ class Serving:
         self._ending()
         await asgi.send_json(self._send, 200, body.raw, headers)
         if key is not None and not got.fallback:
-            life = self._engine.settings.tuned("ai_cache_seconds", self._snapshot.cache_seconds)
-            await self._engine.cache.put(key, body.raw, life)
+            await self._engine.cache.put(key, body.raw, self._life())
 
-    async def _streamed(self, got: Got, begun: Begun, order: Order) -> None:
+    async def _streamed(self, got: Got, begun: Begun, order: Order, key: str | None) -> None:
         limits = order.snapshot.providers[got.model.provider].limits
-        headers = [*self._account.headers(), *instead.served_by(got)]
+        headers = [*self._account.headers(), *instead.served_by(got), *([("Mendgate-Cache", "miss")] if key else [])]
+        heard = Heard(self._account.answer if order.snapshot.log_bodies else None, keeps=key is not None and not got.fallback)
         way = Way(
             send=self._send,
             turns=self._engine.turns,
@@ -116,9 +120,10 @@ class Serving:
             stall=limits.stall,
             deadline=order.deadline,
             ending=self._ending,
-            said=self._account.answer if order.snapshot.log_bodies else None,
+            said=heard if heard.wanted else None,
         )
         self.begun = True
+        broken: Verdict | None = TOO_SLOW
         try:
             broken = await relay(begun, way)
             if broken is None:
@@ -134,11 +139,25 @@ class Serving:
             begun.close()
             got.permit.close()
             self._account.counted(begun.tape.usage, max(begun.tape.pieces * instead.BYTES_A_PIECE, begun.tape.said))
+        if key is not None and broken is None:
+            await self._keep_stream(key, heard, begun)
+
+    async def _keep_stream(self, key: str, heard: Heard, begun: Begun) -> None:
+        """A stream that ended in order is kept as the whole answer that it adds up to."""
+        used = begun.tape.usage
+        if (body := heard.whole) is None or used is None or "logprobs" in self._asked.fields:
+            return
+        answer = as_whole(body, f"chatcmpl-{self._account.call.id}", int(time.time()), used)
+        if answer is not None:
+            await self._engine.cache.put(key, answer, self._life())
+
+    def _life(self) -> float:
+        return self._engine.settings.tuned("ai_cache_seconds", self._snapshot.cache_seconds)
 
     async def _from_cache(self, kept: bytes, model: Model) -> None:
         self._account.cached(kept, model)
         self._ending()
-        await asgi.send_json(self._send, 200, kept, [*self._account.headers(), ("Mendgate-Cache", "hit")])
+        await instead.send_kept(self._send, kept, self._asked, (*self._account.headers(), ("Mendgate-Cache", "hit")))
 
     async def _instead(self, error: AiError, *, canned: bool = True) -> None:
         """A canned answer where a row fits, else the error."""
