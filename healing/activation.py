@@ -53,9 +53,14 @@ def superseded_by(proposal: Proposal) -> str:
     return f"another fix was approved: {proposal.sentence}"
 
 
+def replaced_by(rule: Rule) -> str:
+    """What the rule says that this one ended; by it an undo finds it again."""
+    return f"replaced by {rule.pk}"
+
+
 def _end_older(rule: Rule, place: dict[str, str], who: str) -> None:
     for older in Rule.objects.select_for_update().filter(~Q(pk=rule.pk), state=Rule.State.ACTIVE, **place):
-        older.state, older.why = Rule.State.RETIRED, f"replaced by {rule.pk}"
+        older.state, older.why = Rule.State.RETIRED, replaced_by(rule)
         older.save(update_fields=["state", "why"])
         audit.record(who, "retire", "rule", older.pk, content_hash=older.content_hash, why=older.why)
 

@@ -1,7 +1,8 @@
 """Later, and never mind: a proposal put off, and a person's own last decision taken back.
 
 rejected   -> open again
-approved   -> the rule is over, its replay is cancelled, the proposal and its siblings are open again; what landed stays landed
+approved   -> the rule is over (one that it replaced is in force again), its replay is cancelled, the proposal and its siblings are
+                  open again; what landed stays landed
 agreed     -> one approval less (more people were needed)
 edited     -> the former fix is open again, the new one superseded
 snoozed    -> shown again
@@ -12,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from healing.certified import evidence
 from healing.models import Decision, Proposal, Replay, Rule
 from healing.notify import notify
 from healing.refusals import AlreadyDecided, NotFound, WrongState
+from healing.replay_orders import lock_cause
 
 UNDOABLE = ("approve", "agree", "reject", "edit", "snooze")
 EDITED_INTO = "edited into "
@@ -77,6 +79,7 @@ def undo_last(user: Any) -> Undone:
         raise NotFound("That proposal is gone.")
     cause = Proposal.objects.filter(schema=found.schema, table=found.table, signature=found.signature)
     proposal = next(p for p in cause.select_for_update().order_by("pk") if p.pk == found.pk)
+    lock_cause(proposal.schema, proposal.table, proposal.signature)
     landed = _UNDO[decision.action](proposal, user)
     if decision.action in ("approve", "reject"):
         evidence.note_undo(proposal, user.username)
@@ -109,8 +112,21 @@ def _unapprove(proposal: Proposal, user: Any) -> int:
     superseded.update(state=Proposal.State.OPEN, decided_by=None, decided_at=None, why="")
     rules.take_back(proposal, f"taken back by {user.username}")
     _reopen(proposal)
+    _restore(rule, user)
     notify("rules")
     return rule.successes + sum(order.items.filter(state="replayed").count() for order in rule.replay_set.all())
+
+
+def _restore(rule: Rule, user: Any) -> None:
+    """The rule that this one had replaced is in force again, unless the database says that too few people stand behind it today."""
+    for older in Rule.objects.select_for_update().filter(state=Rule.State.RETIRED, why=activation.replaced_by(rule)):
+        older.state, older.why = Rule.State.ACTIVE, ""
+        try:
+            with transaction.atomic():
+                older.save(update_fields=["state", "why"])
+        except IntegrityError:
+            continue
+        audit.record(user.username, "restore", "rule", older.pk, content_hash=older.content_hash, why=f"instead of {rule.pk}")
 
 
 def _unagree(proposal: Proposal, user: Any) -> int:
@@ -123,9 +139,7 @@ def _unedit(proposal: Proposal, user: Any) -> int:
     _require(proposal, Proposal.State.SUPERSEDED, user)
     if not proposal.why.startswith(EDITED_INTO):
         raise WrongState("Somebody decided since.")
-    written = (
-        Proposal.objects.filter(pk=proposal.why.removeprefix("edited into ")).first() if proposal.why.startswith("edited into ") else None
-    )
+    written = Proposal.objects.filter(pk=proposal.why.removeprefix(EDITED_INTO)).first()
     if written is not None and written.state == Proposal.State.APPROVED:
         raise WrongState("The edited fix was approved meanwhile; retire its rule instead.")
     if written is not None and written.state == Proposal.State.OPEN:

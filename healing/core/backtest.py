@@ -12,6 +12,7 @@ the rule in force, so what is counted is what would have happened under today's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 
@@ -31,6 +32,9 @@ _NAMES = frozenset({Kind.UNKNOWN_COLUMN, Kind.REUSED_NAME, Kind.UNKNOWN_TABLE, K
 _TOLD = frozenset({Kind.CHECK, Kind.MISSING_PARENT, Kind.CONFLICT_TARGET, Kind.VERIFY, Kind.OTHER, Kind.GENERATED})
 """What only the database can say."""
 _WRITES = {each.value: each for each in (Operation.INSERT, Operation.UPSERT, Operation.UPDATE)}
+
+_QUOTING = (re.compile(r".* (does not fit `[^`]*` \(.*\))", re.DOTALL), re.compile(r".* (in `[^`]*` is not [^`)]*)", re.DOTALL))
+"""How preconditions begin with a value. What is found here is shown to people who may not see payloads, and counted by its words."""
 
 Contexts = Callable[[Statement], Context | None]
 
@@ -274,7 +278,8 @@ def _blocked(rule: Rule, case: Case, relation: Relation) -> str:
     program = fixes.program(rule.fix)
     for row in case.statement.rows:
         if (why := fixes.blocked(program, row, relation, case.statement.operation)) is not None:
-            return why
+            found = next((match for pattern in _QUOTING if (match := pattern.fullmatch(why))), None)
+            return why if found is None else f"a value {found[1]}"
     return "the caller lacks the claim that it fills from"
 
 

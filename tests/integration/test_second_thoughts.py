@@ -95,3 +95,14 @@ def test_what_is_taken_back_says_nothing_about_the_matcher_any_more() -> None:
         assert MatchVerdict.objects.count() == 1
         second_thoughts.undo_last(rita)
         assert not MatchVerdict.objects.exists()
+
+
+def test_a_rule_that_was_replaced_is_in_force_again() -> None:
+    capture()
+    rita = reviewer()
+    former = approved(propose(), rita)
+    approved(propose(DROP, 0.5), rita)
+    second_thoughts.undo_last(rita)
+    former.refresh_from_db()
+    assert (former.state, Rule.objects.filter(state="active").count()) == ("active", 1)
+    assert audit_check.unrecorded() == []

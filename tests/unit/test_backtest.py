@@ -142,3 +142,13 @@ def test_a_cast_leaves_values_that_fit_alone() -> None:
     cast = rule("invalid_value:age", {"op": "cast", "column": "age", "to": "integer", "format": "round"})
     found = felt(cast, [shape("owner", "age")], contexts, chance())
     assert (found.requests, found.touched, found.perhaps) == (10, 0, 0)
+
+
+def test_what_it_says_of_a_case_quotes_no_value() -> None:
+    into_age = rule("unknown_column:email", {"op": "rename_column", "from": "email", "to": "age"})
+    rows = [{"email": f"canary-{n} does not fit `x` in `y` is not", "owner": OWNER} for n in range(3)]
+    found = replayed(into_age, [case(row) for row in rows], contexts)
+    assert found.reasons == {"a value does not fit `age` (integer)": 3}
+    cast = rule("invalid_value:age", {"op": "cast", "column": "age", "to": "integer", "format": "round"})
+    tried = try_on(cast, case({"age": "canary", "owner": OWNER}, "invalid_value:age"), contexts)
+    assert tried.why == "a value in `age` is not rounded half up to a whole number"
