@@ -75,11 +75,11 @@ class TakeBackAdmin(ReadOnlyAdmin):
         return door(request, REPLAY, act, reverse("admin:healing_takeback_change", args=[pk]))
 
     def service(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        """What its writers may not take back, as service_role."""
+        """What was not taken back, tried as service_role."""
 
         def act() -> str:
             count = orders.as_service(get_object_or_404(TakeBack, pk=pk), request.user, request.POST.get("why", ""))
-            return f"{count} refused writes are taken back as service_role."
+            return f"{count} writes are tried again as service_role."
 
         return door(request, TAKE_BACK_AS_SERVICE, act, reverse("admin:healing_takeback_change", args=[pk]))
 
@@ -93,10 +93,12 @@ class TakeBackAdmin(ReadOnlyAdmin):
         self.require_view(request)
         order = row_or_404(TakeBack.objects.select_related("rule", "asked_by"), object_id)
         left = order.items.filter(state__in=[TakeBackItem.State.CONFLICT, TakeBackItem.State.REFUSED])
+        untried = left.filter(as_service=False).count()
         context = {
             **self.admin_site.each_context(request), "title": str(order.rule), "opts": self.opts, **facts(order), "left": left[:MOST_SHOWN],
             "taken": order.items.filter(state=TakeBackItem.State.UNDONE).order_by("-ended_at")[:20],
-            "may_steer": request.user.has_perm(REPLAY), "may_serve": request.user.has_perm(TAKE_BACK_AS_SERVICE),
+            "may_steer": request.user.has_perm(REPLAY), "untried": untried,
+            "may_serve": request.user.has_perm(TAKE_BACK_AS_SERVICE) and untried and order.state in ("running", "paused", "done"),
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 

@@ -67,13 +67,16 @@ def gather(made: TakeBack) -> int:
 
 @transaction.atomic
 def as_service(made: TakeBack, user: Any, why: str) -> int:
-    """Has what its writers may not take back taken back as service_role: a right that the person must have been given."""
+    """Has what was not taken back tried again as service_role: a right that the person must have been given. Row security may have hidden a
+    row from its writer; what somebody changed since stays a conflict for anybody."""
     permits.require(user, permits.TAKE_BACK_AS_SERVICE)
     why = permits.require_reason(why)
     locked = TakeBack.objects.select_for_update().get(pk=made.pk)
-    count = locked.items.filter(state=Item.REFUSED, as_service=False).update(state=Item.WAITING, as_service=True, why="")
+    count = locked.items.filter(state__in=[Item.REFUSED, Item.CONFLICT], as_service=False).update(
+        state=Item.WAITING, as_service=True, why=""
+    )
     if not count:
-        raise WrongState("No write of this order was refused.")
+        raise WrongState("Nothing is left that could be tried as service_role.")
     locked.state, locked.finished_at = State.RUNNING, None
     locked.save(update_fields=["state", "finished_at"])
     rule = locked.rule

@@ -147,6 +147,8 @@ def test_each_write_is_taken_back_with_the_rights_of_who_wrote_it(running: Gatew
     running.sql("DROP POLICY no_bob ON people; REVOKE DELETE ON people FROM authenticated")
     again = take_back(running, rule_id)
     assert [sorted(again), "permission denied" in again["refused"][0]] == [["refused"], True]
+    said = running.manage("take_back", "--rule", rule_id, "--user", "rita", "--why", "once more", "--wait")
+    assert "0 of 1 writes taken back, 0 in conflict, 1 refused" in said
     script = (
         "from django.contrib.auth import get_user_model; from healing.jobs import take_back; from healing.models import TakeBack;"
         "from healing.take_back import orders; u = get_user_model().objects.get(username='rita');"
