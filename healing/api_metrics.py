@@ -6,13 +6,13 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Router
+from ninja import Field, Router, Schema
 
 from healing.api_caller import KeyAuth, caller_of
 from healing.gateway.errors import DialectError
 from healing.gauges import gauges, quarantine_age
 from healing.models import Role
-from metrics import prometheus, store, timelines, windows
+from metrics import edge, prometheus, store, timelines, windows
 from metrics.core.figures import Figures
 from metrics.core.names import METRICS
 from metrics.core.summary import NUMBERS, summarize
@@ -33,7 +33,8 @@ def summary(request: HttpRequest, window: str = "7d") -> dict[str, Any]:
     now = timezone.now()
     with timelines.one_moment():
         places = timelines.asked(METRICS)
-        found = _numbers(timelines.whole(places, now - length))
+        figures = timelines.whole(places, now - length)
+        found = _numbers(figures)
         before = _numbers(timelines.whole(places, now - 2 * length, now - length))
     return {
         "window": window,
@@ -44,7 +45,36 @@ def summary(request: HttpRequest, window: str = "7d") -> dict[str, Any]:
         "targets": {number.name: number.target for number in NUMBERS if number.target is not None},
         "reached": {number.name: number.reached(found[number.name]) for number in NUMBERS if number.target is not None},
         "previous": before,
+        "edge": edge.told(figures),
     }
+
+
+class Timing(Schema):
+    """What was measured under one name. ``buckets[n]``: how many took at most 2^n milliseconds; the last: longer."""
+
+    name: str
+    count: int = Field(ge=0, le=1_000_000)
+    errors: int = 0
+    total_ms: float
+    buckets: list[int]
+
+
+class Timings(Schema):
+    """Of one isolate, since it last told."""
+
+    timings: list[Timing] = Field(max_length=100)
+
+
+@router.post("/edge", response={202: None}, summary="What edge functions measured")
+def take_timings(request: HttpRequest, told: Timings) -> tuple[int, None]:
+    """Counted among the metrics, and told under ``edge`` of the summary. For service_role and the scope metrics."""
+    _require(request)
+    for each in told.timings:
+        try:
+            edge.take(each.name, each.count, each.errors, each.total_ms, each.buckets)
+        except ValueError as error:
+            raise DialectError("MG422", 422, str(error), None, "Send what performanceMonitor sends.") from None
+    return 202, None
 
 
 def scrape(request: HttpRequest) -> HttpResponse:
@@ -62,7 +92,7 @@ def _require(request: HttpRequest) -> None:
     caller = caller_of(request)
     if caller.role != Role.SERVICE and "metrics" not in caller.scopes:
         hint = "Use a key with the role service_role or the scope metrics."
-        raise DialectError("42501", 403, "This API key may not read metrics", None, hint)
+        raise DialectError("42501", 403, "This API key may not use metrics", None, hint)
 
 
 def _numbers(figures: Figures) -> dict[str, float | None]:

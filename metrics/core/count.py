@@ -41,14 +41,14 @@ class Tally:
             known = counters.get(series)
         counters[series] = amount + (known or 0.0)
 
-    def time(self, seconds: float, *series: str) -> None:
-        """Adds to a histogram."""
+    def time(self, seconds: float, *series: str, times: int = 1) -> None:
+        """Adds to a histogram, so many times."""
         sketch = self.sketches.get(series)
         if sketch is None:
             if len(self.sketches) >= MOST_SERIES:
                 series = _folded(series)
             sketch = self.sketches.setdefault(series, Sketch())
-        sketch.add(seconds)
+        sketch.add(seconds, times)
 
 
 def _folded(series: Series) -> Series:
@@ -119,6 +119,13 @@ def _job_ran(tally: Tally, seen: o.JobRan) -> None:
     tally.time(seen.seconds, "mendgate_job_seconds", seen.job)
 
 
+def _edge_timed(tally: Tally, seen: o.EdgeTimed) -> None:
+    tally.add(seen.calls - seen.errors, "mendgate_edge_calls_total", seen.name, "yes")
+    tally.add(seen.errors, "mendgate_edge_calls_total", seen.name, "no")
+    for seconds, times in seen.spread:
+        tally.time(seconds, "mendgate_edge_seconds", seen.name, times=times)
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -135,4 +142,5 @@ _COUNT: dict[type, Callable[[Tally, Any], None]] = {
     o.SchemaMoved: _schema_moved,
     o.Invalidated: _invalidated,
     o.JobRan: _job_ran,
+    o.EdgeTimed: _edge_timed,
 }

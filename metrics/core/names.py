@@ -41,6 +41,8 @@ _ALL = (
     Metric("mendgate_cache_invalidations_total", "counter", ("cache",), "Things known that were thrown away."),
     Metric("mendgate_jobs_total", "counter", ("job", "ok"), "Background jobs that ended."),
     Metric("mendgate_job_seconds", "histogram", ("job",), "How long they took."),
+    Metric("mendgate_edge_calls_total", "counter", ("call", "ok"), "What edge functions measured, by their own names."),
+    Metric("mendgate_edge_seconds", "histogram", ("call",), "How long that took, within a factor of two."),
     Metric("mendgate_observations_dropped_total", "counter", (), "Observations that found the buffer full."),
 )
 METRICS = {metric.name: metric for metric in _ALL}

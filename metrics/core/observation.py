@@ -113,4 +113,13 @@ class JobRan(Struct, frozen=True, tag="job_ran"):
     seconds: float
 
 
-Observation = Wrote | Read | Replayed | Reversed | Decided | BreakerMoved | Saved | Asked | SchemaMoved | Invalidated | JobRan
+class EdgeTimed(Struct, frozen=True, tag="edge_timed"):
+    """What an edge function measured under one name, added up by it: calls, those of them that failed, and (seconds, how many) of them."""
+
+    name: str
+    calls: int
+    errors: int
+    spread: tuple[tuple[float, int], ...]
+
+
+Observation = Wrote | Read | Replayed | Reversed | Decided | BreakerMoved | Saved | Asked | SchemaMoved | Invalidated | JobRan | EdgeTimed
