@@ -11,14 +11,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date
 from decimal import Decimal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from healing.core import guard, moments
+from healing.core import guard
 from healing.core.ddl.hints import usual_type
+from healing.core.ddl.value_types import EMPTY_LISTS, is_no_day, type_of
 from healing.core.match.names import name_of
 from healing.core.match.values import family, fit, shape
 from healing.core.refusals import Refusal, refusal
@@ -70,20 +70,11 @@ def takes(wanted: Column, values: Iterable[Json]) -> bool:
     refuses = refusal(wanted, None)
     loses = guard.checks(Relation(0, "", "", "r", (wanted,))).get(wanted.name)
     dated = wanted.base in ("date", "timestamp", "timestamptz")
-    return all(_lands(value, refuses, loses) and not (dated and _is_no_day(value)) for value in values)
+    return all(_lands(value, refuses, loses) and not (dated and is_no_day(value)) for value in values)
 
 
 def _lands(value: Json, refuses: Refusal, loses: guard.Check | None) -> bool:
     return value is None or (refuses(value) is None and (loses is None or loses(value) is None))
-
-
-def _is_no_day(value: Json) -> bool:
-    """A text that reads as a date which no calendar has."""
-    found = moments.parse(value) if isinstance(value, str) else None
-    try:
-        return found is not None and found.date is not None and not date(*found.date)
-    except ValueError:
-        return True
 
 
 def _kin(name: str, relation: Relation | None, snapshot: Snapshot, schema: str) -> list[Column]:
@@ -124,11 +115,11 @@ def _natural(name: str, sent: list[Json], relation: Relation | None, snapshot: S
     if not sent:
         yield usual or "text", "no value was sent yet but null; the type is what such a name usually has"
         return
-    kind = _of_values(sent)
+    kind = type_of(sent)
     said = f"{len(sent)} value{'s' if len(sent) > 1 else ''} sent, all of them fit {{}}"
     if usual != kind and usual in _ROOMIER.get(kind, ()):
         yield usual, f"{said.format(usual)}, which `{name}` usually is"
-    if kind == "[]":
+    if kind == EMPTY_LISTS:
         kind = "jsonb"
     if kind:
         yield kind, said.format(kind)
@@ -139,7 +130,7 @@ _ROOMIER = {
     "bigint": ("numeric",),
     "numeric": ("double precision",),
     "date": ("timestamp with time zone",),
-    "[]": ("text[]", "uuid[]", "jsonb"),
+    EMPTY_LISTS: ("text[]", "uuid[]", "jsonb"),
 }
 """Types that the name may ask for where the values are of a narrower one."""
 
@@ -156,69 +147,6 @@ def _usual(name: str, relation: Relation | None, snapshot: Snapshot, schema: str
         if key is not None and key.type in BASES:
             return key.type
     return usual
-
-
-def _of_values(sent: list[Json]) -> str:
-    """The narrowest of the types here that all values look like; '' where they look like nothing in common."""
-    if all(isinstance(value, list) for value in sent):
-        return _of_lists([item for value in sent for item in value])
-    kinds = {_kind(value) for value in sent}
-    if len(kinds) == 1:
-        (kind,) = kinds
-        return _whole_number(sent) if kind == "integer" else kind
-    if kinds <= {"integer", "numeric"}:
-        return "numeric"
-    if kinds <= {"date", "timestamp with time zone", "timestamp without time zone"}:
-        return "timestamp with time zone"
-    if kinds <= {"integer", "numeric", "boolean", "text", "uuid", "date", "time without time zone"} | _MOMENTS:
-        return "text"
-    return ""
-
-
-_MOMENTS = frozenset({"timestamp with time zone", "timestamp without time zone"})
-
-
-def _kind(value: Json) -> str:
-    match shape(value):
-        case "bool":
-            return "boolean"
-        case "int":
-            return "integer"
-        case "decimal":
-            return "numeric"
-        case "uuid":
-            return "uuid"
-        case "moment" | "date" | "time":
-            return _moment(value)
-        case "object" | "array":
-            return "jsonb"
-    return "text"
-
-
-def _moment(text: str) -> str:
-    found = moments.parse(text)
-    if found is None or _is_no_day(text):
-        return "text"
-    if found.date is None:
-        return "time without time zone" if found.offset is None else "text"
-    if found.clock is None:
-        return "date"
-    return "timestamp without time zone" if found.offset is None else "timestamp with time zone"
-
-
-def _whole_number(values: list[Json]) -> str:
-    most = max(abs(int(value)) for value in values)
-    return "integer" if most < 2**31 else "bigint" if most < 2**63 else "numeric"
-
-
-def _of_lists(items: list[Json]) -> str:
-    """Lists of one kind are arrays; what else is in lists is jsonb. Empty ones leave it to the name."""
-    if not items:
-        return "[]"
-    if any(isinstance(item, dict | list) or item is None for item in items):
-        return "jsonb"
-    kind = _of_values(items)
-    return f"{kind}[]" if kind in ("text", "uuid", "integer", "bigint", "numeric", "boolean") else "text[]"
 
 
 def _doubts(kind: str, sent: list[Json]) -> tuple[str, ...]:
