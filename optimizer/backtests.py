@@ -6,6 +6,7 @@ from datetime import datetime
 
 from healing import proof
 from healing.models import Proposal as Fix
+from healing.models import QuarantineItem
 from healing.proof import Bounds
 from healing.refusals import Refused
 from optimizer import propose
@@ -31,11 +32,14 @@ def stop_or_offer(proposal: Proposal, now: datetime) -> bool:
 
 def against(fix: Fix) -> list[str]:
     """What the backtest has against a fix: healthy writes that it would change, landed ones that it would have stored otherwise, promises
-    of its operations that do not hold; or why it does not fit the schema at all."""
+    of its operations that do not hold, kept writes of which it heals none; or why it does not fit the schema at all."""
     try:
-        return proof.of_proposal(fix, BOUNDS).broken
+        pack = proof.of_proposal(fix, BOUNDS)
     except Refused as error:
         return [error.message]
+    waiting = QuarantineItem.objects.filter(schema=fix.schema, table=fix.table, signature=fix.signature, state__in=["waiting", "parked"])
+    useless = waiting.exists() and not pack.replayed.healed
+    return [*pack.broken, *([f"It heals none of {pack.replayed.cases} kept writes."] if useless else [])]
 
 
 def _offer(fix: Fix, proposal: Proposal) -> None:

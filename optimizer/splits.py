@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from math import log
 
 from breakers.core.types import Settings
 from breakers.models import BreakerConfig
@@ -11,7 +10,7 @@ from breakers.publish import settings_of
 from healing.assist.models import AssistRun
 from healing.core.tuned import Trial
 from optimizer.core import breakers
-from optimizer.core.harm import ALPHA, Arm, Harm
+from optimizer.core.harm import Arm, Harm
 from optimizer.core.idea import Expected
 from optimizer.core.pairs import Turns
 from optimizer.facts_of_ai import calls_by_breaker
@@ -60,5 +59,5 @@ def before_and_after(experiment: Experiment, now: datetime) -> tuple[Expected | 
     new = breakers.replay(breakers.changed(settings, proposal.name, float(proposal.new or 0)), calls)
     low, high = breakers.gain_bounds(old, new)
     gain = (new.gain - old.gain) * 1000 / len(calls)
-    losses = Turns().see(*(a - b for a, b in zip(old.gains, new.gains, strict=True)))
-    return Expected("failures spared per 1,000 calls", gain, low, high, "failures"), losses.peak >= -log(ALPHA)
+    turns = Turns().see(*breakers.losses(old, new))
+    return Expected("failures spared per 1,000 calls", gain, low, high, "failures"), turns.found()

@@ -141,6 +141,12 @@ def gain_bounds(now: Replayed, then: Replayed) -> tuple[float, float]:
     return (mean - 1.73 * spread) * scale, (mean + 1.73 * spread) * scale
 
 
+def losses(now: Replayed, then: Replayed) -> list[float]:
+    """What each stretch lost by the change, per call, so that neither busy nor quiet places drown in the scale of the test."""
+    calls = max(1.0, now.calls / max(1, len(now.gains)))
+    return [(a - b) / calls for a, b in zip(now.gains, then.gains, strict=True)]
+
+
 def _idea(breaker: str, calls: int, now: Replayed, bounds: tuple[float, float], name: str, old: float, new: float, then: Replayed) -> Idea:
     gain = (then.gain - now.gain) * 1000 / calls
     said = f"{KNOBS[name].title.lower()} {old:g} → {new:g}"
