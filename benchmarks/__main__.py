@@ -35,6 +35,8 @@ PARTS: dict[str, list[str]] = {
     "schema_fixes": [],
     "backtest": ["--cases", "20000"],
     "assist": ["--minutes", "6"],
+    "optimizer": ["--runs", "100", "--harms", "20"],
+    "optimizer.bad": ["--runs", "20"],
 }
 NEEDS_DATA = {"matching", "schema_fixes", "healing", "assist"}
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from healing import approval, audit, permits
 from healing.models import Proposal as Fix
 from healing.models import Rule, Source
-from healing.refusals import AlreadyDecided, DoesNotFit
+from healing.refusals import AlreadyDecided, DoesNotFit, Refused
 from optimizer import experiments, inforce, propose
 from optimizer.models import Experiment, Proposal, Setting
 
@@ -81,9 +81,9 @@ def _merge(proposal: Proposal, user: Any, now: datetime) -> int:
         if fix.state == Fix.State.OPEN:
             try:
                 with transaction.atomic():
-                    approval.approve(fix, user, f"merged: {proposal.sentence}")
-                made.append(str(fix.pk))
-            except DoesNotFit:
+                    if approval.approve(fix, user, f"merged: {proposal.sentence}") is not None:
+                        made.append(str(fix.pk))
+            except Refused:
                 continue
     Proposal.objects.filter(pk=proposal.pk).update(evidence={**proposal.evidence, "fixes": made})
     return len(made)

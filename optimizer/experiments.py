@@ -63,12 +63,22 @@ def _refused(proposal: Proposal, setting: Setting, now: datetime) -> str:
     return f"it was rolled back; it is barred until {barred[0].until:%Y-%m-%d}" if barred else ""
 
 
+def hindered(name: str, place: str, old: Any, new: Any, now: datetime) -> bool:
+    """Whether a step need not even be proposed now: its metrics are busy with another one, or that direction rests."""
+    busy = Experiment.objects.filter(group=_way_of(name, place)[1], state="running").exists()
+    return busy or any((bar.setting, bar.place, bar.direction) == (name, place, _direction(name, old, new)) for bar in propose.bars(now))
+
+
 def _mode(proposal: Proposal) -> tuple[str, str]:
-    if proposal.name in _TURNS:
-        return "turns", _TURNS[proposal.name]
-    if proposal.name == owners.PROMPT:
+    return _way_of(proposal.name, proposal.place)
+
+
+def _way_of(name: str, place: str) -> tuple[str, str]:
+    if name in _TURNS:
+        return "turns", _TURNS[name]
+    if name == owners.PROMPT:
         return "split", "prompt"
-    return "after", f"breaker {proposal.place}" if proposal.name in BREAKERS else "schema"
+    return "after", f"breaker {place}" if name in BREAKERS else "schema"
 
 
 def look(now: datetime) -> list[Experiment]:
@@ -233,6 +243,10 @@ def watch_adopted(now: datetime) -> int:
 
 
 def _way(proposal: Proposal) -> str:
-    if isinstance(proposal.old, int | float) and isinstance(proposal.new, int | float) and proposal.name != owners.PROMPT:
-        return direction(proposal.old, proposal.new)
-    return str(proposal.new)[:4]
+    return _direction(proposal.name, proposal.old, proposal.new)
+
+
+def _direction(name: str, old: Any, new: Any) -> str:
+    if isinstance(old, int | float) and isinstance(new, int | float) and name != owners.PROMPT:
+        return direction(old, new)
+    return str(new)[:4]

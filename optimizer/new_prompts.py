@@ -13,13 +13,16 @@ from metrics.core.evidence import wilson
 from optimizer.core.idea import Expected, Idea
 from optimizer.core.prompts import with_examples
 from optimizer.facts_of_ai import active_prompt, decided
+from optimizer.models import Proposal
 from optimizer.propose import WHO
 
 WHY = "Examples of what people approved and rejected."
 
 
 def idea() -> Idea | None:
-    """The proposal to try it; None where nothing new was decided, or no prompt is active."""
+    """The proposal to try it; None where nothing new was decided, no prompt is active, or one waits or is tried."""
+    if Proposal.objects.filter(kind="prompt", state__in=["open", "trying"]).exists():
+        return None
     active = active_prompt()
     examples = decided()
     system = with_examples(active.system, examples) if active else None

@@ -134,6 +134,7 @@ def _store(ideas: Iterable[Idea], run: OptimizationRun, now: datetime) -> list[P
 
 def _try(ideas: Iterable[Idea | None], run: OptimizationRun, now: datetime) -> str:
     """Begins what may be begun unasked; the rest waits for a person."""
-    new = _store([idea for idea in ideas if idea is not None], run, now)
+    may = [idea for idea in ideas if idea is not None and not experiments.hindered(idea.name, idea.place, idea.old, idea.new, now)]
+    new = _store(may, run, now)
     begun = [experiments.begin(p, now) for p in new if inforce.setting_of(p.name, p.place).automatic]
     return f"{len(new)} steps proposed, {sum(each is not None for each in begun)} being tried"

@@ -206,7 +206,9 @@ def pace_of(control: psycopg.Connection[Any]) -> float:
     except psycopg.errors.UndefinedTable:
         return EVERY
     value = row[0] if row else None
-    return min(max(float(value), FASTEST), SLOWEST) if isinstance(value, int | float) else EVERY
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return EVERY
+    return min(max(float(value), FASTEST), SLOWEST)
 
 
 def _of_django() -> list[psycopg.Connection[Any]]:

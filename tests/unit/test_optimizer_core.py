@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from math import nan
@@ -9,6 +10,7 @@ from math import nan
 import pytest
 from msgspec.structs import replace
 
+from benchmarks.optimizer.bad import GOOD, recorded, rule_stopped
 from breakers.core.types import Outcome, Settings
 from healing.core.tuned import BLOCK, Trial, Tuned, arm_at, pairs, picked
 from optimizer.core import breakers, calibration, causes, guard, ramp, rules, transactions, tune
@@ -268,3 +270,13 @@ def test_inserts_that_are_refused_often_are_committed_alone_and_join_again_when_
     assert again.new == "together"
     assert transactions.strategy("together", transactions.Table("public.t", 20_000, 20, 16)) is None
     assert transactions.strategy("together", transactions.Table("public.t", 500, 400, 16)) is None
+
+
+def test_harmful_rules_of_every_kind_are_stopped_by_the_backtest() -> None:
+    assert all(rule_stopped(seed)[0] for seed in range(12))
+
+
+def test_a_breaker_that_opens_at_a_blip_is_worse_on_recorded_calls() -> None:
+    calls = recorded(random.Random(5), 3 * 3600)  # noqa: S311  (no secret)
+    eager = replace(GOOD, failure_threshold=1, failure_rate=0.01, minimum_calls=2)
+    assert breakers.gain_bounds(breakers.replay(GOOD, calls), breakers.replay(eager, calls))[1] < 0
