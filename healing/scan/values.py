@@ -104,7 +104,7 @@ def _named(node: SgNode, scope: Scope, depth: int) -> Guess:
 
 
 def _variable(name: str, declared: Declared, scope: Scope, depth: int) -> Guess:
-    """A ``let``: what it begins with and everything it is given later. An empty beginning is a place that is filled before use."""
+    """A ``let``: what it begins with and everything it is given later. Null and '' are places that are filled before use."""
     given: list[Guess] = []
     for change in scope.changes(name, declared):
         left = change.field("left")
@@ -114,9 +114,9 @@ def _variable(name: str, declared: Declared, scope: Scope, depth: int) -> Guess:
             given.append(guess(change.field("right"), scope, depth - 1))
     if declared.node is not None:
         begins = guess(declared.node, scope, depth - 1)
-        given.append(Guess(tuple(v for v in begins.values if v or not given), begins.kind, begins.absent, begins.sure))
+        given.append(begins)
     found = either(given) if given else UNSEEN
-    return Guess(tuple(v for v in found.values if v is not None), found.kind, found.absent)
+    return Guess(tuple(v for v in found.values if v is not None and v != ""), found.kind, found.absent)
 
 
 def _binary(node: SgNode, scope: Scope, depth: int) -> Guess:
