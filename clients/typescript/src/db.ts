@@ -1,3 +1,4 @@
+import { surelyTold } from "./builder.ts";
 import { askingAs, type SupabaseLike } from "./connection.ts";
 import { MendgateError } from "./errors.ts";
 import { type Healing, healingOf } from "./healing.ts";
@@ -26,7 +27,9 @@ export interface WriteOptions {
 }
 
 /** Options of {@link createResilientDb}. */
-export interface ResilientDbOptions extends Omit<WriteOptions, "returning" | "signal"> {
+export interface ResilientDbOptions extends Omit<WriteOptions, "returning" | "signal" | "idempotencyKey"> {
+  /** `false`: no keys, and no second try. One key for all writes would make them one write. */
+  idempotencyKey?: boolean;
   /** Keeps writes on this machine while the gateway cannot be reached. */
   spool?: SpoolOptions;
   /** Throw errors instead of returning them. */
@@ -148,7 +151,7 @@ export class ResilientDb<Database = any> {
     const one = async () => {
       for (let next = left.pop(); next; next = left.pop()) results[next.index] = await this.#oneOf(next.operation, next.index, options);
     };
-    await Promise.all(Array.from({ length: options.concurrency ?? 6 }, one));
+    await Promise.all(Array.from({ length: Math.max(1, options.concurrency ?? 6) }, one));
     const succeeded = results.filter((each) => !each.error).length;
     return { results, succeeded, failed: results.length - succeeded };
   }
@@ -202,16 +205,17 @@ export class ResilientDb<Database = any> {
   async #write(operation: Operation, options: WriteOptions): Promise<Answer<any>> {
     const how = this.#sending(options);
     try {
-      queryOf(this.#supabase, operation, null); // refuses what means every row, before anything is sent
+      surelyTold(queryOf(this.#supabase, operation, null), {}, () => undefined); // refuses what means every row, before anything is sent
     } catch (error) {
       if (error instanceof MendgateError) return this.#given(failed(error));
       throw error;
     }
     if (this.#spool && how.key && !(await this.#spool.isEmpty()) && (await this.#flushFirst())) {
-      return this.#kept(operation, how.key, null);
+      return this.#kept(operation, how, how.key, null);
     }
     const sent = await send(() => queryOf(this.#supabase, operation, options.returning ?? null), how);
-    if (this.#spool && sent.error && sent.key && ["unknown", "busy"].includes(sent.error.kind)) return this.#kept(operation, sent.key, sent);
+    const later = sent.error && !options.signal?.aborted && ["unknown", "busy"].includes(sent.error.kind);
+    if (this.#spool && sent.key && later) return this.#kept(operation, how, sent.key, sent);
     return this.#given(answerOf(sent));
   }
 
@@ -221,8 +225,8 @@ export class ResilientDb<Database = any> {
     return !(await this.#spool!.isEmpty());
   }
 
-  async #kept(operation: Operation, key: string, sent: Sent | null): Promise<Answer<null>> {
-    if (await this.#spool!.keep(key, operation)) {
+  async #kept(operation: Operation, how: Sending, key: string, sent: Sent | null): Promise<Answer<null>> {
+    if (await this.#spool!.keep(key, operation, how.prefer)) {
       const healing = healingOf(new Headers());
       return { data: null, error: null, status: 202, count: null, healing, idempotencyKey: key, spooled: true };
     }
@@ -231,10 +235,11 @@ export class ResilientDb<Database = any> {
   }
 
   async #deliver(write: Spooled): Promise<string> {
-    const how = { ...this.#sending({ retries: 0 }), key: write.key };
+    const how = { ...this.#sending({ retries: 0 }), key: write.key, prefer: write.prefer ?? [] };
     const { error } = await send(() => queryOf(this.#supabase, write.operation, null), how);
     if (!error || error.kind === "kept") return "landed"; // in quarantine it is in good hands, too
-    return error.kind === "unknown" || error.kind === "busy" || error.kind === "forbidden" ? "wait" : `${error.code} ${error.message}`;
+    const signedOut = error.status === 401 && error.code !== "42501"; // signed in again it may go; a right that is lacking holds nothing up
+    return error.kind === "unknown" || error.kind === "busy" || signedOut ? "wait" : `${error.code} ${error.message}`;
   }
 
   #sending(options: WriteOptions): Sending {

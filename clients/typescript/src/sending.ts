@@ -1,5 +1,5 @@
 // One write on its way: the same idempotency key until an answer comes, so that it has one effect however often it is sent.
-import { type Extra, type PostgrestAnswer, type PostgrestLike, told } from "./builder.ts";
+import { type Extra, type PostgrestAnswer, type PostgrestLike, surelyTold } from "./builder.ts";
 import { kindOf, MendgateError } from "./errors.ts";
 import { type Healing, healingOf } from "./healing.ts";
 import { limit, sleep } from "./platform.ts";
@@ -46,7 +46,7 @@ async function once(query: PostgrestLike, how: Sending, key: string | null): Pro
   let headers = new Headers();
   const extra: Extra = { prefer: how.prefer, signal: limit(how.timeout, how.signal) };
   if (key) extra.headers = { "idempotency-key": key };
-  told(query, extra, (answer) => (headers = answer.headers));
+  surelyTold(query, extra, (answer) => (headers = answer.headers));
   const answer = await query;
   const healing = healingOf(headers);
   return { answer, healing, key, error: errorOf(answer, headers, healing, key) };

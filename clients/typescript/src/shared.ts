@@ -85,7 +85,7 @@ export class Shared {
   /** Asks for a trial; null where the gateway does not answer. */
   async acquire(name: string, settings: object): Promise<Permit | null> {
     this.#introduced.add(name);
-    const answer = await this.#post(`/${name}/acquire`, { settings });
+    const answer = await this.#post(`/${encodeURIComponent(name)}/acquire`, { settings });
     return (await answer?.json().catch(() => void this.#away())) ?? null;
   }
 

@@ -27,6 +27,8 @@ export interface Spooled {
   key: string;
   operation: Operation;
   at: number;
+  /** What it was to be sent with: how far healing may go. */
+  prefer?: readonly string[];
   why?: string;
 }
 
@@ -81,11 +83,11 @@ export class Spool {
   }
 
   /** Keeps a write; false where the spool is full. */
-  async keep(key: string, operation: Operation): Promise<boolean> {
+  async keep(key: string, operation: Operation, prefer: readonly string[] = []): Promise<boolean> {
     if ((await this.#names("due:")).length >= (this.#options.most ?? 1_000)) return false;
     const at = Date.now();
     const name = `due:${String(at).padStart(15, "0")}:${String(order++).padStart(9, "0")}:${key}`;
-    await this.#options.storage.set(this.#prefix + name, JSON.stringify({ key, operation, at }));
+    await this.#options.storage.set(this.#prefix + name, JSON.stringify({ key, operation, at, prefer }));
     return true;
   }
 

@@ -1,7 +1,7 @@
 // Writes that wait on this machine while the gateway cannot be reached.
 import test from "node:test";
 import { createResilientDb, localSpool, type SpoolStorage } from "../src/mod.ts";
-import { assert, client, losing, nowhere, sql } from "./stage.ts";
+import { annToken, assert, client, losing, nowhere, sql } from "./stage.ts";
 
 function memory(): SpoolStorage {
   const kept = new Map<string, string>();
@@ -49,6 +49,29 @@ test("what is refused later is set aside, not lost, and holds nothing up", async
   const [aside] = await back.spooled(true);
   assert.match(aside!.why!, /^23505 /);
   assert.deepEqual(aside!.operation, { op: "insert", table: "visits", rows: { id: 1, note: "taken" } });
+});
+test("how far healing may go holds for a write that waited, too", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool });
+  await away.insert("people", { name: "Unhealed", email: "u@example.org" }, { healing: "off" });
+  const back = createResilientDb(client(), { spool });
+  assert.equal(await back.flushSpool(), 0);
+  assert.match((await back.spooled(true))[0]!.why!, /^PGRST204 /);
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM people WHERE name = 'Unhealed'"), [{ n: 0 }]);
+});
+test("a right that is lacking holds the other writes of the spool up no more than any refusal", async () => {
+  const spool = { storage: memory(), owner: "ann" };
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool });
+  await away.insert("diaries", { owner: "00000000-0000-4000-8000-000000000000", text: "not hers" });
+  await away.insert("visits", { note: "behind the forbidden" });
+  const ann = createResilientDb(client({ token: annToken }), { spool });
+  assert.equal(await ann.flushSpool(), 1);
+  assert.match((await ann.spooled(true))[0]!.why!, /^42501 /);
+});
+test("what the caller called off is not sent later", async () => {
+  const db = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool: { storage: memory(), owner: "x" } });
+  const { error, spooled } = await db.insert("visits", { note: "called off" }, { signal: AbortSignal.abort() });
+  assert.deepEqual([error?.kind, spooled, await db.spooled()], ["unknown", false, []]);
 });
 test("a full spool says so", async () => {
   const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool: { storage: memory(), owner: "x", most: 1 } });

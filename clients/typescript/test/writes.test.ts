@@ -125,3 +125,9 @@ test("withReceipt reads what was healed off any query of supabase-js", async () 
   const found = await withReceipt(client().from("people").insert({ id: ++id, email: "w@example.org" }).select("id").single()) as { data: unknown; healing: { healed: string[] } };
   assert.deepEqual([found.data, found.healing.healed], [{ id }, ["rename_column(email->email_address)"]]);
 });
+test("a client that takes no key for one write is refused before anything is sent", async () => {
+  let sent = 0;
+  const query = { then: (done: (answer: unknown) => void) => done((sent++, { data: null, error: null, status: 201 })) };
+  const odd = createResilientDb({ from: () => ({ insert: () => query }) });
+  assert.deepEqual([(await odd.insert("visits", { note: "odd" })).error?.code, sent], ["unsupported_client", 0]);
+});
