@@ -43,6 +43,19 @@ POINTS = """INSERT INTO metrics_point (series_id, resolution, at, amount, sketch
         generate_series(date_trunc(%s, now()) - %s::interval, date_trunc(%s, now()), %s::interval) WITH ORDINALITY g(at, n)
     WHERE s.always OR (s.id + n) %% %s = 0
     ORDER BY at, s.id"""
+CASES = """WITH many AS (
+        SELECT n, gen_random_uuid() AS id, now() - n * interval '2.5 minutes' AS at, 't' || n %% %s AS name FROM generate_series(1, %s) n
+    ), kept AS (
+        INSERT INTO healing_quarantineitem
+            (id, created_at, schema, "table", operation, signature, request, error, role, claims, receipt, state)
+        SELECT gen_random_uuid(), at, 'public', name, 'insert', 'unknown_column:c' || n %% 7, '', '{}', 'anon', '', id,
+            CASE WHEN n %% 100 > 0 THEN 'replayed' ELSE 'waiting' END FROM many WHERE n %% 10 = 0 RETURNING id, receipt
+    )
+    INSERT INTO healing_receipt (id, at, outcome, schema, "table", operation, role, subject, fixes, changes, marks, quarantine)
+    SELECT m.id, m.at, CASE WHEN k.id IS NULL THEN 'committed' ELSE 'quarantined' END, 'public', m.name, 'insert', 'anon',
+        'user-' || m.n %% 5000, '[{"op": "rename_column", "from": "a", "to": "b", "source": "lineage", "rule": null, "rows": [0]}]', '[]',
+        ARRAY[m.n::bigint, m.n * 7919::bigint], k.id
+    FROM many m LEFT JOIN kept k ON k.receipt = m.id"""
 BARE = """TRUNCATE metrics_point;
     ALTER TABLE metrics_point DROP CONSTRAINT one_point_per_stretch, DROP CONSTRAINT metrics_point_series_id_c34aa5da_fk_metrics_series_id;
     DROP INDEX points_of_a_series"""
@@ -54,20 +67,20 @@ WHOLE = """CREATE INDEX points_of_a_series ON metrics_point (series_id, resoluti
 def main() -> int:
     """Fills, measures, prints; 1 where an aim is missed."""
     parser = argparse.ArgumentParser(description="The dashboard over a year of rollups.")
-    for name, default in (("tables", 200), ("callers", 50), ("days", 365)):
+    for name, default in (("tables", 200), ("callers", 50), ("days", 365), ("cases", 200_000)):
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     with Stage() as stage:
         began = time.monotonic()
-        fill = f"from benchmarks.dashboard import fill; fill({options.tables}, {options.callers}, {options.days})"
+        fill = f"from benchmarks.dashboard import fill; fill({options.tables}, {options.callers}, {options.days}, {options.cases})"
         print(stage.manage("shell", "-c", fill).strip(), f"filled in {time.monotonic() - began:.0f} s", flush=True)
         found = json.loads(stage.manage("shell", "-c", "from benchmarks.dashboard import ask; ask()").strip().splitlines()[-1])
         painted = paint(stage)
     return report(found, painted)
 
 
-def fill(tables: int, callers: int, days: int) -> None:
-    """Series and points, and somebody who looks. Runs within ``manage.py shell``."""
+def fill(tables: int, callers: int, days: int, cases: int) -> None:
+    """Series, points and cases, and somebody who looks. Runs within ``manage.py shell``."""
     from django.contrib.auth.models import User
     from django.db import connection, transaction
 
@@ -96,7 +109,8 @@ def fill(tables: int, callers: int, days: int) -> None:
         ):
             cursor.execute(POINTS, [letter, body(buckets), unit, f"{back} days", unit, f"1 {unit}", every])
         cursor.execute(WHOLE)
-        cursor.execute("ANALYZE metrics_point, metrics_series")
+        cursor.execute(CASES, [tables, cases])
+        cursor.execute("ANALYZE metrics_point, metrics_series, healing_receipt, healing_quarantineitem")
         cursor.execute("SELECT count(*), pg_size_pretty(pg_total_relation_size('metrics_point')) FROM metrics_point")
         points, size = cursor.fetchone()
         cursor.execute("SELECT count(*) FROM metrics_series")
@@ -114,11 +128,18 @@ def ask() -> None:
     pages = {"index": "/admin/?{}", "live": "/admin/metrics/trigger/live/?{}"}
     pages |= {name: chart.replace("{}", name, 1) for name in ("latency", "heals", "outcomes", "number-healing_success_rate", "misfits")}
     client.get("/admin/login/")
-    print(
-        json.dumps({f"{page} {what}": timed(client, url.format(query)) for page, url in pages.items() for what, query in QUERIES.items()})
-    )
+    asked = {f"{page} {what}": url.format(query) for page, url in pages.items() for what, query in QUERIES.items()}
+    asked |= {path: f"/admin/{path}" for path in OTHERS}
+    print(json.dumps({what: timed(client, url) for what, url in asked.items()}))
 
 
+OTHERS = (
+    "healing/receipt/", "healing/receipt/?q=t5", "healing/receipt/?q=user-77", "healing/receipt/?q=4711",
+    "healing/receipt/?q=no-such-value", "healing/receipt/?outcome__exact=quarantined&p=40", "healing/quarantineitem/",
+    "healing/quarantineitem/causes/", "healing/proposal/queue/", "healing/rule/", "healing/decision/", "callers/", "metrics/trigger/",
+    "schema_monitor/schemaversion/timeline/", "breakers/breakerconfig/",
+)  # fmt: skip
+"""Pages beside the dashboard, over as many cases as a year leaves behind."""
 QUERIES = {
     "1h": "last=1h", "24h": "last=24h", "7d": "last=7d", "30d": "last=30d", "30d of a table": "last=30d&table=public.t5",
     "30d of a caller": "last=30d&caller=caller-5",

@@ -1,6 +1,7 @@
 """``python -m benchmarks.pictures``: every page of the demo in light and dark into docs/screenshots, and what axe-core says of each.
 
-Fails where a page answers an error, a script of it raises, or axe-core finds something serious or critical.
+Fails where a page answers an error, a script of it raises, axe-core finds something serious or critical, or a phone has to scroll it
+sideways.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from msgspec import Struct
 from playwright.sync_api import Page
 
 from benchmarks.pictures.demo import ROOT, Site, demo
-from benchmarks.pictures.visit import CHROMIUM, Fault, chromium, faults, open_site, paint, picture, settle
+from benchmarks.pictures.visit import CHROMIUM, PHONE, Fault, chromium, faults, on_a_phone, open_site, paint, picture, settle
 from benchmarks.pictures.walk import Opened, walk
 
 OUT = ROOT / "docs/screenshots"
@@ -35,11 +36,13 @@ class Taken(Struct, frozen=True):
     faults: tuple[Fault, ...]
     errors: tuple[str, ...]
     bytes: int
+    phone: int = 0
+    """How wide it is on a phone."""
 
     @property
     def fine(self) -> bool:
         """Nothing is wrong with it."""
-        return self.opened.status == 200 and not self.faults and not self.errors
+        return self.opened.status == 200 and not self.faults and not self.errors and self.phone <= PHONE
 
 
 def main() -> int:
@@ -97,16 +100,21 @@ def _take(page: Page, opened: Opened, out: Path | None, errors: list[str]) -> Ta
         found += faults(page)
         if out is not None and shown:
             size += picture(page, out / f"{name_of(opened.kind)}-{scheme}.webp")
-    return Taken(opened, page.title().partition("|")[0].strip(), tuple(found), tuple(errors), size)
+    return Taken(opened, page.title().partition("|")[0].strip(), tuple(found), tuple(errors), size, on_a_phone(page))
 
 
 def _told(taken: Iterator[Taken]) -> Iterator[Taken]:
     for each in taken:
-        word = "fine" if each.fine else f"status {each.opened.status}, {len(each.faults)} faults, {len(each.errors)} errors"
+        word = "fine" if each.fine else _wrong(each)
         print(f"{each.opened.milliseconds:6.0f} ms {each.bytes / 1000:6.0f} kB  {each.opened.path}  {word}", flush=True)
         for fault in (*dict.fromkeys(map(str, each.faults)), *each.errors):
             print(f"            {fault}", flush=True)
         yield each
+
+
+def _wrong(taken: Taken) -> str:
+    wide = f", {taken.phone} px wide on a phone" if taken.phone > PHONE else ""
+    return f"status {taken.opened.status}, {len(taken.faults)} faults, {len(taken.errors)} errors{wide}"
 
 
 def name_of(kind: str) -> str:

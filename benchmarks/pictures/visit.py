@@ -16,6 +16,7 @@ CHROMIUM = next((p for p in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-b
 FLAGS = ["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb", "--font-render-hinting=none"]
 AXE = Path(__file__).resolve().parents[2] / "tests/acceptance/deno/node_modules/axe-core/axe.min.js"
 GRAVE = ("serious", "critical")
+PHONE = 390
 WIDTH, TALLEST, QUALITY, SCALE = 1280, 1800, 50, 0.75
 
 
@@ -82,6 +83,16 @@ def faults(page: Page, *rules: str) -> list[Fault]:
 def _fault(each: dict[str, Any], node: dict[str, Any]) -> Fault:
     says = " ".join(check["message"] for kind in ("any", "all", "none") for check in node[kind])
     return Fault(each["id"], each["impact"], f"{' '.join(map(str, node['target']))} {node['html'][:160]}", says[:240])
+
+
+def on_a_phone(page: Page) -> int:
+    """How many pixels the page is wide on a phone of ``PHONE``: more means that it scrolls sideways as a whole."""
+    usual = page.viewport_size
+    page.set_viewport_size({"width": PHONE, "height": 800})
+    page.wait_for_timeout(120)
+    wide = int(page.evaluate("document.documentElement.scrollWidth"))
+    page.set_viewport_size(usual or {"width": WIDTH, "height": 900})
+    return wide
 
 
 def picture(page: Page, path: Path) -> int:
