@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
-from healing import audit, keys_admin, policy
+from healing import audit_check, keys_admin, policy
 from healing.core.types import Healing
 from healing.gateway import keytext
 from healing.models import ApiKey, Decision, Policy
@@ -92,7 +92,7 @@ def test_a_policy_changes_only_what_is_said(told: psycopg.Connection) -> None:
     row.refresh_from_db()
     assert (row.healing, row.strict) == ("certified", False)
     assert heard(told) == ["policies"] * 3
-    assert audit.faults() == []
+    assert audit_check.faults() == []
 
 
 def test_a_policy_of_a_key_is_found_by_its_name_or_prefix() -> None:
