@@ -204,6 +204,7 @@ export class ResilientDb<Database = any> {
   // deno-lint-ignore no-explicit-any
   async #write(operation: Operation, options: WriteOptions): Promise<Answer<any>> {
     const how = this.#sending(options);
+    const returning = options.returning ?? null;
     try {
       surelyTold(queryOf(this.#supabase, operation, null), {}, () => undefined); // refuses what means every row, before anything is sent
     } catch (error) {
@@ -211,11 +212,11 @@ export class ResilientDb<Database = any> {
       throw error;
     }
     if (this.#spool && how.key && !(await this.#spool.isEmpty()) && (await this.#flushFirst())) {
-      return this.#kept(operation, how, how.key, null);
+      return this.#kept({ key: how.key, operation, prefer: how.prefer, returning }, null);
     }
-    const sent = await send(() => queryOf(this.#supabase, operation, options.returning ?? null), how);
+    const sent = await send(() => queryOf(this.#supabase, operation, returning), how);
     const later = sent.error && !options.signal?.aborted && ["unknown", "busy"].includes(sent.error.kind);
-    if (this.#spool && sent.key && later) return this.#kept(operation, how, sent.key, sent);
+    if (this.#spool && sent.key && later) return this.#kept({ key: sent.key, operation, prefer: how.prefer, returning }, sent);
     return this.#given(answerOf(sent));
   }
 
@@ -225,8 +226,9 @@ export class ResilientDb<Database = any> {
     return !(await this.#spool!.isEmpty());
   }
 
-  async #kept(operation: Operation, how: Sending, key: string, sent: Sent | null): Promise<Answer<null>> {
-    if (await this.#spool!.keep(key, operation, how.prefer)) {
+  async #kept(write: Omit<Spooled, "at" | "why">, sent: Sent | null): Promise<Answer<null>> {
+    const { key } = write;
+    if (await this.#spool!.keep(write)) {
       const healing = healingOf(new Headers());
       return { data: null, error: null, status: 202, count: null, healing, idempotencyKey: key, spooled: true };
     }
@@ -235,8 +237,8 @@ export class ResilientDb<Database = any> {
   }
 
   async #deliver(write: Spooled): Promise<string> {
-    const how = { ...this.#sending({ retries: 0 }), key: write.key, prefer: write.prefer ?? [] };
-    const { error } = await send(() => queryOf(this.#supabase, write.operation, null), how);
+    const how = { ...this.#sending({ retries: 0 }), key: write.key, prefer: write.prefer };
+    const { error } = await send(() => queryOf(this.#supabase, write.operation, write.returning), how);
     if (!error || error.kind === "kept") return "landed"; // in quarantine it is in good hands, too
     const signedOut = error.status === 401 && error.code !== "42501"; // signed in again it may go; a right that is lacking holds nothing up
     return error.kind === "unknown" || error.kind === "busy" || signedOut ? "wait" : `${error.code} ${error.message}`;

@@ -149,6 +149,7 @@ export class SchemaVersionManager {
 
   /** A listener's own fault neither stops the others nor the following. */
   async #tell(changes: SchemaChange[], event: SchemaEvent): Promise<void> {
+    if (event.epoch <= this.version && !event.reset) return; // told already: a look and the stream may meet
     for (const listener of this.#listeners) {
       try {
         await listener(changes, event);

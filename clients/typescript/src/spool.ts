@@ -26,9 +26,10 @@ export interface SpoolStorage {
 export interface Spooled {
   key: string;
   operation: Operation;
+  /** As it was sent at first, so that a repeat is the same request to the gateway. */
+  prefer: readonly string[];
+  returning: string | null;
   at: number;
-  /** What it was to be sent with: how far healing may go. */
-  prefer?: readonly string[];
   why?: string;
 }
 
@@ -83,11 +84,11 @@ export class Spool {
   }
 
   /** Keeps a write; false where the spool is full. */
-  async keep(key: string, operation: Operation, prefer: readonly string[] = []): Promise<boolean> {
+  async keep(write: Omit<Spooled, "at" | "why">): Promise<boolean> {
     if ((await this.#names("due:")).length >= (this.#options.most ?? 1_000)) return false;
     const at = Date.now();
-    const name = `due:${String(at).padStart(15, "0")}:${String(order++).padStart(9, "0")}:${key}`;
-    await this.#options.storage.set(this.#prefix + name, JSON.stringify({ key, operation, at, prefer }));
+    const name = `due:${String(at).padStart(15, "0")}:${String(order++).padStart(9, "0")}:${write.key}`;
+    await this.#options.storage.set(this.#prefix + name, JSON.stringify({ ...write, at }));
     return true;
   }
 

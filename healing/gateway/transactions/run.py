@@ -76,7 +76,7 @@ async def transact(services: Services, envelope: Envelope, caller: Caller) -> An
             return await work.once(attempt)
         except Restart as restart:
             if attempt == MOST_TRIES:
-                raise from_failure(restart.failure, authenticated=caller.role != "anon") from None
+                raise _worded(restart.failure, caller) from None
             await asyncio.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**attempt)  # noqa: S311 - jitter
     raise AssertionError("unreachable")
 
@@ -94,7 +94,7 @@ class _Work:
         try:
             begun = await self._begin()
         except DatabaseError as error:
-            raise from_failure(error.failure, authenticated=self.caller.role != "anon") from error
+            raise _worded(error.failure, self.caller) from error
         if isinstance(begun, Answer):
             return begun
         try:
@@ -190,7 +190,7 @@ class _Work:
                 watch.answered(member.request, self.caller, result.answer.of(member.deed(applied)), result.seconds)
 
 
-_ANEW = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003"})
+_ANEW = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003", "08007"})
 """Errors outside of an operation after which all of it is tried again: nothing was committed."""
 
 
@@ -228,5 +228,11 @@ def _not_given(trouble: Exception) -> DialectError:
     return DialectError("MG400", 400, f"A reference cannot be followed: {trouble}", None, "Refer to a row and column that come back.")
 
 
+_OURS = {"MG503": 503, "MG504": 504}
+
+
 def _worded(failure: Failure, caller: Caller) -> DialectError:
+    if failure.code in _OURS:
+        retry = (("Retry-After", "1"),) if failure.code == "MG503" else ()
+        return DialectError(failure.code, _OURS[failure.code], failure.message, failure.details, failure.hint, retry)
     return from_failure(failure, authenticated=caller.role != "anon")
