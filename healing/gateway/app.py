@@ -64,7 +64,7 @@ class Gateway:
         self.ai = Ai(AiGateway(settings.ai), self._authenticator)
         self.breakers = Breakers(registry.default, settings.ai.redis_url, settings.ai.namespace)
         keys = UpstreamKeys(settings.upstream_anon_key, settings.upstream_service_key)
-        self.forward = Forwarder(settings.upstream_supabase_url, keys, self._authenticator)
+        self.forward = Forwarder(settings.upstream_supabase_url, keys, self.open)
         self._opening = asyncio.Lock()
         self._in_flight = 0
 

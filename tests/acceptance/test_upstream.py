@@ -91,6 +91,12 @@ def test_a_wrong_key_of_ours_is_refused_here(gateway: Gateway, far: FarSupabase)
     assert len(far.seen) == before
 
 
+def test_a_key_s_own_limits_hold_there_too(gateway: Gateway, far: FarSupabase) -> None:
+    key = gateway.manage("create_api_key", "--role", "anon", "--name", "limited", "--requests-per-minute", "2").strip()
+    statuses = [httpx.get(f"{gateway.base_url}/auth/v1/settings", headers={"apikey": key}).status_code for _ in range(4)]
+    assert (statuses[:2], statuses[-1]) == ([200, 200], 429)
+
+
 def test_headers_of_one_connection_stay_behind(gateway: Gateway, far: FarSupabase) -> None:
     sent = {
         "Connection": "x-hop, keep-alive", "X-Hop": "1", "TE": "trailers", "Proxy-Authorization": "x", "X-Forwarded-Host": "evil.example",

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from breakers.gateway.ai.asgi import Message, Receive, Send, raw, send_json
-from healing.gateway.auth import Authenticator
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.errors import DialectError
 from healing.gateway.forward.credentials import Exchange, UpstreamKeys
@@ -16,6 +15,7 @@ from healing.gateway.forward.far import MOST, Far
 from healing.gateway.forward.paths import NOT_SERVED, READS, service_of
 from healing.gateway.forward.relay import Body, Left, relay
 from healing.gateway.forward.sockets import GOING_AWAY, relay_socket
+from healing.gateway.services import Services
 
 log = logging.getLogger("mendgate.forward")
 
@@ -23,8 +23,8 @@ log = logging.getLogger("mendgate.forward")
 class Forwarder:
     """One per process. ``base``: the upstream's URL, None where there is none."""
 
-    def __init__(self, base: str | None, keys: UpstreamKeys, authenticator: Callable[[], Awaitable[Authenticator]]) -> None:
-        self._base, self._keys, self._authenticator = base, keys, authenticator
+    def __init__(self, base: str | None, keys: UpstreamKeys, services: Callable[[], Awaitable[Services]]) -> None:
+        self._base, self._keys, self._services = base, keys, services
         self._far = Far()
         self._under_way: set[asyncio.Task[None]] = set()
         self._sockets: set[asyncio.Task[None]] = set()
@@ -70,7 +70,7 @@ class Forwarder:
 
         try:
             base, exchange = await self._ready(service)
-            await self._counted(relay(self._far, base, service, scope, body, sending, exchange), self._under_way)
+            await self._counted(relay(self._far, base, service, scope, body, sending, exchange), exchange, self._under_way)
         except Left:
             return
         except DialectError as error:
@@ -83,7 +83,7 @@ class Forwarder:
         await receive()  # websocket.connect
         try:
             base, exchange = await self._ready("realtime")
-            await self._counted(relay_socket(self._far, base, scope, receive, send, exchange), self._sockets)
+            await self._counted(relay_socket(self._far, base, scope, receive, send, exchange), exchange, self._sockets)
         except DialectError as error:
             log.info("a WebSocket was refused: %s", error.message)
             await send({"type": "websocket.close", "code": 1008, "reason": error.message[:120]})
@@ -96,9 +96,10 @@ class Forwarder:
             raise DialectError("MG404", 404, f"/{service}/v1 is not served here, and no upstream Supabase is configured", None, hint)
         if len(self._under_way) + len(self._sockets) >= MOST:
             raise DialectError("MG503", 503, "The gateway is busy", None, "Try again shortly.", (("Retry-After", "1"),))
-        return self._base, Exchange(await self._authenticator(), self._keys)
+        services = await self._services()
+        return self._base, Exchange(services.auth, self._keys, services.quotas)
 
-    async def _counted(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
+    async def _counted(self, work: Coroutine[Any, Any, None], exchange: Exchange, among: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)
         among.add(task)
         try:
@@ -106,3 +107,4 @@ class Forwarder:
         finally:
             among.discard(task)
             task.cancel()
+            exchange.leave()

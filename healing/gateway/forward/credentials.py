@@ -11,8 +11,10 @@ import re
 
 from msgspec import Struct
 
+from breakers.gateway.ai.limits import Want
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.errors import DialectError
+from healing.gateway.quotas import Quotas
 
 OURS = re.compile(r"mg_[0-9A-Za-z]{8}_[0-9A-Za-z]{42,}", re.ASCII)
 _MOST = 3
@@ -37,14 +39,21 @@ class UpstreamKeys(Struct, frozen=True):
 
 
 class Exchange:
-    """One caller's keys of ours and what takes their place. ``known`` grows as keys are met."""
+    """One request's keys of ours and what takes their place. ``known`` grows as keys are met; each key's own limits hold. ``leave`` at
+    the end."""
 
-    def __init__(self, auth: Authenticator, keys: UpstreamKeys) -> None:
-        self._auth, self._keys = auth, keys
+    def __init__(self, auth: Authenticator, keys: UpstreamKeys, quotas: Quotas) -> None:
+        self._auth, self._keys, self._quotas = auth, keys, quotas
+        self._held: list[tuple[Caller, Want | None]] = []
         self.known: dict[str, str] = {}
 
+    def leave(self) -> None:
+        """Gives back what the limits hold."""
+        while self._held:
+            self._quotas.leave(*self._held.pop())
+
     async def __call__(self, text: str) -> str:
-        """The text with every key of ours exchanged. Raises ``DialectError`` 401, 403 or 501."""
+        """The text with every key of ours exchanged. Raises ``DialectError`` 401, 403, 429 or 501."""
         if "mg_" not in text:
             return text
         for key in dict.fromkeys(OURS.findall(text)):
@@ -56,4 +65,7 @@ class Exchange:
             return
         if len(self.known) >= _MOST:
             raise DialectError("MG400", 400, "The request names too many API keys", None, None)
-        self.known[key] = self._keys.of(await self._auth.caller({"apikey": key}))
+        caller = await self._auth.caller({"apikey": key})
+        stands_for = self._keys.of(caller)
+        self._held.append((caller, await self._quotas.enter(caller, 0)))
+        self.known[key] = stands_for
