@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from breakers.chance import random
 from breakers.core.ai.asked import Asked, outgoing
 from breakers.core.ai.budget import RetryBudget
-from breakers.core.ai.plan import REST, Deployment, GaveUp, Report, Served, Terms, Try, Wait, cooling, place, plan
+from breakers.core.ai.plan import Deployment, GaveUp, Report, Served, Terms, Try, Wait, cooling, place, plan
 from breakers.core.ai.standing import Standing
-from breakers.core.ai.verdict import OK, Kind, Verdict, about_request
+from breakers.core.ai.verdict import OK, Kind, Verdict
 from breakers.core.types import Outcome
 from breakers.gateway.ai.chain import deployments
 from breakers.gateway.ai.crowd import Crowd
+from breakers.gateway.ai.doubts import Doubts
 from breakers.gateway.ai.gates import Gates
 from breakers.gateway.ai.journal import Attempt
 from breakers.gateway.ai.snapshot import AiSnapshot, Model
@@ -29,10 +28,6 @@ from breakers.permits import Permit
 from breakers.refusal import Open
 
 FAILURES = frozenset({Kind.FAILURE, Kind.TIMEOUT})
-PROBE = 2.0
-"""Seconds for a question about a key itself."""
-PROVEN = 60.0
-log = logging.getLogger("mendgate.ai")
 _WORD = {Kind.OK: "ok", Kind.REFUSED: "refused"}
 
 
@@ -70,15 +65,14 @@ class Router:
         used: Callable[[str], None],
         tuned: Callable[[str, float], float] = lambda name, own: own,
     ) -> None:
-        self._upstream, self._gates, self._turns, self._retire, self._used = upstream, gates, turns, retire, used
+        self._upstream, self._gates, self._turns, self._used = upstream, gates, turns, used
+        self._doubts = Doubts(upstream, retire)
         self._tuned = tuned
         self._standing, self._budget = Standing(gates.pause), RetryBudget()
         self._rows: AiSnapshot | None = None
         self._chains: dict[str, list[Deployment]] = {}
         """of these rows, by model."""
         self._lifted: dict[str, int] = {}
-        self._good: dict[str, float] = {}
-        """until when a key counts as good, whatever a request is answered."""
         self._uncounted: set[str] = set()
         """providers that refuse ``stream_options``."""
         self._crowds: defaultdict[str, Crowd] = defaultdict(Crowd)
@@ -92,7 +86,8 @@ class Router:
         now = time.monotonic()
         snapshot = order.snapshot
         if snapshot is not self._rows:  # rows have changed: who was retired stands there
-            self._rows, self._chains, self._good = snapshot, {}, {}
+            self._rows, self._chains = snapshot, {}
+            self._doubts.forget()
             self._standing.reinstate(set())
             self._lift(snapshot)
         self._budget.called(now)
@@ -177,7 +172,7 @@ class Router:
         attempt.outcome, attempt.reason = _WORD.get(verdict.kind, "failed"), verdict.reason
         if isinstance(answer, Verdict):
             self._learn(step, verdict, permit, attempt.seconds)
-            return await self._settled(step, verdict, order), None
+            return await self._doubts.settled(step, verdict, order.snapshot, order.deadline), None
         self._works(to, step.key)
         if isinstance(answer, Body):
             permit.settle(Outcome.OK)
@@ -202,33 +197,6 @@ class Router:
             permit.settle(Outcome.FAILURE, seconds, verdict.reason)
             return
         permit.close()
-
-    async def _settled(self, step: Try, verdict: Verdict, order: Order) -> Verdict:
-        """A key that was surely refused is retired. Where it may be the request that was, the key is asked for by itself."""
-        if verdict.kind is not Kind.KEY or not step.key:
-            return verdict
-        if not verdict.sure:
-            good = await self._is_good(step, order)
-            if good:
-                return about_request(verdict)
-            verdict = replace(verdict, sure=good is False, body=b"")
-        if verdict.sure:
-            self._retire(step.key, f"{step.deployment.provider} answered {verdict.reason}")
-        else:
-            log.error("AI provider %s refuses a key and does not say why; it rests for %s s", step.deployment.provider, REST)
-        return verdict
-
-    async def _is_good(self, step: Try, order: Order) -> bool | None:
-        """Asked at most once in ``PROVEN`` seconds of a key that is good: a caller must not make us ask with each request."""
-        now = time.monotonic()
-        if now < self._good.get(step.key, 0.0):
-            return True
-        provider = order.snapshot.providers[step.deployment.provider]
-        credential = next((each for each in provider.credentials if each.id == step.key), None)
-        good = None if credential is None else await self._upstream.is_good(provider, credential, min(PROBE, order.deadline - now))
-        if good:
-            self._good[step.key] = now + PROVEN
-        return good
 
     def _works(self, to: Deployment, key: str) -> None:
         self._standing.answered(place(to, key))
