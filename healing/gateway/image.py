@@ -55,7 +55,7 @@ def _of_upsert(request: Request, relation: Relation, names: Names, back: tuple[s
 def _select(relation: Relation, back: tuple[str, ...], where: str) -> str:
     alias = ident(relation.name)
     columns = ", ".join(f"{alias}.{ident(name)}" for name in with_key(back, relation))
-    rows = f"SELECT {columns} FROM {qualified(relation.schema, relation.name)} AS {alias}{where} FOR UPDATE OF {alias}"
+    rows = f"SELECT {columns} FROM {qualified(relation.schema, relation.name)} AS {alias}{where} FOR NO KEY UPDATE OF {alias}"
     return f"SELECT coalesce(json_agg(r.*), '[]'::json)::text AS rows FROM ({rows}) AS r"
 
 

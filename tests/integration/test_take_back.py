@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from tests.gateway_process import Gateway
@@ -183,3 +185,23 @@ def test_what_was_healed_in_a_transaction_over_tables_is_taken_back_too(running:
     assert [row["full_name"] for row in people(running)] == ["Changed", "New"]
     assert take_back(running, rule_id) == {"undone": [""] * 2}
     assert [row["full_name"] for row in people(running)] == ["Old"]
+
+
+def test_a_healed_update_holds_no_stronger_lock_than_an_update(running: Gateway) -> None:
+    """While it is under way, children of the row can be inserted: looking at the row before must not keep them out."""
+    rule(running, "people", "full_name", "k7")
+    running.sql("INSERT INTO people(full_name, code) VALUES ('Old', 'a')")
+    running.sql("CREATE TABLE children(person int REFERENCES people)")
+    running.sql(
+        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN new; END';"
+        "CREATE TRIGGER linger BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION linger()"
+    )
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(running.owner_url, autocommit=True) as owner:
+        owner.execute("SELECT pg_advisory_lock(4711)")
+        healed = pool.submit(send, running, "PATCH", "people?code=eq.a", {"k7": "New"})
+        while not running.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted"):
+            assert not healed.done()
+        running.sql("SET lock_timeout = '5s'; INSERT INTO children SELECT id FROM people")
+        owner.execute("SELECT pg_advisory_unlock(4711)")
+        healed.result()
+    running.sql("DROP TRIGGER linger ON people; DROP TABLE children")
