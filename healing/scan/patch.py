@@ -10,7 +10,7 @@ Arguments are evaluated as before, in the same order and always; nothing changes
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ast_grep_py import SgNode
@@ -19,11 +19,13 @@ from msgspec import Struct
 from healing.core.sources.calls import AiCall, Place, Via
 from healing.core.sources.cover import beside
 from healing.core.sources.edits import Edit, apply, unified
+from healing.core.sources.findings import Finding
 from healing.scan.addresses import AI_HELPER, HELPER
 from healing.scan.ai import ai_calls
 from healing.scan.clients import Clients
 from healing.scan.folder import VENDORED, Folder
 from healing.scan.imports import Imports
+from healing.scan.mending import edit_of
 from healing.scan.source import arguments, bare, inner
 from healing.scan.unit import Unit
 
@@ -52,14 +54,18 @@ class Patch(Struct, frozen=True):
         return "".join(unified(posixpath.join(base, path), *self.files[path]) for path in sorted(self.files))
 
 
-def patch(folder: Folder, client: str = "") -> Patch:
-    """``client``: where the helper imports the TypeScript client from; '' = a copy of it in ``_shared``."""
+def patch(folder: Folder, client: str = "", former: Iterable[Finding] = ()) -> Patch:
+    """``client``: where the helper imports the TypeScript client from; '' = a copy of it in ``_shared``. ``former``: findings whose names
+    history knows exactly; the names of today are written for them."""
+    renames = _by_file(former)
     files: dict[str, tuple[str | None, str]] = {}
     skipped: list[Skipped] = []
     moved = 0
     for path, unit in folder.units.items():
         edits, missed, count = _file(unit, folder)
-        skipped += missed
+        named, unnamed = _renamed(unit, renames.get(path, ()))
+        edits, count = [*edits, *named], count + len(named)
+        skipped += [*missed, *unnamed]
         if edits:
             files[path] = (unit.source.text, apply(unit.source.text, edits))
             moved += count
@@ -85,6 +91,28 @@ def _file(unit: Unit, folder: Folder) -> tuple[list[Edit], list[Skipped], int]:
             edits += found
             count += 1
     return [*imports.edits(), *edits] if edits else [], skipped, count
+
+
+def _by_file(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    found: dict[str, list[Finding]] = {}
+    for finding in findings:
+        found.setdefault(finding.place.file, []).append(finding)
+    return found
+
+
+def _renamed(unit: Unit, findings: Iterable[Finding]) -> tuple[list[Edit], list[Skipped]]:
+    """The names of today, where the place says exactly what to write; each character is written once."""
+    edits: list[Edit] = []
+    skipped: list[Skipped] = []
+    for finding in findings:
+        edit = None if unit.source.broken else edit_of(finding, unit)
+        if edit is None:
+            skipped.append(Skipped(finding.place, f"{finding.message}: write it by hand"))
+        elif all(edit.end <= other.start or other.end <= edit.start for other in edits):
+            edits.append(edit)
+        elif edit not in edits:
+            skipped.append(Skipped(finding.place, f"{finding.message}: run it again, another change stands in the same place"))
+    return edits, skipped
 
 
 def _clients(unit: Unit, folder: Folder, imports: Imports) -> Iterator[list[Edit] | Skipped]:

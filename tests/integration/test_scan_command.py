@@ -140,6 +140,18 @@ def test_files_that_are_no_typescript_are_told_and_the_others_still_judged(funct
 
 
 @pytest.mark.usefixtures("schema")
+def test_a_patch_writes_the_names_of_today_where_that_is_asked(functions: Path, tmp_path: Path) -> None:
+    path = functions / "good/index.ts"
+    path.write_text(
+        HEAD + "const email = 'a';\nawait db.from('users').update({ email }).eq('email', 'b').select('email').or('email.eq.c');\n"
+    )
+    text = said(str(functions), "--patch", str(tmp_path / "p"), "--names")
+    diff = (tmp_path / "p").read_text()
+    assert "+await db.from('users').update({ email_address: email }).eq('email_address', 'b').select('email:email_address')" in diff
+    assert "`email` is called `email_address` now in users: write it by hand" in text
+
+
+@pytest.mark.usefixtures("schema")
 def test_measured_traffic_decides_the_order(functions: Path, tmp_path: Path) -> None:
     traffic = tmp_path / "traffic.csv"
     traffic.write_text("function,calls,failures\ngood,100000,5000\nstripe-webhook,3,0\n")

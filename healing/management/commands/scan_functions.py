@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as ControlDatabaseError
 
-from healing.core.sources.findings import Level
+from healing.core.sources.findings import Finding, Level
 from healing.core.sources.sarif import sarif
 from healing.core.sources.writes import World
 from healing.known_schema import NoSchema, known_schema
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--patch", type=Path, metavar="FILE", help="Write a unified diff that moves what can be moved; nothing else is done."
         )
+        parser.add_argument("--names", action="store_true", help="With --patch: also write the names of today for former ones.")
         parser.add_argument(
             "--client", default="", metavar="SPECIFIER", help="With --patch: import the client from there, not from a copy."
         )
@@ -57,7 +58,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Scan, say, keep; or write the patch."""
         if options["patch"]:
-            self._patch(options["folder"], options["patch"], options["client"])
+            self._patch(options)
             return
         try:
             check(options["folder"])
@@ -78,13 +79,15 @@ class Command(BaseCommand):
             return
         _write(output, text + "\n")
 
-    def _patch(self, root: Path, target: Path, client: str) -> None:
+    def _patch(self, options: dict[str, Any]) -> None:
         """The diff goes into the file, what was done and what was not is said."""
+        root, target = options["folder"], options["patch"]
         try:
             check(root)
+            former = _former(root, options["database"]) if options["names"] else ()
         except BadFolder as error:
             raise CommandError(str(error), returncode=_USAGE) from error
-        made = patch(Folder(root), client)
+        made = patch(Folder(root), options["client"], former)
         _write(target, made.diff(_base(root)))
         edited = sum(before is not None for before, _ in made.files.values())
         self.stdout.write(
@@ -105,6 +108,13 @@ def _rendered(found: Scan, form: str) -> str:
         return table(found)
     value = as_json(found) if form == "json" else sarif(found.findings, _base(Path(found.root)))
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _former(root: Path, database: str | None) -> tuple[Finding, ...]:
+    """The findings whose fix is in the schema's own history."""
+    epoch, world = _world(database, no_schema=False)
+    found = scan(root, world, epoch, None, settings.MENDGATE.exposed_schemas[0])
+    return tuple(finding for finding in found.findings if finding.rule == "renamed")
 
 
 def _write(path: Path, text: str) -> None:
