@@ -10,6 +10,7 @@ from healing.scan.source import arguments, bare, called, inner, text_of, unescap
 from healing.scan.unit import Unit
 from healing.scan.values import constant_text
 
+GATEWAY_SETTING = "MENDGATE_URL"
 HELPER = "_shared/mendgate.ts"
 AI_HELPER = "_shared/mendgate_ai.ts"
 """The files that patches add, below the folder of functions."""

@@ -8,7 +8,7 @@ from ast_grep_py import SgNode
 from msgspec import Struct
 
 from healing.core.sources.calls import AiCall, Via
-from healing.scan.addresses import Address, address, is_ours
+from healing.scan.addresses import GATEWAY_SETTING, Address, address, is_ours
 from healing.scan.source import arguments, bare, inner
 from healing.scan.unit import Unit
 
@@ -80,8 +80,14 @@ def _fetched(call: SgNode, unit: Unit) -> AiCall | None:
     if provider is None:
         return _set_elsewhere(call, where, unit)
     dialect = "openai" if provider.spoken is not None and provider.spoken.search(where.text) else "other"
-    via = Via.GATEWAY if moved or where.moved else Via.SETTING if where.settings else Via.DIRECT
-    return AiCall(unit.source.place(call), provider.name, dialect, "fetch", via)
+    return AiCall(unit.source.place(call), provider.name, dialect, "fetch", Via.GATEWAY if moved else _way(where))
+
+
+def _way(where: Address) -> Via:
+    """Where a call to that address goes."""
+    if where.moved or GATEWAY_SETTING in where.settings:
+        return Via.GATEWAY
+    return Via.SETTING if where.settings else Via.DIRECT
 
 
 def _set_elsewhere(call: SgNode, where: Address, unit: Unit) -> AiCall | None:
@@ -90,7 +96,7 @@ def _set_elsewhere(call: SgNode, where: Address, unit: Unit) -> AiCall | None:
     named = any(_AI_SETTING.search(name) and name.endswith(("URL", "BASE", "ENDPOINT", "HOST")) for name in where.settings)
     if not where.settings or "//" in where.text or not (speaks or named):
         return None
-    return AiCall(unit.source.place(call), "ai", "openai" if speaks else "other", "fetch", Via.GATEWAY if where.moved else Via.SETTING)
+    return AiCall(unit.source.place(call), "ai", "openai" if speaks else "other", "fetch", _way(where))
 
 
 def _made(made: SgNode, unit: Unit) -> AiCall | None:

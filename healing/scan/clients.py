@@ -7,7 +7,7 @@ import re
 from ast_grep_py import SgNode
 
 from healing.core.sources.calls import Client, Via
-from healing.scan.addresses import Address, address
+from healing.scan.addresses import GATEWAY_SETTING, Address, address
 from healing.scan.scope import Declared
 from healing.scan.source import arguments, bare, inner
 from healing.scan.unit import Unit
@@ -16,7 +16,6 @@ from healing.scan.values import constant_text
 OWN_SETTINGS = frozenset(
     f"{prefix}SUPABASE_URL" for prefix in ("", "NEXT_PUBLIC_", "VITE_", "EXPO_PUBLIC_", "PUBLIC_", "REACT_APP_", "NUXT_PUBLIC_")
 )
-GATEWAY_SETTING = "MENDGATE_URL"
 _MAKERS = frozenset({"createClient", "createServerClient", "createBrowserClient"})
 _LOOKS_LIKE = re.compile(r"supabase|client|admin|service|\bdb\b|^sb|_sb|Sb$", re.IGNORECASE)
 _NO_CLIENTS = frozenset({"Array", "Buffer", "Object", "Set", "Map", "Date", "Uint8Array", "Observable", "Readable", "Iterator", "Stream"})

@@ -141,6 +141,7 @@ def test_a_call_goes_where_its_client_leads(made, via):
         ("await fetch(new URL('https://openrouter.ai/api/v1/chat/completions'))", "openrouter", "openai", Via.DIRECT),
         ("const U = Deno.env.get('X') || 'https://api.openai.com/v1'; await fetch(U + '/embeddings')", "openai", "openai", Via.SETTING),
         ("await fetch(`${Deno.env.get('LLM_BASE_URL')}/chat/completions`, {})", "ai", "openai", Via.SETTING),
+        ("await fetch(`${Deno.env.get('MENDGATE_URL')}/v1/chat/completions`, {})", "ai", "openai", Via.GATEWAY),
         ("import OpenAI from 'npm:openai@6'; const o = new OpenAI({ apiKey: k });", "openai", "openai", Via.DIRECT),
         ("import O from 'https://esm.sh/openai@4'; new O({ baseURL: 'https://openrouter.ai/api/v1' })", "openrouter", "openai", Via.DIRECT),
         ("import Anthropic from 'npm:@anthropic-ai/sdk'; new Anthropic({})", "anthropic", "other", Via.DIRECT),
