@@ -22,6 +22,10 @@ from tests.acceptance.far_supabase import ANON, SERVICE, FarSupabase, far_supaba
 from tests.gateway_process import Gateway
 
 FILE = "upstream_test.ts"
+REVOKE = """
+from healing import keys_admin, models
+keys_admin.revoke_key(models.ApiKey.objects.get(name="revoked while it is in a room"), "rita")
+"""
 CASES = deno_cases.cases([FILE])
 
 
@@ -228,6 +232,26 @@ def test_a_websocket_with_a_wrong_key_is_refused(gateway: Gateway) -> None:
     mistyped = gateway.make_key("anon")[:-2] + "zz"
     assert asyncio.run(run(mistyped)) == 403
     assert asyncio.run(run("wrong-over-there")) == 403
+
+
+def test_a_revoked_key_ends_its_socket(gateway: Gateway, far: FarSupabase) -> None:
+    key = gateway.make_key("anon", name="revoked while it is in a room")
+
+    async def run() -> int | None:
+        async with connect(f"ws://127.0.0.1:{gateway.port}/realtime/v1/websocket?apikey={key}") as line:
+            await line.send("before")
+            assert await line.recv() == "before"
+            await asyncio.to_thread(gateway.manage, "shell", "-c", REVOKE)
+            try:
+                for _ in range(100):  # the process hears of it within a moment
+                    await line.send("heartbeat")
+                    await line.recv()
+                    await asyncio.sleep(0.1)
+            except ConnectionClosed as closed:
+                return closed.rcvd.code if closed.rcvd else None
+            return 0
+
+    assert asyncio.run(asyncio.wait_for(run(), 60)) == 1008
 
 
 def test_stopping_ends_sockets_in_order(make_gateway: Callable[..., Gateway], far: FarSupabase) -> None:

@@ -52,6 +52,11 @@ class Exchange:
         while self._held:
             self._quotas.leave(*self._held.pop())
 
+    async def still(self) -> None:
+        """That the keys which were exchanged still hold. Raises ``DialectError``."""
+        for key in self.known:
+            await self._auth.caller({"apikey": key})
+
     async def __call__(self, text: str) -> str:
         """The text with every key of ours exchanged. Raises ``DialectError`` 401, 403, 429 or 501."""
         if "mg_" not in text:

@@ -87,6 +87,7 @@ async def _up(receive: Receive, upstream: aiohttp.ClientWebSocketResponse, excha
 
 
 async def _pass_on(message: Message, upstream: aiohttp.ClientWebSocketResponse, exchange: Exchange) -> None:
+    await exchange.still()  # a revoked key ends its sockets: clients send a heartbeat every half minute
     text: Any = message.get("text")
     if text is not None:
         await upstream.send_str(await exchange(text))
