@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from healing.core.sources.calls import FileCalls
 from healing.core.sources.cover import Function, Totals, functions, totals
 from healing.core.sources.findings import Finding
-from healing.core.sources.order import Step, Traffic, order
+from healing.core.sources.order import Step, Traffic, by_tables, order
 from healing.core.sources.writes import World
 from healing.scan.folder import Folder
 from healing.scan.judge import judge
@@ -39,8 +39,16 @@ class Scan(Struct, frozen=True):
     totals: Totals
 
 
-def scan(root: Path, world: World | None, epoch: int = 0, traffic: Mapping[str, Traffic] | None = None, schema: str = "public") -> Scan:
-    """Reads the folder; judges it where a schema is given. Raises ``BadFolder``."""
+def scan(
+    root: Path,
+    world: World | None,
+    epoch: int = 0,
+    traffic: Mapping[str, Traffic] | None = None,
+    schema: str = "public",
+    requests: Mapping[str, tuple[int, int]] | None = None,
+) -> Scan:
+    """Reads the folder; judges it where a schema is given. ``requests``: what is known of tables, where ``traffic`` says nothing of a
+    function. Raises ``BadFolder``."""
     check(root)
     folder = Folder(root)
     files = folder.calls()
@@ -48,7 +56,8 @@ def scan(root: Path, world: World | None, epoch: int = 0, traffic: Mapping[str, 
         raise BadFolder(f"{root} holds no TypeScript or JavaScript. Give the folder that holds one folder a function: supabase/functions")
     findings = _shown(judge(files, world, schema), folder) if world is not None else _unread(files)
     found = functions(files, findings)
-    steps = order(found, traffic or {}, leaning(world.snapshot) if world is not None else {})
+    known = {**by_tables(found, requests or {}), **(traffic or {})}
+    steps = order(found, known, leaning(world.snapshot) if world is not None else {})
     return Scan(str(root), epoch, files, found, findings, steps, totals(found, files, findings))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from healing.core.sources.cover import Function, State
 from healing.core.sources.findings import RULES
+from healing.core.sources.order import by_tables, order
 from schema_monitor.core.lineage import Lineage
 from tests.unit.scan_scene import ENUMS, ORDERS, SNAPSHOT, findings, wrong
 
@@ -75,6 +77,16 @@ def test_each_kind_of_misfit_is_told_once_with_its_level(text, expected):
 
 def test_every_rule_has_an_id_of_its_own():
     assert len({rule.id for rule in RULES.values()}) == len(RULES)
+
+
+def test_functions_take_turns_by_what_their_tables_get():
+    def function(name: str, *tables: str) -> Function:
+        return Function(name, State.DIRECT, (), (), 0, 1, 0, 0, 1, 0, 0, 0, False, tables)
+
+    both = (function("busy", "orders"), function("also", "orders", "items"), function("unknown", "logs"))
+    traffic = by_tables(both, {"orders": (1000, 100), "items": (50, 0)})
+    assert {name: (t.calls, t.failures) for name, t in traffic.items()} == {"busy": (500, 50), "also": (550, 50)}
+    assert [step.name for step in order(both, traffic, {})] == ["also", "busy", "unknown"]
 
 
 def renamed() -> tuple[object, Lineage]:

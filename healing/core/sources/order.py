@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -28,6 +29,20 @@ class Step(Struct, frozen=True):
     name: str
     score: float
     why: tuple[str, ...]
+
+
+def by_tables(found: Iterable[Function], requests: Mapping[str, tuple[int, int]]) -> dict[str, Traffic]:
+    """What is known of functions from their tables: ``requests`` are (all, those that did not fit) of each table, shared by the functions
+    that write to it. A function of whose tables nothing is known is left out."""
+    functions = list(found)
+    writers = Counter(table for function in functions for table in function.tables)
+    traffic = {}
+    for function in functions:
+        known = [(requests[table], writers[table]) for table in function.tables if table in requests]
+        calls, failures = (sum(counts[n] // count for counts, count in known) for n in (0, 1))
+        if calls:
+            traffic[function.name] = Traffic(calls, failures, "its share of what reached Mendgate for its tables in 7 days")
+    return traffic
 
 
 def order(found: Iterable[Function], traffic: Mapping[str, Traffic], weights: Mapping[str, int]) -> tuple[Step, ...]:

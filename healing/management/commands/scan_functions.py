@@ -21,6 +21,7 @@ from healing.scan.patch import Patch, patch
 from healing.scan.report import as_json, table
 from healing.scan.scanning import BadFolder, Scan, check, read_traffic, scan
 from healing.scan_runs import record
+from schema_monitor.traffic import recent_shapes
 
 _USAGE = 2
 _FOUND = 1
@@ -64,7 +65,7 @@ class Command(BaseCommand):
             check(options["folder"])
             epoch, world = _world(options["database"], options["no_schema"])
             traffic = read_traffic(options["traffic"]) if options["traffic"] else None
-            found = scan(options["folder"], world, epoch, traffic, settings.MENDGATE.exposed_schemas[0])
+            found = scan(options["folder"], world, epoch, traffic, settings.MENDGATE.exposed_schemas[0], _requests(epoch))
         except BadFolder as error:
             raise CommandError(str(error), returncode=_USAGE) from error
         self._say(_rendered(found, options["format"]), options["output"])
@@ -108,6 +109,15 @@ def _rendered(found: Scan, form: str) -> str:
         return table(found)
     value = as_json(found) if form == "json" else sarif(found.findings, _base(Path(found.root)))
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _requests(epoch: int) -> dict[str, tuple[int, int]]:
+    """(requests, those that did not fit) of each table as callers sent them lately; nothing where the schema was not ours to capture."""
+    found: dict[str, tuple[int, int]] = {}
+    for shape in recent_shapes() if epoch else ():
+        requests, misfits = found.get(shape.name, (0, 0))
+        found[shape.name] = (requests + shape.requests, misfits + shape.misfits)
+    return found
 
 
 def _former(root: Path, database: str | None) -> tuple[Finding, ...]:
