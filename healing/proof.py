@@ -18,8 +18,9 @@ from msgspec import Struct
 
 from healing.checked_fix import checked, content_hash, plain, sentence
 from healing.core import fixes
-from healing.core.backtest import Crossed, Felt, Replayed, crossed, felt, replayed
+from healing.core.backtest import Crossed, Replayed, crossed, replayed
 from healing.core.doubts import doubts
+from healing.core.healthy import Felt, felt
 from healing.core.properties import RUNS, Property, properties
 from healing.core.types import Rule as CoreRule
 from healing.live_schema import latest

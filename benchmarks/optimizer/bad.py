@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from benchmarks.figures import figure
 from breakers.core.types import Outcome, Settings
 from healing.core import fixes
-from healing.core.backtest import Case, crossed, felt, replayed
+from healing.core.backtest import Case, crossed, replayed
+from healing.core.healthy import felt
 from healing.core.mend import Context
 from healing.core.types import Healing, Operation, Rule, Statement
 from healing.core.vet import compile_vet

@@ -1,11 +1,10 @@
-"""What a rule would have done: to writes that were kept, to writes that landed, and to the healthy traffic of lately.
+"""What a rule would have done: to writes that were kept, and to writes that landed. To healthy traffic: ``core.healthy``.
 
 Nothing here asks whether a rule *looks* right. Each write goes through the very function that the gateway heals with (``mend``), with
 the rule in force, so what is counted is what would have happened under today's schema.
 
     kept writes    -> ``replayed``: healed, partly healed, blocked, not concerned, or fit today without it
     landed writes  -> ``crossed``: the rule would have stored something else than what was stored (each is a counter-example)
-    traffic        -> ``felt``: requests by shape that fit, and would be changed all the same (must be none)
 
 ``Contexts`` gives what healing may know for a statement *without* the rule; None where its relation is gone.
 """
@@ -21,17 +20,14 @@ from msgspec.structs import replace
 
 from healing.core import fixes
 from healing.core.mend import Context, Mended, mend
-from healing.core.samples import Chance, rows
-from healing.core.types import Json, Kind, Misfit, Operation, Rule, Statement
+from healing.core.types import Json, Kind, Misfit, Rule, Statement
 from schema_monitor.core.snapshot import Relation
-from schema_monitor.core.traffic import RecentShape
 
 MOST_EXAMPLES, MOST_COUNTER, MOST_REASONS = 3, 10, 8
 _NAMES = frozenset({Kind.UNKNOWN_COLUMN, Kind.REUSED_NAME, Kind.UNKNOWN_TABLE, Kind.RAGGED})
 """What ``mend`` finds by itself in every row, whatever was noted when the write was kept."""
 _TOLD = frozenset({Kind.CHECK, Kind.MISSING_PARENT, Kind.CONFLICT_TARGET, Kind.VERIFY, Kind.OTHER, Kind.GENERATED})
 """What only the database can say."""
-_WRITES = {each.value: each for each in (Operation.INSERT, Operation.UPSERT, Operation.UPDATE)}
 
 _QUOTING = (re.compile(r".* (does not fit `[^`]*` \(.*\))", re.DOTALL), re.compile(r".* (in `[^`]*` is not [^`)]*)", re.DOTALL))
 """How preconditions begin with a value. What is found here is shown to people who may not see payloads, and counted by its words."""
@@ -101,15 +97,6 @@ class Crossed(Struct, frozen=True):
     against: tuple[Counter, ...]
 
 
-class Felt(Struct, frozen=True):
-    """Healthy traffic. ``touched`` requests would be changed; ``perhaps``: would be where a key that was sent holds null."""
-
-    requests: int
-    touched: int
-    perhaps: int
-    where: tuple[str, ...]
-
-
 def replayed(rule: Rule, cases: Iterable[Case], contexts: Contexts) -> Replayed:
     """Tries the rule on kept writes."""
     total, endings, reasons = 0, dict.fromkeys((str(e) for e in Ending), 0), dict[str, int]()
@@ -141,12 +128,12 @@ def _try(rule: Rule, case: Case, ruled: _Ruled) -> Tried:
     if context is None or context.relation is None:
         return Tried(Ending.OTHER, "its table is gone")
     mended = mend(case.statement, context, _noted(case, context.relation))
-    used = _moves_table(rule, case.statement) or _used(rule, mended)
+    did = _moves_table(rule, case.statement) or used(rule, mended)
     if not mended.misfits:
-        return Tried(Ending.HEALED) if used else Tried(Ending.NOT_NEEDED)
+        return Tried(Ending.HEALED) if did else Tried(Ending.NOT_NEEDED)
     left = {misfit.signature for misfit in mended.misfits}
     if not {*rule.signature.split(" + ")} <= left:
-        return Tried(Ending.PARTLY if used else Ending.OTHER, f"still does not fit: {', '.join(sorted(left)[:3])}")
+        return Tried(Ending.PARTLY if did else Ending.OTHER, f"still does not fit: {', '.join(sorted(left)[:3])}")
     return Tried(Ending.BLOCKED, _blocked(rule, case, context.relation))
 
 
@@ -160,59 +147,12 @@ def crossed(rule: Rule, landed: Iterable[Case], contexts: Contexts) -> Crossed:
             agree += 1
             continue
         context = ruled.of(case)
-        if context is None or not _used(rule, mend(case.statement, context)):
+        if context is None or not used(rule, mend(case.statement, context)):
             continue
         differ += 1
         if len(against) < MOST_COUNTER:
             against.append(Counter(case.id, "it landed otherwise: " + (", ".join(map(fixes.brief, case.done)) or "as it was sent")))
     return Crossed(total, agree, differ, tuple(against))
-
-
-def felt(rule: Rule, shapes: Iterable[RecentShape], contexts: Contexts, chance: Chance) -> Felt:
-    """Tries the rule on what callers sent lately and what landed as it was sent. Values were never recorded: each shape is filled with
-    values that fit. A shape that no longer fits the schema is not healthy, and not counted."""
-    requests, touched, perhaps, where = 0, 0, 0, list[str]()
-    for shape in shapes:
-        healthy = shape.requests - shape.misfits
-        if healthy <= 0 or shape.operation not in _WRITES:
-            continue
-        sound, now, maybe = _feels(rule, shape, contexts, chance)
-        requests += healthy if sound else 0
-        touched += healthy if sound and now else 0
-        perhaps += healthy if sound and maybe and not now else 0
-        if sound and (now or maybe) and len(where) < MOST_COUNTER:
-            where.append(f"{shape.caller or shape.role}: {shape.operation} with {', '.join(shape.keys) or 'no keys'}")
-    return Felt(requests, touched, perhaps, tuple(where))
-
-
-def _feels(rule: Rule, shape: RecentShape, contexts: Contexts, chance: Chance) -> tuple[bool, bool, bool]:
-    """Whether the shape fits today's schema; whether the rule would change it; whether it would where a key holds null."""
-    statement = Statement(_WRITES[shape.operation], shape.schema, shape.name)
-    context = contexts(statement)
-    if context is None or context.relation is None:
-        return False, False, False
-    relation, ruled = context.relation, _with(rule, context, {})
-    full = replace(statement, rows=(rows(relation, context.snapshot.enums, chance, shape.keys),))
-    if mend(full, context).misfits or (statement.operation is not Operation.UPDATE and _lacks(relation, shape.keys)):
-        return False, False, False
-    nullable = {column.name for column in relation.columns if column.nullable}
-    nulls = replace(full, rows=({key: None if key in nullable else value for key, value in full.rows[0].items()},))
-    return True, _changes(rule, full, ruled), _changes(rule, nulls, ruled)
-
-
-def _changes(rule: Rule, statement: Statement, context: Context) -> bool:
-    """Whether the rule is used. A fill from a claim that nobody has is tried with the claim."""
-    claims = {op.claim: "a" for op in fixes.program(rule.fix) if isinstance(op, fixes.Fill) and op.claim is not None}
-    return _used(rule, mend(statement, replace(context, claims=claims)))
-
-
-def _lacks(relation: Relation, keys: Iterable[str]) -> bool:
-    """Whether a row with these keys misses a value that the table needs."""
-    sent = {*keys}
-    return (
-        any(not (c.nullable or c.default or c.identity or c.generated or c.domain or c.name in sent) for c in relation.columns)
-        and not relation.has_before_triggers
-    )
 
 
 def _moves_table(rule: Rule, statement: Statement) -> bool:
@@ -234,19 +174,20 @@ class _Ruled:
         """For a case's statement and claims."""
         known = self._contexts(case.statement)
         if known is None or case.claims:
-            return None if known is None else _with(self._rule, known, case.claims)
+            return None if known is None else in_force(self._rule, known, case.claims)
         if id(known) not in self._made:
-            self._made[id(known)] = known, _with(self._rule, known, {})
+            self._made[id(known)] = known, in_force(self._rule, known, {})
         return self._made[id(known)][1]
 
 
-def _with(rule: Rule, context: Context, claims: Mapping[str, Json]) -> Context:
-    """In force, ahead of what is there for the same misfits (it would take its place)."""
+def in_force(rule: Rule, context: Context, claims: Mapping[str, Json]) -> Context:
+    """What healing may know with the rule in force, ahead of what is there for the same misfits (it would take its place)."""
     others = tuple(other for other in context.rules if other.signature != rule.signature)
     return replace(context, rules=(rule, *others), claims=claims)
 
 
-def _used(rule: Rule, mended: Mended) -> bool:
+def used(rule: Rule, mended: Mended) -> bool:
+    """Whether the rule did anything."""
     return any(applied.rule == rule.id for applied in mended.applied)
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from healing.core import fixes
-from healing.core.backtest import Case, Ending, crossed, felt, replayed, try_on
+from healing.core.backtest import Case, Ending, crossed, replayed, try_on
+from healing.core.healthy import felt
 from healing.core.mend import Context
 from healing.core.types import Healing, Operation, Row, Rule, Statement
 from healing.core.vet import compile_vet
