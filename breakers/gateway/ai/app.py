@@ -155,9 +155,8 @@ async def read_body(headers: dict[str, str], receive: Receive, limit: int) -> by
 
 async def _read_body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
     length = headers.get("content-length", "")
-    too_large = invalid(f"The body is too large: at most {limit} bytes.", "request_too_large", status=413)
     if length.isascii() and length.isdigit() and int(length[:20]) > limit:
-        raise too_large
+        raise _too_large(limit)
     parts, size = [], 0
     while True:
         message = await receive()
@@ -166,7 +165,11 @@ async def _read_body(headers: dict[str, str], receive: Receive, limit: int) -> b
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise too_large
+            raise _too_large(limit)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts) if len(parts) > 1 else part
+
+
+def _too_large(limit: int) -> AiError:
+    return invalid(f"The body is too large: at most {limit} bytes.", "request_too_large", status=413)

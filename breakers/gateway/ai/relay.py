@@ -36,17 +36,18 @@ class Way(Struct, frozen=True, kw_only=True):
 async def relay(begun: Begun, way: Way) -> Verdict | None:
     """Sends it on. None = whole, else what went wrong (the caller has been told).
     Raises ``TimeoutError`` where the caller takes it so slowly that the time is over."""
+    tape, out, broken = begun.tape, begun.first, None
+    await way.turns.go_on()
     async with asyncio.timeout(way.deadline - time.monotonic()):
         await begin_stream(way.send, way.headers)
-    tape, out, broken = begun.tape, begun.first, None
+        if not tape.over:  # else the first part is the last one, below
+            await _pass_on(way, out)
     while not tape.over and broken is None:
-        await way.turns.go_on()
-        if out:
-            async with asyncio.timeout(way.deadline - time.monotonic()):
-                await send_part(way.send, out)
-            if way.said is not None:
-                way.said(out)
         out, broken = await _more(begun, way.stall, way.deadline)
+        if out and not tape.over and broken is None:
+            await way.turns.go_on()
+            async with asyncio.timeout(way.deadline - time.monotonic()):
+                await _pass_on(way, out)
     broken = broken or tape.broken
     if broken is not None:
         out += error_event(broken_off(broken))
@@ -56,6 +57,12 @@ async def relay(begun: Begun, way: Way) -> Verdict | None:
     async with asyncio.timeout(LAST_PART):
         await send_part(way.send, out, last=True)
     return broken
+
+
+async def _pass_on(way: Way, out: bytes) -> None:
+    await send_part(way.send, out)
+    if way.said is not None:
+        way.said(out)
 
 
 async def _more(begun: Begun, stall: float, deadline: float) -> tuple[bytes, Verdict | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -52,12 +53,11 @@ class Begun(Struct, frozen=True):
 
     async def finish(self) -> None:
         """Gives the connection back where the stream ended in order."""
-        try:
-            async with asyncio.timeout(LEFTOVERS):
-                while not self.reply.ended and await self.reply.some():
-                    pass
-        except (TimeoutError, *BROKEN):
-            pass
+        if not self.reply.ended:
+            with suppress(TimeoutError, *BROKEN):
+                async with asyncio.timeout(LEFTOVERS):
+                    while not self.reply.ended and await self.reply.some():
+                        pass
         self.reply.close()
 
 
