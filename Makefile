@@ -54,6 +54,10 @@ train-matcher: $(READY) ## Train the matcher's model anew from ../shared/drift, 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-train.txt
 	@$(BIN)/python -m benchmarks.matching.train $(ARGS)
 
+report-matcher: $(READY) ## The matcher's report in docs/reference: every peer, curves, what each part is worth (large packages, minutes)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-peers.txt
+	@$(BIN)/python -m benchmarks.matching --write $(ARGS)
+
 format: $(READY) ## Put the code in our style
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -70,6 +74,8 @@ lock: $(READY) ## Make requirements.txt from requirements.in
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-train.txt
 	$(BIN)/uv pip compile requirements-model.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-model.txt
+	$(BIN)/uv pip compile requirements-peers.in --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-peers.txt
 
 # uv first (hashes checked, seconds instead of a minute); pip where uv does not reach the registry.
 $(READY): requirements.txt
@@ -104,4 +110,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher format doctor install lock clients chromium model
+.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher report-matcher format doctor install lock clients chromium model

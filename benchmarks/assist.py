@@ -186,12 +186,10 @@ def of_question(question: Question) -> Call:
 
 def unseen() -> ModelOf:
     """For each project a matcher that was trained without it."""
-    from benchmarks.matching.table import Columns, Labels, questions
-    from benchmarks.matching.train import as_model, train
+    from benchmarks.matching.table import Labels, everything
+    from benchmarks.matching.train import Judge, train
 
-    trained = train(Columns(questions()), Labels())
-    models, whole = [as_model(fitted) for fitted in trained.unseen], as_model(trained.whole)
-    return lambda project: models[trained.fold_of[project]] if project in trained.fold_of else whole
+    return Judge(train(everything(), Labels()))
 
 
 def report(name: str, found: list[Outcome]) -> None:

@@ -8,12 +8,13 @@ from difflib import SequenceMatcher
 from rapidfuzz import fuzz
 from rapidfuzz.distance import JaroWinkler
 
-from benchmarks.matching import outside
+from benchmarks.matching import language_model, outside
 from benchmarks.matching.cases import Question
 from benchmarks.matching.judge import Answer
 from healing.core.match.names import name_of
 from healing.core.match.scene import Key, Target, scene_of
 from healing.core.match.values import fit
+from tests import local_model
 
 Measure = Callable[[str, str], float]
 
@@ -31,7 +32,7 @@ MEASURES: dict[str, Measure] = {
     "PostgREST-like 75 %": lambda a, b: ratio if (ratio := fuzz.ratio(a, b) / 100) >= 0.75 else 0.0,
     "Jaccard of words": _jaccard,
 }
-MOST_ASKED = 250
+MOST_ASKED = 40
 """questions of a setting that a slow peer is asked, drawn evenly."""
 
 
@@ -45,6 +46,16 @@ def all_answers(questions: list[Question], slow: bool) -> Iterator[tuple[str, li
     sample = questions[:: max(1, len(questions) // MOST_ASKED)]
     for name, peer in outside.peers():
         yield f"{name} ({len(sample)} asked)", answers(sample, peer) if peer else None
+
+
+def by_language_model(questions: list[Question], count: int) -> tuple[str, list[Answer] | None]:
+    """The small language model alone, asked so many questions, drawn evenly."""
+    few = questions[:: max(1, len(questions) // count)]
+    name = f"small language model ({len(few)} asked)"
+    if local_model.missing():
+        return name, None
+    with language_model.alone() as peer:
+        return name, answers(few, peer)
 
 
 def _by(measure: Measure) -> outside.Peer:

@@ -71,6 +71,9 @@ class State(Struct, frozen=True):
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     certificate: Certificate = NOTHING
+    former: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """columns of tables, by schema and name, as they were in the database that was served before this one (restored, branched): there
+    lineage ends, and callers may not know it."""
     vets: dict[int, Vet] = field(default_factory=dict)
     settled: dict[object, Settled | None] = field(default_factory=dict)
     """what inserts of known shapes need, filled on first use; as true as this state is."""
@@ -94,6 +97,10 @@ class State(Struct, frozen=True):
                 if (found := self.policies.get(place)) is not None:
                     return found
         return Policy()
+
+    def former_columns(self, relation: Relation | None) -> tuple[str, ...] | None:
+        """The columns that a relation had in the database that was served before; None where nothing is known."""
+        return None if relation is None else self.former.get((relation.schema, relation.name))
 
     def rules_for(self, relation: Relation, operation: str) -> tuple[Rule, ...]:
         """Active rules for a live relation, the table's own before the schema's. A rule whose names have come to mean other columns
@@ -133,6 +140,15 @@ class State(Struct, frozen=True):
         """The state after a relation turned out to be gone."""
         relations = {key: value for key, value in self.snapshot.relations.items() if key != oid}
         return replace(self, snapshot=replace(self.snapshot, relations=relations), vets={}, settled={})
+
+
+def former_of(old: State, new: Snapshot) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What is to be remembered of the old database once another is served; what is known already, while it is the same."""
+    if new.scope == old.snapshot.scope:
+        return old.former
+    now = {(r.schema, r.name): tuple(c.name for c in r.columns) for r in new.relations.values()}
+    before = {(r.schema, r.name): tuple(c.name for c in r.columns) for r in old.snapshot.relations.values()}
+    return {place: columns for place, columns in before.items() if place in now and not {*columns} <= {*now[place]}}
 
 
 class Parts(Struct):
@@ -355,7 +371,17 @@ class Keeper:
         elif epoch >= self._state.epoch:
             if epoch > self._state.epoch:
                 observe(Invalidated("schema"))
-            self._state = self._overlaid(replace(self._state, epoch=epoch, snapshot=snapshot, lineage=lineage, vets={}, settled={}))
+            self._state = self._overlaid(
+                replace(
+                    self._state,
+                    epoch=epoch,
+                    snapshot=snapshot,
+                    lineage=lineage,
+                    former=former_of(self._state, snapshot),
+                    vets={},
+                    settled={},
+                )
+            )
 
     def _overlaid(self, state: State) -> State:
         """A stored version with what was learned since; a look from a later horizon than the version's is surely newer, one from
@@ -426,7 +452,8 @@ class Keeper:
                 self._state = State(0, snapshot, Lineage.start(snapshot))
             else:
                 lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
-                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, vets={}, settled={})
+                former = former_of(self._state, snapshot)
+                self._state = replace(self._state, snapshot=snapshot, lineage=lineage, former=former, vets={}, settled={})
 
 
 _GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)

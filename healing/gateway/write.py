@@ -250,6 +250,7 @@ def proposals_for(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
             state.snapshot,
             claims=attempt.caller.claims,
             lineage=state.lineage,
+            former=state.former_columns(attempt.relation),
         )
     except Exception:
         log.exception("the matcher failed; the write is kept without proposals")

@@ -250,3 +250,34 @@ def test_every_proposal_for_any_payload_is_well_formed(row: Row) -> None:
         assert len(written) == len(set(written))
         assert not set(written) & set(row)
         assert proposal.sentence.endswith(".")
+
+
+def test_a_column_that_lived_beside_a_dropped_one_is_not_it() -> None:
+    both = Relation(
+        1, "public", "orders", "r", (Column(1, "total_price", "numeric", "numeric"), Column(2, "price_total", "numeric", "numeric"))
+    )
+    after = Relation(1, "public", "orders", "r", (Column(1, "total_price", "numeric", "numeric"),))
+    snapshot = Snapshot(SNAPSHOT.scope, 180000, {1: both}, {}, {})
+    lineage = Lineage.start(snapshot).advance_relation(both, after)
+    sent: Row = {"price_total": Decimal("1.5")}
+    statement = Statement(Operation.INSERT, "public", "orders", (sent,))
+    misfits = (unknown("price_total", Decimal("1.5")),)
+    now = Snapshot(SNAPSHOT.scope, 180000, {1: after}, {}, {})
+    known = [propose(statement, misfits, after, now, claims={}, lineage=each) for each in (None, lineage)]
+    chances = [max((p.probability for p in found if p.fix[0]["op"] == "rename_column"), default=0.0) for found in known]
+    assert chances[0] > 0.3 > 0.05 > chances[1]
+
+
+def test_a_table_of_a_restored_database_is_matched_by_what_it_had_before() -> None:
+    now = Relation(
+        1, "public", "books", "r", tuple(Column(i, n, "text", "text") for i, n in enumerate(("id", "notice", "blurb", "shelf"), 1))
+    )
+    snapshot = Snapshot(SNAPSHOT.scope, 180000, {1: now}, {}, {})
+    statement = Statement(Operation.INSERT, "public", "books", ({"heading": "a", "blurb": "b"},))
+    misfits = (unknown("heading", "a"),)
+    found = [
+        propose(statement, misfits, now, snapshot, claims={}, lineage=None, former=former)
+        for former in (None, ("id", "heading", "blurb", "shelf"))
+    ]
+    chances = [max(p.probability for p in each if p.fix[0].get("to") == "notice") for each in found]
+    assert chances[1] > chances[0] + 0.1

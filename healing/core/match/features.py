@@ -9,13 +9,13 @@ from msgspec import Struct
 from .edits import EDITS, edit, used_elsewhere
 from .former import FORMER, former, vanished_of
 from .habits import HABITS, Habits
-from .likeness import LIKENESS, kinship, likeness
-from .names import Name
+from .likeness import LETTERS, LIKENESS, kinship, likeness
+from .names import Name, dice
 from .scene import Key, Scene, Target
 from .surroundings import SURROUNDINGS, numbers, table_of
 from .values import fit, fits_labels, hint_fit, hinted, too_long
 
-MOST = 6
+MOST = 5
 """columns a key that get the full look."""
 
 FEATURES = (
@@ -86,12 +86,15 @@ def _nearest(name: Name, scene: Scene) -> float:
 def _ranked(key: Key, scene: Scene) -> list[Pair]:
     """All columns that could take the value at all, by a quick score."""
     hint, newer = hinted(key.name.words), scene.newer or frozenset()
+    table = table_of(scene.columns)
+    kin = table.kin_of(key.name)
     found = []
     for target in scene.targets:
         how = fit(key.shape, target.family)
         if how <= 0.0:
             continue
-        base = kinship(key.name, target.name, scene.table).base
+        related = table.places[target.column.name] in kin
+        base = kinship(key.name, target.name, scene.table).base if related else LETTERS * dice(key.name, target.name)
         score = base + 0.15 * how + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
         score += 0.1 * (hint_fit(hint, target.family) - 0.5) + (0.2 if target.column.name in newer else 0.0)
         found.append(Pair(key, target, how, score, []))

@@ -45,6 +45,10 @@ LIKENESS = (
 )
 
 
+LETTERS = 0.4
+"""what common letters count beside common words; where no word is alike, they are all there is."""
+
+
 def _mean(scores: Sequence[float], weights: tuple[float, ...]) -> float:
     total = sum(weights)
     return sum(map(mul, scores, weights)) / total if total else 0.0
@@ -89,10 +93,10 @@ def kinship(key: Name, column: Name, table: Name) -> Kinship:
                 theirs[j] = alike
     close = dice(key, column)
     if not any(mine):
-        return Kinship(tuple(mine), tuple(theirs), 0.0, 0.0, 0.0, 0.0, close, 0.4 * close)
+        return Kinship(tuple(mine), tuple(theirs), 0.0, 0.0, 0.0, 0.0, close, LETTERS * close)
     found, held = _mean(mine, key.weights), _mean(theirs, column.weights)
     beside_key, beside_column = _mean(mine, _own_weights(key, table)), _mean(theirs, _own_weights(column, table))
-    base = 0.6 * max(_both(found, held), _both(beside_key, beside_column)) + 0.4 * close
+    base = 0.6 * max(_both(found, held), _both(beside_key, beside_column)) + LETTERS * close
     return Kinship(tuple(mine), tuple(theirs), found, held, beside_key, beside_column, close, base)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -148,6 +150,21 @@ def same_word(a: str, b: str) -> float:
     if abs(len(a) - len(b)) <= 2 and min(len(a), len(b)) > 4 and (a[0] == b[0] or a[-3:] == b[-3:]) and jaro(a, b) > 0.9:
         return 0.85
     return 0.0
+
+
+def marks(word: str) -> tuple[str, ...]:
+    """What two words have one of in common if ``same_word`` says more than nothing: their beginning, their end, or a synonym."""
+    return (f"{word[0]}-", f"-{word[-3:]}", word, _singular(word)) if word else ()
+
+
+@lru_cache(maxsize=50_000)
+def synonyms(word: str) -> frozenset[str]:
+    """The words of the lexicon that are used for it."""
+    return _SYNONYMS.get(word, _NONE) | _SYNONYMS.get(_singular(word), _NONE)
+
+
+_NONE: frozenset[str] = frozenset()
+_SYNONYMS = {word: frozenset(b for _, b in pairs) for word, pairs in groupby(sorted(SYNONYM_PAIRS), itemgetter(0))}
 
 
 @lru_cache(maxsize=50_000)

@@ -24,6 +24,8 @@ from .whatif import would_change
 
 MOST = 8
 """proposals a payload."""
+TWO_THINGS = 0.02
+"""what is left of a column's chance if it lived beside the key: names may have been swapped, hardly ever"""
 LIKELY = 0.25
 """an option joins the whole only above this."""
 
@@ -37,12 +39,13 @@ def propose(
     claims: Mapping[str, Json],
     lineage: Lineage | None,
     model: Model | None = None,
+    former: tuple[str, ...] | None = None,
 ) -> tuple[Proposal, ...]:
     """Fixes that somebody may approve, best first; empty where the matcher has nothing to say. ``relation`` None: unknown table;
-    ``model`` None: the one that ships."""
+    ``model`` None: the one that ships; ``former``: the columns, in order, that the table had when it had the key, where that is known."""
     if relation is None:
         return tables.proposals(statement, misfits, snapshot)
-    scene = scene_of(statement, misfits, relation, snapshot)
+    scene = scene_of(statement, misfits, relation, snapshot, former)
     found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
     plans = _plans(found, lacking)
@@ -100,10 +103,19 @@ def _remembered(misfit: Misfit, relation: Relation, lineage: Lineage | None, opt
                 for c in candidates
             ]
             return told + [_scaled(o, 0.2) for o in options if o.takes not in known]
-        case Gone():
-            return [_told(o, "the key was a column of its own that has been dropped") for o in options]
+        case Gone(attnum):
+            return [_beside(o, relation, attnum) for o in options]
         case _:
             return options
+
+
+def _beside(option: Option, relation: Relation, dropped: int) -> Option:
+    """A column that is older than the one that was dropped lived beside it: they are two things. Numbers of columns tell their age."""
+    column = relation.column(option.takes)
+    told = _told(option, "the key was a column of its own that has been dropped")
+    if column is None or not dropped or column.attnum > dropped:
+        return told
+    return _scaled(_told(told, f"`{column.name}` and it were columns of the table at the same time"), TWO_THINGS)
 
 
 def _scaled(option: Option, factor: float) -> Option:

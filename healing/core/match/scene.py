@@ -108,7 +108,7 @@ def sample(statement: Statement) -> dict[str, Json]:
 def scene_of(
     statement: Statement, misfits: tuple[Misfit, ...], relation: Relation, snapshot: Snapshot, former: tuple[str, ...] | None = None
 ) -> Scene:
-    """Gathers what the matcher looks at."""
+    """Gathers what the matcher looks at. ``former`` counts only where it had one of the unknown keys: else the caller did not know it."""
     row = sample(statement)
     for name in statement.columns or ():
         row.setdefault(name, None)
@@ -130,7 +130,7 @@ def scene_of(
         tables=_table_words(tuple(sorted(r.name for r in snapshot.relations.values()))) if keys else frozenset(),
         columns=tuple(c.name for c in relation.columns),
         sent=sum(c.name in row for c in relation.columns),
-        former=former,
+        former=former if former is not None and any(key.text in former for key in keys) else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from math import log2
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from .edits import Edit
 from .lexicon import OBSOLETE, PEOPLE, QUALIFIERS
-from .names import Name, name_of, stem
+from .names import Name, marks, name_of, same_word, stem, synonyms
 
 SURROUNDINGS = (
     "sent_share",
@@ -21,8 +21,6 @@ SURROUNDINGS = (
     "qualifiers_come",
     "qualifiers_gone",
     "frame",
-    "position",
-    "from_the_end",
     "columns",
     "key_names_table",
     "both_say_who",
@@ -32,16 +30,55 @@ Stems = frozenset[str]
 
 
 class Table(Struct, frozen=True, eq=False):
-    """The live columns in their order: the stems of each, and where each stands."""
+    """The live columns in their order: the stems of each, where each stands, and which ones have a stem."""
 
     stems: tuple[Stems, ...]
     places: Mapping[str, int]
+    having: Mapping[str, frozenset[int]]
+    words: Mapping[str, frozenset[int]]
+    """the same by whole words."""
+    shelves: Mapping[str, frozenset[str]]
+    """the words by each of the marks (``marks``) that they may be found by."""
+
+    def kin_of(self, key: Name) -> frozenset[int]:
+        """The columns that have a word which may stand for one of the key's: no others are alike but by letters."""
+        found: set[int] = set()
+        for word in key.words:
+            likely = {other for mark in (*marks(word), *synonyms(word)) for other in self.shelves.get(mark, ())}
+            for other in likely:
+                if same_word(word, other):
+                    found |= self.words[other]
+        return frozenset(found)
+
+    def all_of(self, stems: Stems) -> frozenset[int]:
+        """The columns that have all of these stems (at least one is asked for)."""
+        found = [self.having.get(stem, _NOBODY) for stem in stems]
+        return found[0].intersection(*found[1:])
+
+
+_NOBODY: frozenset[int] = frozenset()
 
 
 @lru_cache(maxsize=512)
 def table_of(names: tuple[str, ...]) -> Table:
     """Taken apart once for each table."""
-    return Table(tuple(frozenset(name_of(n).stems) for n in names), {n: i for i, n in enumerate(names)})
+    stems = tuple(frozenset(name_of(n).stems) for n in names)
+    places = {name: place for place, name in enumerate(names)}
+    words = _index(name_of(n).words for n in names)
+    shelves: dict[str, set[str]] = {}
+    for word in words:
+        for mark in marks(word):
+            shelves.setdefault(mark, set()).add(word)
+    return Table(stems, places, _index(stems), words, {mark: frozenset(found) for mark, found in shelves.items()})
+
+
+def _index(columns: Iterable[Iterable[str]]) -> dict[str, frozenset[int]]:
+    """word -> the places of the columns that have it"""
+    found: dict[str, set[int]] = {}
+    for place, words in enumerate(columns):
+        for word in words:
+            found.setdefault(word, set()).add(place)
+    return {word: frozenset(places) for word, places in found.items()}
 
 
 def numbers(key: Name, column: Name, change: Edit, table: Table, owner: Name, sent: int) -> tuple[float, ...]:
@@ -54,17 +91,14 @@ def _lasting(key: Name, column: Name, change: Edit, table: Table, owner: Name) -
     """What does not depend on the payload."""
     gone, come = frozenset(map(stem, change.gone)), frozenset(map(stem, change.come))
     kept, place, count = frozenset(key.stems) - gone, table.places[column.raw], len(table.stems)
-    others = [s for i, s in enumerate(table.stems) if i != place]
     old = any(s in _OLD for s in key.stems) and not any(s in _OLD for s in column.stems)
     return (
         float(old),
         float(bool(gone) and gone <= _OLD),
-        float(_contrasted(gone, come, table.stems, others)),
+        float(_contrasted(gone, come, table, place)),
         _share(change.come),
         _share(change.gone),
-        float(min(6, sum(kept <= s for s in others))) if kept else -1.0,
-        place / count,
-        float(min(8, count - 1 - place)),
+        float(min(6, len(table.all_of(kept) - {place}))) if kept else -1.0,
         log2(count),
         float(not frozenset(key.stems).isdisjoint(owner.stems)),
         float(says_who(key) and says_who(column)),
@@ -80,12 +114,12 @@ def says_who(name: Name) -> bool:
     )
 
 
-def _contrasted(gone: Stems, come: Stems, stems: tuple[Stems, ...], others: list[Stems]) -> bool:
+def _contrasted(gone: Stems, come: Stems, table: Table, place: int) -> bool:
     """The table itself holds two columns that differ in just these words: it uses them for two things."""
     if not gone or not come:
         return False
-    frames = {s - gone for s in stems if gone <= s}
-    return any(come <= s and s - come and s - come in frames for s in others)
+    frames = {table.stems[i] - gone for i in table.all_of(gone)}
+    return any(rest in frames for i in table.all_of(come) if i != place and (rest := table.stems[i] - come))
 
 
 def _share(words: tuple[str, ...]) -> float:
