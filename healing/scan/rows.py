@@ -15,6 +15,7 @@ from healing.scan.unit import Unit
 from healing.scan.values import constant_text, guess
 
 _DEEP = 5
+_LOOPS = frozenset({"for_statement", "for_in_statement", "while_statement", "do_statement"})
 _SAME_ROWS = frozenset({"filter", "slice", "sort", "reverse", "concat", "toSorted"})
 _NO_CHANGE = frozenset({"map", "filter", "forEach", "find", "some", "every", "slice", "join", "includes", "reduce", "entries", "keys"})
 
@@ -136,12 +137,26 @@ def _held(node: SgNode, unit: Unit, depth: int) -> tuple[Payload, ...] | None:
     if declared is None or declared.kind != "value" or declared.node is None:
         return None
     found = payloads(declared.node, unit, depth - 1)
-    for change in unit.scope.changes(node.text(), declared) if found is not None else ():
-        found = _changed(found or (), change, declared, unit, depth)
+    changes = sorted(unit.scope.changes(node.text(), declared), key=_start) if found is not None else ()
+    for change in changes:
+        if _may_come_first(change, node):
+            found = _changed(found or (), change, declared, unit, depth)
     return found
 
 
+def _start(node: SgNode) -> int:
+    return node.range().start.index
+
+
+def _may_come_first(change: SgNode, use: SgNode) -> bool:
+    """Not what stands behind the use in the same function, unless both go round in a loop."""
+    around = function_around(use)
+    return _start(change) < _start(use) or function_around(change) != around or any(above.kind() in _LOOPS for above in use.ancestors())
+
+
 def _changed(found: tuple[Payload, ...], change: SgNode, declared: Declared, unit: Unit, depth: int) -> tuple[Payload, ...]:
+    if change.kind() == "unary_expression" and (gone := _assigned_key(change.field("argument"), unit)) is not None:
+        return tuple(_deleted(p, gone, sure=not _is_conditional(change)) for p in found)
     left = change.field("left") if change.kind() == "assignment_expression" else None
     if left is not None and left.kind() == "identifier":
         return (*found, *(payloads(right, unit, depth - 1) or (_OPEN,))) if (right := change.field("right")) is not None else found
@@ -194,6 +209,12 @@ def _is_conditional(node: SgNode) -> bool:
         ):
             return True
     return False
+
+
+def _deleted(payload: Payload, name: str, *, sure: bool) -> Payload:
+    """Without a key, or with it as one that may be missing."""
+    kept = tuple(replace(k, maybe=True) if k.name == name else k for k in payload.keys)
+    return Payload(tuple(k for k in kept if k.name != name) if sure else kept, payload.whole)
 
 
 def _with(payload: Payload, key: Key) -> Payload:

@@ -65,6 +65,19 @@ def test_keys_on_a_condition_may_be_missing():
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("const row: any = { a: 1, b: 2 }; delete row.b; await db.from('orders').insert(row)", {"a"}),
+        ("const row: any = { a: 1 }; await db.from('orders').insert(row); row.b = 2; send(row)", {"a"}),
+        ("const row: any = { a: 1 }; for (const x of xs) { await db.from('orders').insert(row); row.b = x }", {"a", "b"}),
+        ("const row: any = { a: 1 }; const f = () => { row.b = 2 }; f(); await db.from('orders').insert(row)", {"a", "b"}),
+    ],
+)
+def test_keys_that_go_or_come_too_late_are_not_sent(text, expected):
+    assert keys(text) == [expected]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "await db.from('orders').insert(row)",
