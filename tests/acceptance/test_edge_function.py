@@ -63,6 +63,12 @@ class Isolate:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """Leaves nothing behind, however the test went."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def _is_up(self) -> bool:
         try:
             return httpx.get(self.url, timeout=5).status_code == 200
@@ -107,6 +113,20 @@ def stage(make_gateway: Callable[..., Gateway]) -> Iterator[tuple[Gateway, FarAi
         gateway.stop()
 
 
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Callable[..., Isolate]]:
+    """Starts isolates with a function and its environment; they end with the test."""
+    isolates: list[Isolate] = []
+
+    def start(file: str, **environment: str) -> Isolate:
+        isolates.append(Isolate(file, environment, tmp_path))
+        return isolates[-1].start()
+
+    yield start
+    for isolate in isolates:
+        isolate.end()
+
+
 def bad_day(gateway: Gateway, far: FarAi, isolate: Isolate) -> Callers:
     """Four quiet tickets, a rename, an outage of the AI, an isolate killed in the middle of a write; every caller sends until it hears."""
     callers = Callers(isolate)
@@ -141,17 +161,12 @@ def rows(gateway: Gateway) -> list[dict[str, Any]]:
     return gateway.sql("SELECT ref, text, email, summary FROM tickets ORDER BY ref")
 
 
-def test_before_rows_are_lost_doubled_and_unanswered(stage: tuple[Gateway, FarAi], tmp_path: Path) -> None:
+def test_before_rows_are_lost_doubled_and_unanswered(stage: tuple[Gateway, FarAi], started: Callable[..., Isolate]) -> None:
     """What the other test would say of the function as it was: the day is bad enough to tell."""
     gateway, far = stage
     gateway.sql("TRUNCATE tickets")
-    environment = {
-        "SUPABASE_URL": gateway.base_url,
-        "SUPABASE_SERVICE_ROLE_KEY": gateway.make_key(),
-        "AI_URL": far.base_url(),
-        "AI_KEY": "sk-far",
-    }
-    isolate = Isolate("before.ts", environment, tmp_path).start()
+    here = {"SUPABASE_URL": gateway.base_url, "SUPABASE_SERVICE_ROLE_KEY": gateway.make_key()}
+    isolate = started("before.ts", AI_URL=far.base_url(), AI_KEY="sk-far", **here)
     callers = bad_day(gateway, far, isolate)
     isolate.kill()
     stored = Counter(row["ref"] for row in rows(gateway))
@@ -160,12 +175,12 @@ def test_before_rows_are_lost_doubled_and_unanswered(stage: tuple[Gateway, FarAi
     assert {callers.answers[ref][0] for ref in range(9, 17)} == {500}
 
 
-def test_after_every_promise_holds(stage: tuple[Gateway, FarAi], tmp_path: Path) -> None:
+def test_after_every_promise_holds(stage: tuple[Gateway, FarAi], started: Callable[..., Isolate]) -> None:
     gateway, far = stage
     gateway.sql("TRUNCATE tickets")
     key = gateway.make_key()
-    ai = {"AI_URL": f"{gateway.base_url}/v1", "AI_KEY": key}
-    isolate = Isolate("after.ts", {"SUPABASE_URL": gateway.base_url, "SUPABASE_SERVICE_ROLE_KEY": key, **ai}, tmp_path).start()
+    here = {"SUPABASE_URL": gateway.base_url, "SUPABASE_SERVICE_ROLE_KEY": key}
+    isolate = started("after.ts", AI_URL=f"{gateway.base_url}/v1", AI_KEY=key, **here)
     callers = bad_day(gateway, far, isolate)
     stored = rows(gateway)
     # every caller heard yes, and each ticket is there exactly once, whole
