@@ -54,4 +54,5 @@ def _caller(word: str) -> Q:
 
 
 def _valued(text: str, fresh: list[Receipt]) -> Q:
-    return Q(marks__overlap=wanted(text)) | Q(pk__in=list(holding(text, fresh)))
+    marked = Q(marks__overlap=wanted(text))
+    return marked | Q(pk__in=list(holding(text, fresh))) if fresh else marked

@@ -23,7 +23,10 @@ from benchmarks.pictures.walk import Opened, walk
 
 OUT = ROOT / "docs/screenshots"
 SCHEMES = ("light", "dark")
-NOT_SHOWN = re.compile(r"^/admin/(django_rq/dashboard/(cron|workers|queues/:id/.+)|queues/|[a-z_]+/$|auth/.+/(add|password)/)")
+NOT_SHOWN = re.compile(
+    r"^/admin/(django_rq/dashboard/(cron|workers|queues/:id/.+)|queues/|auth/.+/(add|password)/"
+    r"|(auth|breakers|healing|metrics|optimizer|schema_monitor)/$)"
+)
 """Walked and judged, but worth no picture: lists of lists, and pages that name the machine."""
 FILL_SECONDS = 150.0
 

@@ -34,6 +34,8 @@ from schema_monitor.core.subscribed import wants
 
 QUIET = timedelta(minutes=2)
 """How long something must stay over before that is told."""
+LONGEST = 200
+"""characters of what a notice is about."""
 
 
 class News(Struct, frozen=True):
@@ -53,12 +55,13 @@ class News(Struct, frozen=True):
 @transaction.atomic
 def begin(news: News) -> Notice:
     """Says that this is so. The open notice where it is known already; else a new one, told to all who want it."""
-    _lock(news.kind, news.about)
-    last = Notice.objects.filter(kind=news.kind, about=news.about).order_by("-pk").first()
+    about = _cut(news.about)
+    _lock(news.kind, about)
+    last = Notice.objects.filter(kind=news.kind, about=about).order_by("-pk").first()
     if last is not None and (last.ended is None or _goes_on(last)):
         return last
-    said = {name: getattr(news, name) for name in ("kind", "about", "severity", "sentence", "step", "path", "facts")}
-    notice = Notice.objects.create(**said, began=timezone.now())
+    said = {name: getattr(news, name) for name in ("kind", "severity", "sentence", "step", "path", "facts")}
+    notice = Notice.objects.create(**said, about=about, began=timezone.now())
     wanted = [each for each in SchemaSubscription.objects.filter(enabled=True) if wants(each, news)]
     _put([_message(notice, each) for each in wanted])
     return notice
@@ -67,6 +70,7 @@ def begin(news: News) -> Notice:
 @transaction.atomic
 def end(kind: str, about: str = "", outcome: str = "", *, quiet: timedelta = QUIET) -> Notice | None:
     """Says that it is over; ``outcome`` is how it ended, in a sentence. None where nothing was open."""
+    about = _cut(about)
     _lock(kind, about)
     notice = Notice.objects.filter(kind=kind, about=about, ended=None).first()
     if notice is None:
@@ -82,7 +86,7 @@ def end(kind: str, about: str = "", outcome: str = "", *, quiet: timedelta = QUI
 @transaction.atomic
 def keep(prefix: str, so: Collection[News], *, quiet: timedelta = QUIET) -> None:
     """Says what is so now, of all kinds that begin with ``prefix``."""
-    now = {(news.kind, news.about): news for news in so}
+    now = {(news.kind, _cut(news.about)): news for news in so}
     known = set(Notice.objects.filter(ended=None, kind__startswith=prefix).values_list("kind", "about"))
     for thing in sorted(now.keys() - known):
         begin(now[thing])
@@ -125,6 +129,11 @@ def reference(notice: Notice, over: bool) -> str:
     """The same for every attempt and every subscription, and another one for the end."""
     facts = f"{notice.kind}/{notice.about}/{notice.began.isoformat()}/{notice.ended.isoformat() if over and notice.ended else ''}"
     return f"msg_{hashlib.sha256(facts.encode()).hexdigest()[:32]}"
+
+
+def _cut(about: str) -> str:
+    """As much as the row holds: an alert must not fail for a long name."""
+    return about[:LONGEST].replace("\x00", "")
 
 
 def _lock(kind: str, about: str) -> None:

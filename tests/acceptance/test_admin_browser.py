@@ -232,6 +232,21 @@ def test_the_last_decision_is_taken_back_and_several_are_approved_by_keyboard(se
     assert rita.faults == []
 
 
+EXACT = "t => [t.title, new Date(t.dateTime).toLocaleString(undefined, {dateStyle: 'medium', timeStyle: 'long'})]"
+LATER = "t => { t.dateTime = new Date(Date.now() - 3 * 3600e3).toISOString(); document.dispatchEvent(new Event('visibilitychange')); }"
+
+
+def test_times_are_exact_in_the_viewers_own_zone_and_go_on(seeded: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(seeded)
+    time = rita.go("/admin/healing/receipt/").locator("time[data-mg-ago]").first
+    time.hover()
+    title, exact = time.evaluate(EXACT)
+    assert title == exact != ""
+    time.evaluate(LATER)
+    assert time.inner_text() == "3 h ago"
+    assert rita.faults == []
+
+
 def test_who_may_only_look_has_no_buttons(seeded: Gateway, visit: Callable[..., Visit]) -> None:
     otto = visit(seeded, "otto")
     for path in pages(seeded).values():

@@ -146,6 +146,15 @@ def test_a_level_is_kept_however_often_it_is_said(far: FarEnd) -> None:
     assert deliver() == 4
 
 
+def test_a_long_name_fails_no_alert(far: FarEnd) -> None:
+    subscribed(far.url)
+    long = News("budget.spent", "x" * 300, "high", "Spent.")
+    assert begin(long).pk == begin(long).pk
+    keep("budget.", [long], quiet=AT_ONCE)
+    assert end(long.kind, long.about, quiet=AT_ONCE) is not None
+    assert deliver() == 2
+
+
 def test_what_was_not_accepted_is_tried_again_like_any_alert(far: FarEnd) -> None:
     subscribed(far.url)
     begin(OPEN)
