@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.module_loading import import_string
+from rq import Queue
+from rq.serializers import JSONSerializer
 from standardwebhooks import Webhook
 
 from healing import alert_gates, trigger_alerts
+from healing.doorbell import OPTIMIZE
 from metrics import triggers
 from metrics.core.triggers import LIMITS, Finding
 from metrics.models import Trigger
@@ -199,6 +204,19 @@ def test_a_trigger_is_told_when_it_fires_and_when_it_ends(far: FarEnd) -> None:
     said = began["data"]["notice"]
     assert (said["kind"], said["severity"], said["facts"]["good"]) == ("trigger.healing_success", "high", [40, 40])
     assert said["url"].endswith("/causes/") and ended["type"] == "notice.ended"
+
+
+def test_a_trigger_that_begins_rings_for_the_optimizer_once(
+    valkey_url: str, settings: Any, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    settings.RQ_QUEUES = {"default": {"URL": valkey_url, "SERIALIZER": "rq.serializers.JSONSerializer"}}
+    for _ in range(2):
+        with django_capture_on_commit_callbacks(execute=True):
+            triggers.remember([FIRED], timezone.now())
+    with redis.Redis.from_url(valkey_url) as client:
+        rung = [job.func_name for job in Queue("default", connection=client, serializer=JSONSerializer).get_jobs()]
+    assert rung == [OPTIMIZE]
+    assert callable(import_string(OPTIMIZE)), "the layer above is known by name only: the name must be right"
 
 
 def test_an_alert_that_cannot_be_written_keeps_no_trigger_from_being_stored_and_is_made_good(
