@@ -11,6 +11,7 @@ import json
 import resource
 import sys
 import time
+from typing import Any
 
 from benchmarks.dashboard import fill
 from benchmarks.figures import figure
@@ -33,15 +34,16 @@ def main() -> int:
         tried = _asked(stage, "backtest")
         ran = _asked(stage, "run")
     print(f"backtest: {tried}\nrun: {ran}")
+    print(f"processor time of the backtest: {tried['processor']:.1f} s")
     figure(f"backtest of a rule on {tried['cases']:,} cases", f"{tried['seconds']:.1f} s", "< 10 s", tried["seconds"] < BACKTEST_AIM)
     figure("optimizer run over a year of rollups", f"{ran['seconds']:.1f} s", "< 60 s", ran["seconds"] < RUN_AIM)
     figure("the same, memory at most", f"{ran['megabytes']:.0f} MB", "< 500 MB", ran["megabytes"] < MEMORY_AIM)
     return int(tried["seconds"] >= BACKTEST_AIM or ran["seconds"] >= RUN_AIM or ran["megabytes"] >= MEMORY_AIM)
 
 
-def _asked(stage: Stage, what: str) -> dict[str, float]:
+def _asked(stage: Stage, what: str) -> dict[str, Any]:
     out = stage.manage("shell", "-c", f"from benchmarks.optimizer.large import {what}; {what}()").strip().splitlines()[-1]
-    found: dict[str, float] = json.loads(out)
+    found: dict[str, Any] = json.loads(out)
     return found
 
 
@@ -99,10 +101,10 @@ def backtest() -> None:
     from healing.proof import Bounds, Place
 
     place = Place("public", "articles", "unknown_column:headline", [{"op": "rename_column", "from": "headline", "to": "title"}])
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     pack = proof.prove(place, Bounds(10_000_000, 600.0))
-    seconds = time.perf_counter() - began
-    print(json.dumps({"seconds": seconds, "cases": pack.replayed.cases, "healed": pack.replayed.healed}))
+    seconds, processor = time.perf_counter() - began, time.process_time() - used
+    print(json.dumps({"seconds": seconds, "processor": processor, "cases": pack.replayed.cases, "healed": pack.replayed.healed}))
 
 
 def run() -> None:
@@ -115,9 +117,8 @@ def run() -> None:
     began = time.perf_counter()
     ended = runs.carry_out(claimed)
     seconds, megabytes = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    for step, said in ended.done.items():
-        print(f"  {step}: {said}")
-    print(json.dumps({"seconds": seconds, "megabytes": megabytes, "found": ended.found}))
+    assert not [said for said in ended.done.values() if said.startswith("broke")], ended.done
+    print(json.dumps({"seconds": seconds, "megabytes": megabytes, "found": ended.found, **ended.done}))
 
 
 def _options() -> argparse.Namespace:
