@@ -19,7 +19,7 @@ from healing.core.certify import Tally, needed
 from healing.core.confidence import lower_bound
 from healing.core.match.model import Model
 
-RUNS, CAUSES = 300, 20_000
+RUNS, CAUSES = 4_000, 20_000
 
 
 class World(Struct):
@@ -42,6 +42,8 @@ def live(wrong_rate: float, known: Tally, rng: random.Random, causes: int = CAUS
     world, right, wrong = World(), known.right, known.wrong
     for _ in range(causes):
         mistaken = rng.random() < wrong_rate
+        if _required(wrong) == inf:
+            break
         if right >= _required(wrong):
             world.applied += 1
             world.wrong += mistaken

@@ -23,6 +23,8 @@ SETTINGS = {
     "wild": "calls of real applications",
 }
 RATES = (0.001, 0.01, 0.05)
+ENOUGH = 200
+"""answers from which shares of wrong ones say something"""
 
 
 class Results(Struct):
@@ -53,8 +55,8 @@ def write(results: Results) -> None:
 
 
 def _shown(found: dict[str, list[Answer] | None]) -> list[tuple[str, list[Answer]]]:
-    """Ours and the best seven peers: more lines nobody can tell apart."""
-    peers = [(name, answers) for name, answers in found.items() if answers and name != OURS]
+    """Ours and the best seven of the peers that were asked enough: more lines nobody can tell apart."""
+    peers = [(name, answers) for name, answers in found.items() if answers and name != OURS and len(answers) >= ENOUGH]
     best = sorted(peers, key=lambda p: -recall(p[1], 0.05))[:7]
     return [(OURS, found[OURS] or []), *best]
 
@@ -100,6 +102,11 @@ def _setting(setting: str, found: dict[str, list[Answer] | None], claims: float)
     for name, answers in found.items():
         if answers is None:
             yield f"| {name} | not installed | | | |"
+            continue
+        if len(answers) < ENOUGH <= len(ours):
+            asked = {(a.question.group, a.key) for a in answers}
+            same = top_one([a for a in ours if (a.question.group, a.key) in asked])
+            yield f"| {name} | {top_one(answers):.0%} (Mendgate on the same: {same:.0%}) | too few asked | | |"
             continue
         rates = " | ".join(f"{recall(answers, rate):.0%}" for rate in RATES)
         yield f"| {name} | {top_one(answers):.0%} | {rates} |"
