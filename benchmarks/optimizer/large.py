@@ -55,7 +55,7 @@ def fill_all(tables: int, callers: int, days: int, cases: int) -> None:
 
     from breakers.models import AiCall
 
-    fill(tables, callers, days)
+    fill(tables, callers, days, 1)
     keep(cases)
     now = timezone.now()
     AiCall.objects.bulk_create(
