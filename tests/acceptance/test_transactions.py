@@ -289,6 +289,9 @@ OK = insert("docs", {"id": 900})
         ({"operations": [{"op": "delete", "table": "docs"}]}, "every row"),
         ({"operations": [{"op": "delete", "table": "docs", "match": {}}]}, "every row"),
         ({"operations": [{"op": "delete", "table": "docs", "filter": "select=id"}]}, "no condition"),
+        ({"operations": [{"op": "delete", "table": "docs", "filter": "&"}]}, "every row"),
+        ({"operations": [{"op": "delete", "table": "docs", "filter": "id.eq.3"}]}, "no condition"),
+        ({"operations": [{"op": "delete", "table": "docs", "filter": "id=gt.0&body"}]}, "no condition"),
         ({"operations": [{"op": "delete", "table": "docs", "match": {"or": "(id.gt.0)"}}]}, "cannot be a column"),
         ({"operations": [{"op": "delete", "table": "docs", "match": {"id": {"a": 1}}}]}, "compares with"),
         ({"operations": [OK, insert("docs", {"id": {"$ref": "a.0.id"}})]}, "no earlier operation"),
@@ -306,6 +309,16 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(gateway: Gateway, clie
     assert set(answer.json()) == FOUR
     assert says in answer.text
     assert gateway.sql("SELECT id FROM docs WHERE id >= 900") == []
+
+
+def test_preferences_that_guard_hold_for_each_operation_or_are_refused(gateway: Gateway, client: httpx.Client) -> None:
+    gateway.sql("INSERT INTO accounts SELECT id, 1 FROM generate_series(701, 703) AS id")
+    body = {"operations": [{"op": "update", "table": "accounts", "values": {"balance": 2}, "filter": "id=gt.700&id=lt.710"}]}
+    most = client.post(PATH, json=body, headers={"Prefer": "handling=strict, max-affected=2"})
+    assert (most.status_code, most.json()["code"]) == (400, "PGRST124")
+    back = client.post(PATH, json=body, headers={"Prefer": "tx=rollback"})
+    assert (back.status_code, back.json()["code"]) == (400, "MG400")
+    assert gateway.sql("SELECT FROM accounts WHERE id > 700 AND balance = 2") == []
 
 
 def test_a_browser_may_call(gateway: Gateway, client: httpx.Client) -> None:

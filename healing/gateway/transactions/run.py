@@ -197,7 +197,10 @@ _ANEW = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003"
 def _root(headers: Mapping[str, str], exposed: tuple[str, ...]) -> Request:
     """What functions of the database are told of the request."""
     kept = {name: headers[name] for name in ("content-profile", "prefer") if name in headers}
-    return replace(parse("POST", "/transactions", b"", kept, exposed))
+    root = parse("POST", "/transactions", b"", kept, exposed)
+    if root.preferences.tx == "rollback":
+        raise wishes.refusal("Prefer: tx=rollback has no meaning for a transaction, so nothing was written", "Send it without.")
+    return root
 
 
 def _answer(shared: Shared, asked: wishes.Transaction, results: list[Done | DialectError], attempt: int) -> Answer:

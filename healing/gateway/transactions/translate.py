@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -12,6 +12,7 @@ from healing.core.types import Json, Row
 from healing.gateway import receipts
 from healing.gateway.kept import Envelope
 from healing.gateway.preferences import parse_preferences
+from healing.gateway.querystring import pairs_of
 from healing.gateway.request import PREFIX, Request, parse
 from healing.gateway.transactions.asked import Operation, refusal
 from healing.gateway.transactions.refs import Given, resolve
@@ -54,6 +55,8 @@ def _headers(operation: Operation, wanted: bool, headers: Mapping[str, str]) -> 
         prefer.append("resolution=ignore-duplicates" if operation.ignore_duplicates else "resolution=merge-duplicates")
     prefer += [f"healing={asked.healing}"] * (asked.healing is not None) + [f"timezone={asked.timezone}"] * (asked.timezone is not None)
     prefer += ["missing=default"] * asked.missing_default
+    prefer += ["handling=strict"] * asked.strict
+    prefer += [f"max-affected={asked.max_affected}"] * (asked.max_affected is not None)
     kept = {name: headers[name] for name in ("content-profile",) if name in headers}
     return {**kept, "content-type": "application/json", "prefer": ",".join(prefer)}
 
@@ -75,10 +78,15 @@ def _query(operation: Operation, given: Given, columns: tuple[str, ...]) -> str:
 
 
 def _filter(text: str) -> str:
-    for key, _ in parse_qsl(text, keep_blank_values=True):
-        if key in _NO_FILTER:
+    """Every part must be a condition: in a URL a part without ``=`` means nothing, and here it would mean every row."""
+    bare = text.lstrip("?&")
+    pairs = pairs_of(bare.encode("utf-8", "surrogatepass"))
+    for key, value in pairs:
+        if key in _NO_FILTER or value is None:
             raise refusal(f"'{key}' in a filter is no condition", "A filter holds conditions only, e.g. age=gt.18&name=like.A*.")
-    return text.lstrip("?&")
+    if not pairs:
+        raise refusal(f"The filter {text!r} holds no condition, so it would mean every row", "Write e.g. age=gt.18&name=like.A*.")
+    return bare
 
 
 def _key(column: str) -> str:
