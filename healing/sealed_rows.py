@@ -48,7 +48,7 @@ def claims_of(item: QuarantineItem) -> Row:
 def receipt_facts(receipt: Receipt) -> dict[str, Json]:
     """``sent``, ``stored`` and ``changes`` of a receipt, each None where it holds none."""
     facts = open_json(receipt.sealed) or {}
-    return {name: facts.get(name) for name in ("sent", "stored", "changes", "before", "claims", "writer")}
+    return {name: facts.get(name) for name in ("sent", "stored", "changes", "before", "claims", "writer", "writers")}
 
 
 def redacted(value: Json) -> Json:

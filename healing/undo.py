@@ -24,7 +24,7 @@ from healing.receipt_copies import note_undone, store
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, Refused
 from healing.target import target_connection
-from healing.undo_plan import CannotUndo, Step, counted, steps_of
+from healing.undo_plan import CannotUndo, Step, counted, steps_of, writers_before
 from schema_monitor.core.snapshot import Relation
 
 __all__ = ["UNDOABLE", "CannotUndo", "takes_back", "undo", "undo_together"]
@@ -116,15 +116,29 @@ def _take(target: psycopg.Connection[Any], step: Step, times: int, caller: Calle
 
 
 def _undone_since(target: psycopg.Connection[Any], step: Step, caller: Caller) -> str:
-    """The row's last writer, where that was an undo of ours: a later write to the row was taken back, so it is as this one left it. Which
-    writers those are is asked as ourselves; '' for anybody else."""
+    """The row's last writer, where that was an undo of ours of writes on top of this one: the row is as this one left it. Which undos are
+    ours is asked as ourselves; '' for anybody else."""
     found = target.execute(step.looking, {"row": step.row}).fetchone()
     if found is None:
         return ""
     target.execute("RESET ROLE")
-    ours = target.execute("SELECT FROM mendgate.undone WHERE xmin = %s::xid LIMIT 1", [found[0]]).fetchone()
+    ours = _leads_to(target, str(found[0]), step)
     target.execute(caller.prelude.encode())
-    return str(found[0]) if ours is not None else ""
+    return str(found[0]) if ours else ""
+
+
+def _leads_to(target: psycopg.Connection[Any], writer: str, step: Step) -> bool:
+    """Whether the undo ``writer`` took back only what was on top of the step's write, with nobody else's write in between: each write that
+    was taken back says who had written the row before it."""
+    pending, seen = [writer], {writer}
+    while pending:
+        found = target.execute("SELECT receipt FROM mendgate.undone WHERE xmin = %s::xid", [pending.pop()]).fetchall()
+        before = {each for receipt in Receipt.objects.filter(pk__in=[r[0] for r in found]) for each in writers_before(receipt, step)}
+        if step.writer in before:
+            return True
+        pending += before - seen
+        seen |= before
+    return False
 
 
 class _database_words:

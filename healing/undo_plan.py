@@ -88,6 +88,15 @@ def _key(row: Row, relation: Relation) -> tuple[Json, ...]:
     return tuple(repr(row.get(name)) for name in relation.primary_key)
 
 
+def writers_before(receipt: Receipt, step: Step) -> set[str]:
+    """Who had written the step's row when the write of this receipt came upon it; empty where the receipt does not say."""
+    relation, facts = step.relation, receipt_facts(receipt)
+    if (receipt.schema, receipt.table) != (relation.schema, relation.name):
+        return set()
+    told = zip(facts["before"] or (), facts["writers"] or (), strict=False)
+    return {writer for row, writer in told if _key(_live_names(row, relation, receipt), relation) == _key(step.now, relation)}
+
+
 def counted(steps: Iterable[Step]) -> list[tuple[Step, int]]:
     """Each distinct step once, with how often it is meant: equal rows without a key are taken back together or not at all."""
     steps = list(steps)

@@ -288,14 +288,26 @@ class Attempt:
         """The rows as they are before a healed write changes them; a caller who may not read them is seen to by the core."""
         assert self._transaction is not None
         assert self.relation is not None
-        query = image.image_of(self.request, step.statement, self.relation, self.names, step.asked, step.back)
+        place = (self.relation.oid, self.caller.role)
+        writers = place not in self.services.narrow
+        query = image.image_of(self.request, step.statement, self.relation, self.names, step.asked, step.back, writers=writers)
         if query is None:
             return
         if query.params[:1] == (None,):
             query = with_rows(query, self._text(step.statement, list(range(len(step.statement.rows)))))
-        record = await self._transaction.fetchrow(query.sql, *query.params)
+        try:
+            record = await self._transaction.fetchrow(query.sql, *query.params)
+        except DatabaseError as error:
+            if not writers or error.failure.code != "42501":
+                raise
+            self.services.narrow.add(place)
+            self._transaction = await self._begin()
+            await self._look_before(step)
+            return
         assert record is not None
-        self._outcome.before = receipts.decode(record["rows"])
+        rows = receipts.decode(record["rows"])
+        self._outcome.writers = [row.pop("xmin") for row in rows] if writers else None
+        self._outcome.before = rows
 
     async def _execute(self, plan: Query, indexes: list[int], wants_back: bool) -> None:
         assert self._transaction is not None
@@ -375,6 +387,7 @@ class Attempt:
             changes=landed.changes,
             stored=stored,
             before=before if sound else None,
+            writers=self._outcome.writers,
             verified=landed.verified,
             noted=self.assisted.noted if self.assisted else None,
         )

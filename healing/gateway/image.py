@@ -27,21 +27,29 @@ def with_key(back: tuple[str, ...], relation: Relation) -> tuple[str, ...]:
 
 
 def image_of(
-    request: Request, statement: Statement, relation: Relation, names: Names, asked: Mapping[str, str], back: tuple[str, ...]
+    request: Request,
+    statement: Statement,
+    relation: Relation,
+    names: Names,
+    asked: Mapping[str, str],
+    back: tuple[str, ...],
+    *,
+    writers: bool = False,
 ) -> Query | None:
-    """One record with ``rows``: a JSON array of the rows as they are, by key. For an upsert the payload's rows go into ``params[0]``."""
+    """One record with ``rows``: a JSON array of the rows as they are, by key. For an upsert the payload's rows go into ``params[0]``.
+    ``writers``: each row also says who wrote it last, as ``xmin``, which no column can be called."""
     if not back or not relation.primary_key or relation.kind not in _TABLES:
         return None
     match statement.operation:
         case Operation.UPDATE if not {*relation.primary_key} & {*(statement.columns or statement.rows[0])}:
             scope = Scope(names.with_sent(relation, asked), Params())
-            return Query(_select(relation, back, where_sql(root_tests(scope, request, relation))), scope.params.values)
+            return Query(_select(relation, back, where_sql(root_tests(scope, request, relation)), writers), scope.params.values)
         case Operation.UPSERT if merges(request):
-            return _of_upsert(request, relation, names, back)
+            return _of_upsert(request, relation, names, back, writers)
     return None
 
 
-def _of_upsert(request: Request, relation: Relation, names: Names, back: tuple[str, ...]) -> Query | None:
+def _of_upsert(request: Request, relation: Relation, names: Names, back: tuple[str, ...], writers: bool) -> Query | None:
     target = [column for name in conflict_columns(request, relation, names) if (column := relation.column(name)) is not None]
     if not target:
         return None
@@ -49,12 +57,12 @@ def _of_upsert(request: Request, relation: Relation, names: Names, back: tuple[s
     typed = ", ".join(f"{ident(c.name)} {c.type}" for c in target)
     same = " AND ".join(f"{alias}.{ident(c.name)} = _v.{ident(c.name)}" for c in target)
     test = f" WHERE EXISTS (SELECT FROM json_to_recordset($1::json) AS _v({typed}) WHERE {same})"
-    return Query(_select(relation, back, test), (None,))
+    return Query(_select(relation, back, test, writers), (None,))
 
 
-def _select(relation: Relation, back: tuple[str, ...], where: str) -> str:
+def _select(relation: Relation, back: tuple[str, ...], where: str, writers: bool) -> str:
     alias = ident(relation.name)
-    columns = ", ".join(f"{alias}.{ident(name)}" for name in with_key(back, relation))
+    columns = ", ".join(f"{alias}.{ident(name)}" for name in with_key(back, relation)) + f", {alias}.xmin::text AS xmin" * writers
     rows = f"SELECT {columns} FROM {qualified(relation.schema, relation.name)} AS {alias}{where} FOR NO KEY UPDATE OF {alias}"
     return f"SELECT coalesce(json_agg(r.*), '[]'::json)::text AS rows FROM ({rows}) AS r"
 

@@ -20,6 +20,8 @@ class Outcome(Struct):
     back: list[Row] | None = None
     before: list[Row] | None = None
     """the rows that were there before, in no order; None where nobody looked."""
+    writers: list[str] | None = None
+    """who wrote each of those last; None where the caller may not see that."""
     xid: str | None = None
     location: str | None = None
     places: list[int] = field(default_factory=list)

@@ -68,17 +68,19 @@ def make(
     changes: Sequence[Change] = (),
     stored: Sequence[Row] | None = None,
     before: Sequence[Row] | None = None,
+    writers: Sequence[str] | None = None,
     quarantine: str | None = None,
     verified: bool = True,
     noted: Mapping[str, Any] | None = None,
 ) -> Receipt:
     """A receipt for a write. ``statement`` is the one as sent; ``table`` the live name of its relation; ``noted`` see ``fixes_of``;
-    ``before`` what was there before, where that was looked at."""
+    ``before`` what was there before, where that was looked at, and ``writers`` who wrote that."""
     found = [*_name_fixes(name_fixes), *fixes_of(applied, noted or {})]
     head = head_of(outcome, statement, table, caller, found, changes, quarantine, verified)
     values: dict[str, Any] = {"sent": statement.rows, "stored": stored, "changes": changes}
     if before is not None:
         values["before"] = before
+        values["writers"] = writers
     return Receipt(head, encode(values))
 
 

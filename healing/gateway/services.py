@@ -52,6 +52,8 @@ class Services:
         self.quotas = Quotas(settings.ai.redis_url, settings.ai.namespace, settings.most_in_flight)
         self.traffic = Traffic(self.control, lambda: self.keeper.state)
         self.statements: dict[object, str] = {}
+        self.narrow: set[tuple[int, str]] = set()
+        """tables (oid) and roles that may not see who wrote a row last."""
         self.waiting = 0
         """requests that wait for the AI tier (``waiting``)."""
         self._ours: tuple[bool, float] = (False, 0.0)

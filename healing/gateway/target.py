@@ -270,8 +270,9 @@ class Transaction:
 
     async def fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first record. On any error the transaction is rolled back and gone. Raises ``DatabaseError``."""
+        connection = self._own()
         try:
-            return await self._connection.fetchrow(sql, *arguments)
+            return await connection.fetchrow(sql, *arguments)
         except BaseException as error:
             await self._fail(error)
             raise
@@ -279,8 +280,9 @@ class Transaction:
     async def try_fetchrow(self, sql: str, *arguments: Any) -> asyncpg.Record | None:
         """The first record, after a savepoint: an error of the statement leaves the transaction to be rolled back to that. Only where it
         cannot go on is it rolled back and gone. Raises ``DatabaseError``."""
+        connection = self._own()
         try:
-            return await self._connection.fetchrow(sql, *arguments)
+            return await connection.fetchrow(sql, *arguments)
         except BaseException as error:
             if not isinstance(error, asyncpg.PostgresError) or isinstance(error, _STALE) or self._connection.is_closed():
                 await self._fail(error)
@@ -295,16 +297,18 @@ class Transaction:
 
     async def execute(self, sql: str) -> None:
         """Several statements in one round trip; errors as ``fetchrow``."""
+        connection = self._own()
         try:
-            await self._connection.execute(sql)
+            await connection.execute(sql)
         except BaseException as error:
             await self._fail(error)
             raise
 
     async def fetch(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """All records; errors as ``fetchrow``."""
+        connection = self._own()
         try:
-            records: list[asyncpg.Record] = await self._connection.fetch(sql, *arguments)
+            records: list[asyncpg.Record] = await connection.fetch(sql, *arguments)
             return records
         except BaseException as error:
             await self._fail(error)
@@ -314,8 +318,9 @@ class Transaction:
         """Commits, after the statements ``before`` (run as ourselves, not as the caller; deferred constraints first, as the caller).
         Raises ``DatabaseError``: then nothing was stored."""
         text = f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT"
+        connection = self._own()
         try:
-            await self._connection.execute(text)
+            await connection.execute(text)
         except BaseException as error:
             if isinstance(error, asyncpg.PostgresError) and not self._connection.is_closed():
                 await self._fail(error)
@@ -337,6 +342,12 @@ class Transaction:
         except Exception:
             self._connection.terminate()
         self._give_back()
+
+    def _own(self) -> asyncpg.Connection:
+        """The connection while it is ours. Once given back it may be in somebody else's transaction, with their rights."""
+        if self._done:
+            raise DatabaseError(Failure("08003", "The transaction is over."))
+        return self._connection
 
     async def _fail(self, error: BaseException) -> None:
         self._pool.judge(self._connection, error)

@@ -34,6 +34,8 @@ GRANT ALL ON ALL TABLES IN SCHEMA public TO service_role, authenticated;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO service_role, authenticated;
 REVOKE ALL ON letterbox FROM authenticated;
 GRANT INSERT ON letterbox TO authenticated;
+CREATE TABLE narrow (id int PRIMARY KEY, note text, secret text);
+GRANT INSERT (id, note), SELECT (id, note), UPDATE (note) ON narrow TO authenticated;
 """
 FOUR = {"code", "message", "details", "hint"}
 
@@ -123,6 +125,20 @@ def test_what_cannot_be_healed_is_refused_with_its_place_and_leaves_no_receipt(g
     likely = send(client, insert("items", {"order_id": 1, "titel": "x"})).json()["hint"]
     assert "Probably" in likely and "title" in likely
     assert gateway.sql("SELECT count(*) AS n FROM mendgate.receipts") == before
+
+
+def test_a_caller_with_rights_to_some_columns_only_is_healed_inside_too(gateway: Gateway) -> None:
+    """Who wrote a row last is no column of theirs: then only the taking back is lost, not the write."""
+    gateway.sql("ALTER TABLE narrow RENAME COLUMN note TO remark")
+    headers = {"apikey": gateway.make_key(), "authorization": f"Bearer {token(gateway, ANN)}"}
+    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=30) as ann:
+        done = landed(
+            ann,
+            insert("narrow", {"id": 1, "note": "a"}),
+            {"op": "update", "table": "narrow", "values": {"note": "b"}, "match": {"id": 1}},
+        )
+    assert [each["healed"] for each in done["operations"]] == ["rename_column(note->remark)"] * 2
+    assert gateway.sql("SELECT remark FROM narrow") == [{"remark": "b"}]
 
 
 def test_with_a_savepoint_the_others_go_on(gateway: Gateway, client: httpx.Client) -> None:

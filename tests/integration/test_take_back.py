@@ -111,6 +111,18 @@ def test_inserts_updates_and_upserts_are_taken_back_newest_first(running: Gatewa
     assert own == [{"operation": "delete", "n": 3}, {"operation": "update", "n": 4}]
 
 
+def test_what_somebody_else_wrote_between_two_heals_is_not_lost(running: Gateway) -> None:
+    """The heal on top is taken back; the row below has a note by then that no receipt tells of."""
+    rule_id = rule(running, "people", "full_name", "kb")
+    send(running, "POST", "people", {"id": 1, "kb": "Ann"})
+    send(running, "POST", "people", {"id": 2, "kb": "Bob"})
+    running.sql("UPDATE people SET note = 'hers' WHERE id = 1")
+    send(running, "PATCH", "people?id=in.(1,2)", {"kb": "Cid"})
+    found = take_back(running, rule_id)
+    assert (len(found["undone"]), len(found["conflict"])) == (2, 1), found
+    assert people(running) == [{"id": 1, "full_name": "Ann", "note": "hers", "code": None}]
+
+
 def test_a_row_that_was_changed_since_is_a_conflict_and_the_rest_goes_on(running: Gateway) -> None:
     """Also where another column was changed, or the same value was written again: a newer write is never lost."""
     rule_id = rule(running, "people", "full_name", "k2")

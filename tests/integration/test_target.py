@@ -150,6 +150,32 @@ def test_who_waits_too_long_for_a_connection_gets_a_clear_failure(target_url: st
     assert stored(table) == [1]
 
 
+def test_a_transaction_that_is_over_touches_nobody_elses(target_url: str, table: psycopg.Connection) -> None:
+    """Its connection was given back and is in the middle of another caller's transaction by now."""
+
+    async def scenario() -> list[str]:
+        async with pool_at(target_url, size=1, wait=3) as pool:
+            over = await Transaction.begin(pool, PRELUDE)
+            await over.rollback()
+            other = await Transaction.begin(pool, PRELUDE)
+            codes = []
+            for touch in (
+                lambda: over.fetchrow(INSERT, "1"),
+                lambda: over.try_fetchrow(INSERT, "1"),
+                lambda: over.execute("COMMIT"),
+                over.commit,
+            ):
+                with pytest.raises(DatabaseError) as caught:
+                    await touch()
+                codes.append(caught.value.failure.code)
+            await other.fetchrow(INSERT, "2")
+            await other.commit()
+            return codes
+
+    assert asyncio.run(scenario()) == ["08003"] * 4
+    assert stored(table) == [2]
+
+
 def test_a_connection_given_to_one_who_hung_up_goes_to_the_next(target_url: str, table: psycopg.Connection) -> None:
     """Hung up between being given it and taking it: nobody behind waits for nothing."""
 

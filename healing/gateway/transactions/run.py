@@ -15,7 +15,6 @@ from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, heal
