@@ -43,10 +43,10 @@ class Habits(Struct, frozen=True, dict=True):
         return found
 
     def _numbers(self, gone: frozenset[str], come: frozenset[str]) -> tuple[float, ...]:
-        parts = [] if gone and come else [self._odds(self.words.get(word), 0.3) for word in gone | come]
+        parts = [] if gone and come else [self._odds(self.words.get(word), 0.3) for word in sorted(gone | come)]
         swap = self.swaps.get(" ".join(sorted((*gone, *come)))) if len(gone) == 1 and len(come) == 1 else None
         swapped = len(gone) == 1 and len(come) == 1
-        common = [self._common(word) for word in gone | come]
+        common = [self._common(word) for word in sorted(gone | come)]  # one order: sums of floats depend on it
         return (
             max(parts, default=_NEVER),
             min(parts, default=_NEVER),
