@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
@@ -36,10 +37,11 @@ class Server:
         self.said, self.closes = said, closes
         self.heard: list[bytes] = []
         self.connections = self.ended = 0
-        self.port = 0
+        self.port = self.socket = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.socket = writer.get_extra_info("socket").fileno()
         with closing(writer):
             try:
                 while True:
@@ -143,6 +145,54 @@ async def test_who_speaks_without_being_asked_is_left():
         kept.buffer_updated(5)
         assert isinstance(await upstream.ask(question(server), 20.0), Body)
     assert server.connections == 2
+
+
+@in_loop
+async def test_an_answer_that_nobody_asked_for_reaches_nobody():
+    """It came after the loop last looked: it lies unread while the next caller asks."""
+    server = Server(SIZED)
+    async with asking(server) as upstream:
+        await upstream.ask(question(server), 20.0)
+        await asyncio.sleep(0)
+        os.write(server.socket, SIZED.replace(b'"hi"', b'"ho"'))
+        found = await upstream.ask(question(server), 20.0)
+    assert isinstance(found, Body) and found.raw == ANSWER and server.connections == 2
+
+
+DRY = {
+    "a header": b"HTTP/1.1 200 OK\r\nX: ",
+    "a trailer": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    "a chunk's extension": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=",
+    "interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000,
+}
+
+
+@pytest.mark.parametrize("what", DRY)
+@in_loop
+async def test_what_brings_nothing_of_an_answer_is_not_read_for_ever(what: str):
+    """The server keeps the connection open: only how much came can tell."""
+    _, found = await asked(DRY[what] + b"a" * 150_000 * (what != "interim answers"), times=1)
+    assert isinstance(found[0], Verdict) and found[0].kind is Kind.FAILURE
+
+
+@in_loop
+async def test_a_server_that_answers_without_reading_the_question_holds_no_connection():
+    ended = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with closing(writer):
+            await reader.readexactly(10)
+            writer.write(SIZED)
+            await ended.wait()
+
+    server = Server(SIZED)
+    async with await asyncio.start_server(deaf, "127.0.0.1") as listening:
+        server.port = listening.sockets[0].getsockname()[1]
+        upstream = Upstream(AiSettings())
+        found = await upstream.ask(question(server, body=b"x" * 20_000_000), 20.0)
+        await asyncio.sleep(0.05)
+        assert isinstance(found, Body) and not upstream._connections._all
+        ended.set()
 
 
 @in_loop

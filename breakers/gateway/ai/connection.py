@@ -6,6 +6,7 @@ What comes is kept until it is taken, ``KEPT`` bytes and one read of the socket 
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
@@ -13,8 +14,8 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 KEPT = 32 * 1024
-MOST_HEAD = 64 * 1024
-"""Bytes of an answer's headers."""
+MOST_DRY = 64 * 1024
+"""Bytes that may come with nothing of an answer's body among them: headers, interim answers, trailers."""
 
 
 class Broken(Exception):
@@ -91,7 +92,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._reply: Reply | None = None
         self._parser: HttpResponseParser | None = None
-        self._head = 0
+        self._dry = 0
+        self._unread = select.poll()
         self._paused = self._keeps = self._interim = self._sized = self._spoiled = False
         self.idle_since = 0.0
 
@@ -100,12 +102,17 @@ class Connection(asyncio.BufferedProtocol):
         """Whether it can be asked."""
         return self._transport is not None and not self._transport.is_closing() and self._reply is None
 
+    def has_news(self) -> bool:
+        """Whether something came that the loop has not read yet. Before a question that is the connection's end, or an answer that nobody
+        asked for: whoever asked next would get it."""
+        return bool(self._unread.poll(0))
+
     async def ask(self, data: bytes) -> Reply:
         """Sends a request; the answer when its headers are there. Raises ``Broken``."""
         assert self._transport is not None
         reply = self._reply = Reply(self)
         self._parser = HttpResponseParser(self)
-        self._head = 0
+        self._dry = 0
         self._keeps = self._interim = self._sized = False
         self._transport.write(data)
         try:
@@ -138,6 +145,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._unread.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._buffer
@@ -146,13 +154,16 @@ class Connection(asyncio.BufferedProtocol):
         if self._reply is None or self._parser is None:
             self.abort()  # nobody has asked
             return
+        self._dry += nbytes
         try:
             self._parser.feed_data(self._buffer[:nbytes])
-        except (HttpParserError, HttpParserUpgrade, _TooMuch):
+        except (HttpParserError, HttpParserUpgrade):
             self._give_up(Broken("no HTTP"))
-        else:
-            if self._reply.ended:
-                self._give_back()
+            return
+        if self._reply.ended:
+            self._give_back()
+        elif self._dry > MOST_DRY:
+            self._give_up(Broken("endless headers"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         reply, self._reply = self._reply, None
@@ -172,9 +183,6 @@ class Connection(asyncio.BufferedProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._spoiled or self._reply is None:
             return
-        self._head += len(name) + len(value)
-        if self._head > MOST_HEAD:
-            raise _TooMuch
         key = name.decode("latin-1").lower()
         self._sized = self._sized or key in ("content-length", "transfer-encoding")
         self._reply.headers[key] = value.decode("latin-1")
@@ -193,6 +201,7 @@ class Connection(asyncio.BufferedProtocol):
         self._reply.wake()
 
     def on_body(self, data: bytes) -> None:
+        self._dry = 0
         if self._spoiled or self._reply is None or self._reply.took(data) or self._transport is None:
             return
         if not self._paused:
@@ -209,7 +218,9 @@ class Connection(asyncio.BufferedProtocol):
         self._reply = self._parser = None
         assert self._transport is not None
         self.resume()
-        if self._keeps and not self._spoiled and not self._transport.get_write_buffer_size():
+        if self._transport.get_write_buffer_size():  # to close it in order would be to wait until all of that is read
+            self._transport.abort()
+        elif self._keeps and not self._spoiled:
             self._done(self)
         else:
             self._transport.close()
@@ -218,7 +229,3 @@ class Connection(asyncio.BufferedProtocol):
         if self._reply is not None and not self._reply.ended:
             self._reply.broke(error)
         self.abort()
-
-
-class _TooMuch(Exception):
-    """The headers are too long."""

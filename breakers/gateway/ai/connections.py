@@ -65,8 +65,9 @@ class Connections:
         """One that is free, or a new one within ``patience`` seconds. Raises ``CannotConnect``, ``TooSlow``."""
         idle = self._idle[place]
         while idle:
-            if (connection := idle.pop()).usable:
+            if (connection := idle.pop()).usable and not connection.has_news():
                 return connection
+            connection.abort()
         try:
             async with asyncio.timeout(patience):
                 return await self._open(place)
