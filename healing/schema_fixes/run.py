@@ -1,7 +1,8 @@
 """Runs approved migrations on the target, where the operator allowed it: in a worker, one at a time, as the login made for it.
 
 1. claim a due one; while it runs it has a lease, so a worker that dies is noticed
-2. the impact check: a migration that would make a recorded caller worse off, or that Postgres refuses on a copy, is not run
+2. the proposal is made again from the schema of now: SQL that would be another by now is not run. Then the impact check: a migration
+   that would make a recorded caller worse off, or that Postgres refuses on a copy, is not run
 3. each statement in a transaction of its own under lock and statement time-outs; a lock that is not had is tried for again, later
 4. the schema is captured at once, and what waited is replayed
 """
@@ -25,6 +26,7 @@ from healing.doorbell import MIGRATE, ring
 from healing.refusals import Refused
 from healing.schema_fixes.landing import land
 from healing.schema_fixes.models import SchemaFix
+from healing.schema_fixes.offers import offers_for
 from schema_monitor.capture import capture
 from schema_monitor.core.impact import Verdict
 
@@ -67,13 +69,14 @@ def _claim() -> SchemaFix | None:
 
 
 def _work(fix: SchemaFix) -> None:
-    """A migration whose worker died may have gone through: the schema tells."""
+    """A migration whose worker died may have gone through, or a person ran it: the schema tells."""
     try:
-        if fix.tries > 1 and _captured(fix):
+        if _captured(fix):
             return
         if fix.tries > MOST_TRIES:
             raise Stop("The worker ended each time it was run: see its log.", "MG500")
         if fix.done == 0:
+            _require_offered(fix)
             fix.impact = _checked(fix)
             fix.save(update_fields=["impact"])
         _carry_out(fix)
@@ -92,6 +95,13 @@ def _captured(fix: SchemaFix) -> bool:
     capture("command")
     fix.refresh_from_db()
     return fix.state == State.LANDED or land(fix)
+
+
+def _require_offered(fix: SchemaFix) -> None:
+    """SQL that was made from a schema which is another by now could take back what came in between: a check list is written whole."""
+    place = (fix.schema, fix.table, fix.signature)
+    if all(offer.content_hash != fix.content_hash for offer in offers_for([place])[place].schema):
+        raise Stop("The schema, or what waits, has changed since it was approved: look at the proposals again.", "MG409")
 
 
 def _checked(fix: SchemaFix) -> str:

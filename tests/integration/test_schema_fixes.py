@@ -231,6 +231,20 @@ def test_an_approved_migration_is_run_by_a_worker_and_closed(running: Gateway) -
     assert running.control("SELECT state, total FROM healing_replay WHERE why LIKE 'migration%%'") == [{"state": "running", "total": 1}]
 
 
+def test_two_approved_for_one_check_list_do_not_take_each_other_back(running: Gateway) -> None:
+    """The second was made from the list as it was before the first: it is looked at again."""
+    running.sql("CREATE TABLE steps(id int PRIMARY KEY, state text CHECK (state IN ('a', 'b')))")
+    running.manage("capture_schema")
+    items = [insert(running, "steps", {"id": id_, "state": state}) for id_, state in ((1, "first"), (2, "second"))]
+    approve = [RUN.format(item=i, offer=told(running, i)["schema_proposals"][0]["id"]).replace("\nmigrate()", "") for i in items]
+    running.manage("shell", "-c", "".join(approve) + "\nmigrate()\nmigrate()")
+    states = running.control("SELECT state, error->>'code' AS code FROM healing_schemafix WHERE \"table\" = 'steps' ORDER BY decided_at")
+    assert states == [{"state": "landed", "code": None}, {"state": "failed", "code": "MG409"}]
+    assert "'second'" in told(running, items[1])["schema_proposals"][0]["sql"]
+    approve_and_run(running, items[1])
+    running.sql("INSERT INTO steps VALUES (3, 'first'), (4, 'second')")
+
+
 def test_a_table_that_is_locked_is_tried_for_again(running: Gateway) -> None:
     """Writers must not queue up behind us: the lock is waited for briefly."""
     item = insert(running, "notes", {"locked_out": 1})

@@ -147,6 +147,27 @@ def test_a_name_that_no_column_should_have_is_not_proposed(key: str) -> None:
     assert schema_proposals(cause(f"unknown_column:{key}", {key: 1}), LOGS, WORLD) == ()
 
 
+def test_two_values_of_one_check_list_are_allowed_together() -> None:
+    """One after the other would take the first out again."""
+    signature = "unknown_label:status=gone + unknown_label:status=lost"
+    found = schema_proposals(cause(signature, {"status": "gone"}, {"status": "lost"}), LOGS, WORLD)
+    assert [p.kind for p in found] == ["allow_value"] * 3
+    assert (found[0].leaves, found[0].sql.count("IN ('open', 'it''s done', 'gone', 'lost')"), len(found[0].statements)) == ((), 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("signature", "row"),
+    [
+        ("unknown_label:mood=a + unknown_column:evil", {"mood": "a + unknown_column:evil"}),
+        ("unknown_column:x + unknown_column:evil", {"x + unknown_column:evil": 1}),
+        ("unknown_column:x + unknown_label:mood=evil", {"x + unknown_label:mood=evil": 1}),
+    ],
+)
+def test_what_no_row_holds_is_not_proposed(signature: str, row: dict[str, Json]) -> None:
+    """A caller's key or value that reads like several misfits."""
+    assert schema_proposals(cause(signature, row), LOGS, WORLD) == ()
+
+
 def test_a_label_and_a_check_value_are_quoted() -> None:
     """A check list is written anew with the rest of it, first unvalidated."""
     assert first_sql("unknown_label:mood=so'so", {"mood": "so'so"}) == """ALTER TYPE "public"."mood" ADD VALUE IF NOT EXISTS 'so''so';"""

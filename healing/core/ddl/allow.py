@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from healing.core.ddl.cause import Cause, Part
 from healing.core.ddl.naming import may_label, slug
 from healing.core.ddl.remedy import Remedy
@@ -11,17 +13,20 @@ from schema_monitor.core.snapshot import Column, Constraint, Relation, Snapshot
 
 
 def allow_labels(cause: Cause, relation: Relation, snapshot: Snapshot) -> list[Remedy]:
-    """For each value outside of its list."""
-    return [r for part in cause.of(Kind.UNKNOWN_LABEL) if (r := _allow(part, relation, snapshot)) is not None]
+    """For each value outside of its list. Values of one check list together first: each by itself would end the one before."""
+    parts = cause.of(Kind.UNKNOWN_LABEL)
+    listed = {part.column: [p for p in parts if p.column == part.column] for part in parts}
+    together = [_allow(same, relation, snapshot) for same in listed.values() if len(same) > 1]
+    return [r for r in (*together, *(_allow([part], relation, snapshot) for part in parts)) if r is not None]
 
 
-def _allow(part: Part, relation: Relation, snapshot: Snapshot) -> Remedy | None:
-    column = relation.column(part.column)
-    if column is None or column.domain is not None or not may_label(part.value):
+def _allow(parts: Sequence[Part], relation: Relation, snapshot: Snapshot) -> Remedy | None:
+    column = relation.column(parts[0].column)
+    if column is None or column.domain is not None or not all(may_label(part.value) for part in parts):
         return None
     if column.enum is not None:
-        return _label(part, column, relation, snapshot)
-    return _value(part, column, relation)
+        return _label(parts[0], column, relation, snapshot) if len(parts) == 1 else None
+    return _values(parts, column, relation)
 
 
 def _label(part: Part, column: Column, relation: Relation, snapshot: Snapshot) -> Remedy | None:
@@ -41,26 +46,28 @@ def _label(part: Part, column: Column, relation: Relation, snapshot: Snapshot) -
     )
 
 
-def _value(part: Part, column: Column, relation: Relation) -> Remedy | None:
+def _values(parts: Sequence[Part], column: Column, relation: Relation) -> Remedy | None:
+    values = [part.value for part in parts]
     lists = [c for c in relation.constraints if c.kind == "c" and c.columns == (column.attnum,) and c.allowed is not None]
-    lists = [c for c in lists if part.value not in (c.allowed or ())]
+    lists = [c for c in lists if not {*values} <= {*(c.allowed or ())}]
     if not lists or relation.kind not in "rp":
         return None
     known = lists[0].allowed or ()
+    more = (f"and_{len(values) - 1}_more",) if len(values) > 1 else ()
     return Remedy(
         "allow_value",
-        (part.signature,),
-        tuple(statement for constraint in lists for statement in _relisted(constraint, column, relation, part.value)),
-        f"let `{relation.name}.{column.name}` be `{part.value}`",
-        slug("allow", part.value, "in", relation.name, column.name),
+        tuple(part.signature for part in parts),
+        tuple(statement for constraint in lists for statement in _relisted(constraint, column, relation, values)),
+        f"let `{relation.name}.{column.name}` be {', '.join(f'`{value}`' for value in values)}",
+        slug("allow", values[0], *more, "in", relation.name, column.name),
         (f"the check {lists[0].name} allows {', '.join(known[:12])} today", "every row that is there satisfies the longer list"),
-        _alike(part.value, known),
+        tuple(doubt for value in values for doubt in _alike(value, known)),
     )
 
 
-def _relisted(constraint: Constraint, column: Column, relation: Relation, value: str) -> tuple[str, str]:
+def _relisted(constraint: Constraint, column: Column, relation: Relation, values: Sequence[str]) -> tuple[str, str]:
     """Not valid first, so that writers wait for a moment only; then the rows are read under a weak lock."""
-    allowed = ", ".join(literal(text) for text in (*(constraint.allowed or ()), value))
+    allowed = ", ".join(literal(text) for text in dict.fromkeys((*(constraint.allowed or ()), *values)))
     table, name = named(relation), quoted(constraint.name)
     check = f"CHECK ({quoted(column.name)} IN ({allowed}))"
     return (

@@ -8,6 +8,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from healing.core.types import Json, Kind, Row
+from healing.core.values import as_text
 
 _KINDS = {str(kind): kind for kind in Kind}
 
@@ -49,8 +50,18 @@ class Cause(Struct, frozen=True, dict=True):
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
-        """The misfits."""
-        return parts_of(self.signature)
+        """The misfits. A key or a value may hold what separates misfits: where one names what no row has, none is believed."""
+        parts = parts_of(self.signature)
+        if all(self._has(part) for part in parts):
+            return parts
+        return (Part(Kind.OTHER, "", "", self.signature),)
+
+    def _has(self, part: Part) -> bool:
+        if not self.own or part.kind not in (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_LABEL):
+            return True
+        if part.kind is Kind.UNKNOWN_COLUMN:
+            return any(part.column in row for row in self.own)
+        return any(part.value in _texts(value) for row in self.own for value in row.values())
 
     def values(self, key: str) -> list[Json]:
         """Everything that was sent under the key, null included."""
@@ -59,6 +70,11 @@ class Cause(Struct, frozen=True, dict=True):
     def of(self, *kinds: Kind) -> tuple[Part, ...]:
         """The misfits of these kinds."""
         return tuple(part for part in self.parts if part.kind in kinds)
+
+
+def _texts(value: Json) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    return [text for item in items for text in (str(item), as_text(item))]
 
 
 def count(values: Iterable[Json]) -> int:
