@@ -34,6 +34,7 @@ def activate(proposal: Proposal, pack: Pack | None, by: Any = None) -> Rule:
     _fill_in(rule, ops, relation)
     rule.sentence, rule.state, rule.why = proposal.sentence or sentence(ops), Rule.State.ACTIVE, ""
     rule.proof = proof.as_json(pack) if pack else {}
+    rule.reversals_known = rule.reversals
     rule.approved_by, rule.approved_at, rule.certified_at = by, timezone.now(), None if by else timezone.now()
     rule.save()
     proposal.rule = rule

@@ -134,7 +134,7 @@ def write(schema: str, table: str, signature: str, fix: list[dict[str, Any]], us
         return known
     facts = {
         "fix": plain(ops), "probability": 1.0, "source": Source.PERSON, "sentence": sentence(ops), "author": user.username,
-        "state": Proposal.State.OPEN, "decided_by": None, "decided_at": None, "why": "", "snoozed_until": None,
+        "written_by": user, "state": Proposal.State.OPEN, "decided_by": None, "decided_at": None, "why": "", "snoozed_until": None,
         "evidence": {"for": [f"written by {user.username}"], "against": []},
     }  # fmt: skip
     written, _ = Proposal.objects.update_or_create(**place, defaults=facts)
@@ -187,7 +187,7 @@ def _require_open(proposal: Proposal) -> None:
 
 
 def _require_four_eyes(proposal: Proposal, user: Any) -> None:
-    if review_rules.current().four_eyes and proposal.author == user.username:
+    if review_rules.current().four_eyes and people.wrote(proposal, user):
         raise FourEyes(f"{user.username} wrote this fix.")
 
 

@@ -14,7 +14,10 @@ import msgspec
 from django.db.models import Q
 
 from healing.audit import digest
+from healing.checked_fix import content_hash, parsed
 from healing.models import Decision, Proposal, Rule
+from healing.refusals import Refused
+from healing.rules import ENDS
 
 _FIELDS = ("number", "at", "who", "action", "kind", "subject", "content_hash", "why", "prev_hash", "hash")
 
@@ -62,10 +65,27 @@ def unrecorded() -> list[str]:
         decided = Proposal.objects.filter(state=state, decided_by__isnull=False)
         told = set(Decision.objects.filter(kind="proposal", action=action).values_list("subject", flat=True))
         found += [f"proposal {pk} is {state}, and no decision says so" for pk in _strings(decided) if pk not in told]
-    approved = Decision.objects.filter(Q(action="approve") | Q(action="certify"))
-    hashes = set(approved.values_list("content_hash", flat=True))
-    live = Rule.objects.filter(state=Rule.State.ACTIVE)
-    return found + [f"rule {r.pk} is active, and no decision says so" for r in live if r.content_hash not in hashes]
+    return found + [why for rule in Rule.objects.filter(state=Rule.State.ACTIVE) if (why := _unfounded(rule)) is not None]
+
+
+def _unfounded(rule: Rule) -> str | None:
+    """What an active rule lacks: a decision for this very fix and place, that none after it ended; None where it lacks nothing."""
+    place = {"schema": rule.schema, "table": rule.table, "signature": rule.signature}
+    proposals = _strings(Proposal.objects.filter(rule=rule, **place))
+    told = Q(kind="proposal", action="approve", subject__in=proposals) | Q(kind="rule", action__in=["certify", "restore"], subject=rule.pk)
+    begun = Decision.objects.filter(told, content_hash=rule.content_hash).order_by("-number").first()
+    if begun is None or not _is_fix(rule):
+        return f"rule {rule.pk} is active, and no decision says so"
+    ended = Decision.objects.filter(kind="rule", action__in=ENDS, subject=rule.pk, number__gt=begun.number).first()
+    return None if ended is None else f"rule {rule.pk} is active, although decision {ended.number} ended it ({ended.action})"
+
+
+def _is_fix(rule: Rule) -> bool:
+    """Whether its fix is the one that its hash is of."""
+    try:
+        return content_hash(parsed(rule.fix)) == rule.content_hash
+    except Refused:
+        return False
 
 
 def _strings(rows: Any) -> list[str]:

@@ -1,6 +1,6 @@
 """Rules by themselves: where a table's policy asks for it, an exact fix with strong evidence becomes a rule without a click.
 
-Two ways in, both only where nothing speaks against it (``why_not``):
+Two ways in, both only where nothing speaks against it (``why_not``), no person wrote it, and nothing healed by it was ever taken back:
 
     exact kinds   the value says what it means by itself: an exact reading of another spelling, a split of a ragged batch
     by evidence   the same fix landed often enough while it was no rule yet: born of an AI, Wilson's lower bound of its success rate is
@@ -11,11 +11,12 @@ One reversal ends such a rule (``rules.count_reversal``), and the same fix is ne
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 from msgspec import Struct
@@ -27,6 +28,8 @@ from healing.checked_fix import parsed
 from healing.core import fixes
 from healing.core.assist import gates
 from healing.core.confidence import lower_bound
+from healing.core.values import json_text
+from healing.gateway.seal import SealError
 from healing.models import Policy, Proposal, Receipt, Rule, Source
 from healing.notify import notify
 from healing.proof import Bounds, Pack
@@ -34,6 +37,7 @@ from healing.receipt_copies import rules_of
 from healing.refusals import Refused
 from healing.replay_orders import lock_cause, order_for_cause
 from healing.rules import back_to_review, lock_proposals
+from healing.sealed_rows import open_json
 from healing.stored_cases import ops_of
 from metrics.core.evidence import wilson
 
@@ -94,13 +98,16 @@ def certify(proposal: Proposal) -> Rule | None:
 
 
 def standing_of(proposal: Proposal) -> Standing:
-    """How often the very fix landed on that table by other hands than a rule's, and how often that was taken back."""
+    """How often the very fix landed on that table by other hands than a rule's, and how often that was taken back. A write that was sent
+    again and again is one case."""
     ops = parsed(proposal.fix)
-    good, bad = 0, 0
+    cases, bad = set[bytes](), 0
     for receipt in _receipts(proposal):
         if set(ops) <= set(ops_of(receipt.fixes)) and not rules_of(receipt):
             wrong = receipt.outcome == Receipt.Outcome.UNDONE or bool((receipt.feedback or {}).get("ever_wrong"))
-            good, bad = good + (not wrong), bad + wrong
+            bad += wrong
+            cases |= set() if wrong else {_case(receipt)}
+    good = len(cases)
     if all(isinstance(op, _SPELLINGS) for op in ops):
         return Standing(good, bad, lower_bound(good, bad), "exact kind")
     if proposal.source == Source.AI:
@@ -120,6 +127,10 @@ def why_not(proposal: Proposal) -> list[str]:
         found.append("a person rejected the same fix for this table")
     if Rule.objects.filter(**place).filter(Q(reversals__gt=0) | Q(state__in=["demoted", "rejected", "retired", "review"])).exists():
         found.append("a rule with the same fix was ended, or something that it healed was taken back")
+    if _same(proposal).filter(Q(outcome=Receipt.Outcome.UNDONE) | Q(feedback__ever_wrong=True)).exists():
+        found.append("a write that landed with it was taken back, or called wrong")
+    if proposal.source == Source.PERSON:
+        found.append("a person wrote it: then people say yes")
     active = Rule.objects.filter(schema=proposal.schema, table=proposal.table, signature=proposal.signature, state=Rule.State.ACTIVE)
     return found + (["another rule is active for it"] if active.exists() else [])
 
@@ -163,10 +174,24 @@ def _on_policy(sender: Any, instance: Policy, **_: Any) -> None:
             back_to_review(rule, ITSELF, "its table's policy no longer asks for rules by themselves")
 
 
+def _same(proposal: Proposal) -> QuerySet[Receipt]:
+    """Receipts of that table which name the fix."""
+    return Receipt.objects.filter(schema=proposal.schema, table=proposal.table, fixes__contains=proposal.fix)
+
+
 def _receipts(proposal: Proposal) -> list[Receipt]:
     ended = [Receipt.Outcome.COMMITTED, Receipt.Outcome.REPLAYED, Receipt.Outcome.UNDONE]
-    rows = Receipt.objects.filter(schema=proposal.schema, table=proposal.table, outcome__in=ended, fixes__contains=proposal.fix)
-    return list(rows.only("fixes", "outcome", "feedback").order_by("-at")[:MOST_RECEIPTS])
+    rows = _same(proposal).filter(outcome__in=ended)
+    return list(rows.only("fixes", "outcome", "feedback", "sealed").order_by("-at")[:MOST_RECEIPTS])
+
+
+def _case(receipt: Receipt) -> bytes:
+    """What was sent, as a digest. What cannot be opened cannot be told from another such: all of it is one case."""
+    try:
+        sent = open_json(receipt.sealed).get("sent")
+    except (SealError, AttributeError):
+        return b""
+    return hashlib.sha256(json_text(sent).encode()).digest()
 
 
 def _names(ops: tuple[fixes.Fix, ...]) -> list[str]:

@@ -143,6 +143,7 @@ class Rule(models.Model):
     successes = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0)
     reversals = models.PositiveIntegerField(default=0)
+    reversals_known = models.PositiveIntegerField(default=0, editable=False, help_text="Those that a person knew of who approved it.")
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -317,6 +318,10 @@ class Proposal(models.Model):
     sentence = models.TextField()
     evidence = models.JSONField(default=dict, db_default=models.Value({}, output_field=models.JSONField()))
     author = models.CharField(max_length=150, blank=True, default="", db_default="", help_text="Who wrote it, where a person did.")
+    written_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="The same person, whatever the name is now.",
+    )  # fmt: skip
     content_hash = models.CharField(max_length=64)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN, db_default="open")
     rule = models.ForeignKey(Rule, null=True, blank=True, on_delete=models.SET_NULL)

@@ -17,6 +17,11 @@ def valid(proposal: Proposal, bond: Bond) -> Any:
     return Approval.objects.filter(proposal=proposal, revoked_at=None, seal=bond.seal, fingerprint=bond.fingerprint)
 
 
+def wrote(proposal: Proposal, user: Any) -> bool:
+    """Whether the fix is this person's own, under whatever name; and a name that wrote it is not lent to another."""
+    return bool(proposal.written_by_id == user.pk or proposal.author == user.get_username() != "")
+
+
 def missing(proposal: Proposal, bond: Bond) -> int:
     """How many more must say yes."""
     given = int(valid(proposal, bond).count())

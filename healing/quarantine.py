@@ -131,9 +131,9 @@ def discard(items: list[Any], user: Any, why: str) -> int:
 def due_automatic() -> Any:
     """Items to try again by themselves: asked for by the caller, in no order, and their pause is over."""
     now = timezone.now()
-    return QuarantineItem.objects.filter(
-        Q(lease_until=None) | Q(lease_until__lte=now), Q(replay=None) | Q(replay__state="done"), automatic=True, state=State.WAITING
-    )
+    free = Q(replay=None) | Q(replay__state__in=["done", "cancelled"])
+    rested = Q(lease_until=None) | Q(lease_until__lte=now)
+    return QuarantineItem.objects.filter(rested, free, automatic=True, state=State.WAITING)
 
 
 def _replayed(item: QuarantineItem, result: Settled) -> None:

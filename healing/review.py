@@ -142,7 +142,7 @@ def _card(proposal: Proposal, user: Any, bounds: Bounds, offers: Offers) -> Card
         spoken_for=_words(evidence.get("for")) + _words(ai.get("for")),
         spoken_against=_words(evidence.get("against")) + _words(ai.get("against")),
         agreed=list(people.valid(proposal, bond).values_list("approver_name", flat=True)), needed=rules.people,
-        missing=people.missing(proposal, bond), own=rules.four_eyes and proposal.author == user.get_username() != "",
+        missing=people.missing(proposal, bond), own=rules.four_eyes and people.wrote(proposal, user),
     )  # fmt: skip
 
 

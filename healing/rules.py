@@ -23,6 +23,8 @@ _ACTIONS: dict[str, str] = {
     Rule.State.DEMOTED: "demote",
     Rule.State.REVIEW: "review",
 }
+ENDS = tuple(_ACTIONS.values())
+"""What the audit calls the ways in which a rule stops being in force."""
 LIVE = {Rule.State.ACTIVE, Rule.State.APPROVED, Rule.State.REVIEW, Rule.State.DEMOTED}
 
 
@@ -58,8 +60,11 @@ def count_reversal(rule_ids: list[str], why: str = "") -> None:
     evidence.note_rules(rule_ids, MatchVerdict.How.REVERSED, REVERSED)
     for rule in Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"):
         Rule.objects.filter(pk=rule.pk).update(reversals=F("reversals") + 1)
+        said = why or "a write that it healed was taken back, or called wrong"
         if rule.state == Rule.State.ACTIVE:
-            demote(rule, REVERSED, why or "a write that it healed was taken back, or called wrong")
+            demote(rule, REVERSED, said)
+        elif rule.state == Rule.State.RETIRED:  # an undo that would bring it back asks for these very words
+            Rule.objects.filter(pk=rule.pk).update(why=f"{rule.why}; {said}")
 
 
 @transaction.atomic

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from healing import approval, audit, permits
+from healing.checked_fix import is_exact
 from healing.models import Proposal as Fix
 from healing.models import Rule, Source
 from healing.refusals import AlreadyDecided, DoesNotFit, Refused
@@ -30,9 +31,10 @@ def approve(proposal: Proposal, user: Any, why: str = "", now: datetime | None =
         raise DoesNotFit("A rule is decided in the review queue, with its cases beside it.")
     audit.record(user.username, "approve", "tuning", proposal.pk, why=f"{proposal.sentence} {why}".strip())
     if proposal.kind == "merge":
-        made = _merge(proposal, user, now)
+        made, left = _merge(proposal, user)
         propose.move(proposal, State.ADOPTED, who=user.username, action="approve", why=why, now=now)
-        return f"{made} rules are active, each bound to its own table."
+        rest = f" {left} stand in the review queue: they are not exact, or more people must say yes." if left else ""
+        return f"{made} rules are active, each bound to its own table.{rest}"
     begun = experiments.begin(proposal, now, user.username)
     return "It is being tried." if begun else f"It was stopped: {Proposal.objects.get(pk=proposal.pk).why}"
 
@@ -69,24 +71,32 @@ def switch(setting: Setting, automatic: bool, user: Any) -> None:
     audit.record(user.username, "set", "tuning", setting.pk, why=f"{setting}: {'tried by itself' if automatic else 'asks first'}")
 
 
-def _merge(proposal: Proposal, user: Any, now: datetime) -> int:
+def _merge(proposal: Proposal, user: Any) -> tuple[int, int]:
     """The same fix as a rule of its own for each table: a rule is bound to columns (docs/adr/0011), so one for "any table" would be bound
-    to nothing. Tables that it does not fit are left out."""
+    to nothing. Tables that it does not fit are left out. What loses something is looked at table by table, as everywhere. Returns how
+    many became rules, and how many are left to people."""
     pattern = Rule.objects.get(pk=proposal.evidence["rules"][0])
-    made = []
+    made, left = list[str](), 0
     for table in proposal.evidence["tables"]:
         place = {"schema": pattern.schema, "table": table, "signature": pattern.signature, "content_hash": pattern.content_hash}
         facts = {"fix": pattern.fix, "sentence": pattern.sentence, "probability": 0.5, "source": Source.PERSON, "author": proposal.proposer}
         fix, _ = Fix.objects.get_or_create(**place, defaults=facts)
-        if fix.state == Fix.State.OPEN:
-            try:
-                with transaction.atomic():
-                    if approval.approve(fix, user, f"merged: {proposal.sentence}") is not None:
-                        made.append(str(fix.pk))
-            except Refused:
-                continue
+        if fix.state != Fix.State.OPEN:
+            continue
+        if is_exact(fix) and (active := _approved(fix, user, proposal.sentence)) is not None:
+            made, left = ([*made, str(fix.pk)], left) if active else (made, left + 1)
+        left += not is_exact(fix)
     Proposal.objects.filter(pk=proposal.pk).update(evidence={**proposal.evidence, "fixes": made})
-    return len(made)
+    return len(made), left
+
+
+def _approved(fix: Fix, user: Any, sentence: str) -> bool | None:
+    """Whether it is a rule now, or more people must say yes; None where it was refused."""
+    try:
+        with transaction.atomic():
+            return approval.approve(fix, user, f"merged: {sentence}") is not None
+    except Refused:
+        return None
 
 
 def _locked(proposal: Proposal) -> Proposal:

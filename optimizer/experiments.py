@@ -53,11 +53,12 @@ def _refused(proposal: Proposal, setting: Setting, now: datetime) -> str:
     """Why it may not be begun, '' where it may."""
     if inforce.value_of(setting) != proposal.old:
         return "It was set otherwise meanwhile."
-    knob = propose.knob_of(proposal.name)
+    knob, group = propose.knob_of(proposal.name), _mode(proposal)[1]
     if knob is not None:
-        return "; ".join(propose.refusals(knob, proposal.place, float(proposal.old or 0), float(proposal.new or 0), now))
-    if Experiment.objects.filter(group=_mode(proposal)[1], state="running").exists():
-        return f"another experiment on {_mode(proposal)[1]} is open"
+        of_place = msgspec.structs.replace(knob, group=group)
+        return "; ".join(propose.refusals(of_place, proposal.place, float(proposal.old or 0), float(proposal.new or 0), now))
+    if Experiment.objects.filter(group=group, state="running").exists():
+        return f"another experiment on {group} is open"
     way = _way(proposal)
     barred = [bar for bar in propose.bars(now) if (bar.setting, bar.place, bar.direction) == (proposal.name, proposal.place, way)]
     return f"it was rolled back; it is barred until {barred[0].until:%Y-%m-%d}" if barred else ""
@@ -199,13 +200,19 @@ def _close(experiment: Experiment, promoted: bool, why: str, now: datetime, meas
 
 
 def _watch(experiment: Experiment, now: datetime) -> None:
-    """In force at once: taken back on an alarm or harm, kept when its week is over."""
+    """In force at once: taken back on an alarm or harm, kept when its week is over and something was measured; else extended once, then
+    taken back."""
     alarm = alarms.since(experiment.began, now)
     measured, harmed = splits.before_and_after(experiment, now)
     if alarm or harmed:
         _take_back(experiment, alarm or "It does harm, measured on what was recorded since.", now, measured)
-    elif now >= experiment.until:
+    elif now >= experiment.until and measured is not None:
         _close(experiment, True, "Its week is over, and nothing spoke against it.", now, measured)
+    elif now >= experiment.until and experiment.extended:
+        _take_back(experiment, "Inconclusive: nothing could be measured in two weeks.", now, None)
+    elif now >= experiment.until:
+        longer = {"until": now + 7 * WATCHED, "extended": True, "why": "Too little was measured. A week more."}
+        Experiment.objects.filter(pk=experiment.pk).update(looked_at=now, **longer)
     else:
         Experiment.objects.filter(pk=experiment.pk).update(looked_at=now)
 
@@ -249,4 +256,4 @@ def _way(proposal: Proposal) -> str:
 def _direction(name: str, old: Any, new: Any) -> str:
     if isinstance(old, int | float) and isinstance(new, int | float) and name != owners.PROMPT:
         return direction(old, new)
-    return str(new)[:4]
+    return str(new)[:40]

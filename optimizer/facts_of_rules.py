@@ -26,8 +26,8 @@ def active() -> list[Active]:
     return [
         Active(
             id=str(rule.pk), schema=rule.schema, table=rule.table, signature=rule.signature, fix_hash=rule.content_hash,
-            sentence=rule.sentence, successes=rule.successes, failures=rule.failures, reversals=rule.reversals,
-            proven=str(rule.pk) in proven,
+            sentence=rule.sentence, successes=rule.successes, failures=rule.failures,
+            reversals=max(0, rule.reversals - rule.reversals_known), proven=str(rule.pk) in proven,
         )
         for rule in Rule.objects.filter(state=Rule.State.ACTIVE)
     ]  # fmt: skip

@@ -49,12 +49,12 @@ def _way(old: Any, new: Any) -> str:
     return "up" if new > old else "down"
 
 
-def watched(now: datetime) -> Watched | None:
-    """How the monitor does; None where it does not watch. What a request noticed first came too late by a look."""
+def watched(now: datetime, since: datetime | None = None) -> Watched | None:
+    """How the monitor does since then (30 days); None where it does not watch. What a request noticed first came too late by a look."""
     state = MonitorState.objects.first()
     if state is None or state.detector in ("", "none"):
         return None
-    versions = SchemaVersion.objects.filter(taken_at__gte=now - timedelta(days=30)).exclude(cause__in=["start", "command"])
+    versions = SchemaVersion.objects.filter(taken_at__gte=since or now - timedelta(days=30)).exclude(cause__in=["start", "command"])
     late = versions.filter(cause="in_band") if state.detector == "listen" else versions
     return Watched(state.detector, _look_seconds(), versions.count(), late.count())
 

@@ -201,7 +201,7 @@ class Bar(models.Model):
 
     setting = models.CharField(max_length=60)
     place = models.CharField(max_length=300, blank=True, default="")
-    direction = models.CharField(max_length=4)
+    direction = models.CharField(max_length=40, help_text="up, down, or what it would have become.")
     until = models.DateTimeField()
     proposal = models.ForeignKey(Proposal, null=True, on_delete=models.SET_NULL, related_name="+")
 

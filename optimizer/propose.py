@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from optimizer.core import guard
+from optimizer.core.breakers import KNOBS as BREAKERS
 from optimizer.core.guard import Knob
 from optimizer.core.idea import Idea
 from optimizer.core.knobs import KNOBS
@@ -62,12 +63,12 @@ def refusals(knob: Knob, place: str, old: float, new: float, now: datetime) -> l
 def bars(now: datetime) -> list[guard.Bar]:
     """Directions that rest."""
     rows = Bar.objects.filter(until__gt=now)
-    return [guard.Bar(row.setting, row.place, "up" if row.direction == "up" else "down", row.until) for row in rows]
+    return [guard.Bar(row.setting, row.place, row.direction, row.until) for row in rows]
 
 
 def knob_of(name: str) -> Knob | None:
-    """The knob of a setting of ours."""
-    return KNOBS.get(name)
+    """The knob of a number that is tuned, whoever keeps it; None for words."""
+    return KNOBS.get(name) or BREAKERS.get(name)
 
 
 def _plain(value: Any) -> Any:

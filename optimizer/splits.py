@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import psycopg
+
 from breakers.core.types import Settings
 from breakers.models import BreakerConfig
 from breakers.publish import settings_of
@@ -12,8 +14,10 @@ from healing.core.tuned import Trial
 from optimizer.core import breakers
 from optimizer.core.harm import Arm, Harm
 from optimizer.core.idea import Expected
+from optimizer.core.knobs import WATCH
 from optimizer.core.pairs import Turns
 from optimizer.facts_of_ai import calls_by_breaker
+from optimizer.facts_of_writes import watched
 from optimizer.measure import Sums
 from optimizer.models import Experiment
 
@@ -45,9 +49,11 @@ def _good(run: AssistRun) -> bool:
 
 
 def before_and_after(experiment: Experiment, now: datetime) -> tuple[Expected | None, bool]:
-    """What a breaker's step brought, and whether it does harm: calls recorded since, replayed with the old value and with the new one, as
-    pairs. Nothing where there is too little, or where nothing was recorded (the watcher's interval)."""
+    """What a step brought, and whether it does harm. A breaker's: calls recorded since, replayed with the old value and with the new one,
+    as pairs. The watcher's: what it saw since. None where there is too little."""
     proposal = experiment.proposal
+    if proposal.name == WATCH.name:
+        return _watching(experiment, now)
     row = BreakerConfig.objects.filter(name=proposal.place).first()
     if proposal.name not in breakers.KNOBS or row is None:
         return None, False
@@ -61,3 +67,20 @@ def before_and_after(experiment: Experiment, now: datetime) -> tuple[Expected | 
     gain = (new.gain - old.gain) * 1000 / len(calls)
     turns = Turns().see(*breakers.losses(old, new))
     return Expected("failures spared per 1,000 calls", gain, low, high, "failures"), turns.found()
+
+
+def _watching(experiment: Experiment, now: datetime) -> tuple[Expected | None, bool]:
+    """Rarer looks do harm where one came too late for a change; nothing is told where no change came, or the target is away."""
+    proposal = experiment.proposal
+    try:
+        seen = watched(now, experiment.began)
+    except psycopg.OperationalError:
+        return None, False
+    if seen is None or not seen.changes:
+        return None, False
+    old, new, metric = float(proposal.old or 0), float(proposal.new or 0), str(proposal.expected.get("metric", ""))
+    if new > old:
+        gain = seen.look_seconds / old - seen.look_seconds / new
+        return Expected(metric, gain, 0.0, 2 * gain), seen.detector == "listen" and seen.found_by_look > 0
+    gain = (old - new) / 2 * seen.found_by_look / seen.changes
+    return Expected(metric, gain, 0.0, 2 * gain, "seconds"), False

@@ -42,8 +42,9 @@ def approve(place: Place, offer_id: UUID, user: Any, *, run: bool = False, note:
         if offer.decided is not None and offer.decided.state in (State.APPROVED, State.RUNNING, State.LANDED):
             raise AlreadyDecided(f"This was {offer.decided.state} already.", None)
         row = _written(place, offer, State.APPROVED, user, note)
-        row.by_us, row.agreed = run, sorted({*row.agreed, user.username}) if run else []
-        enough = not run or len(row.agreed) >= review_rules.current().people
+        row.by_us = run
+        _agree(row, user if run else None)
+        enough = not run or len(row.agreed_ids) >= review_rules.current().people
         row.state, row.due_at = (State.APPROVED if enough else State.PARTLY), timezone.now() if run and enough else None
         row.save()
         action = "approve" if enough else "agree"
@@ -97,10 +98,18 @@ def _written(place: Place, offer: Offer, state: str, user: Any, why: str) -> Sch
     row.kind, row.statements, row.sentence = made.kind, list(made.statements), made.sentence
     row.evidence, row.settles, row.leaves = made.evidence, list(made.settles), list(made.leaves)
     if row.state != State.PARTLY:
-        row.agreed = []
+        row.agreed, row.agreed_ids = [], []
     row.state, row.decided_by, row.decided_at, row.why = state, user, timezone.now(), why
     row.error, row.tries, row.done, row.finished_at = None, 0, 0, None
     return row
+
+
+def _agree(row: SchemaFix, user: Any) -> None:
+    """One more, counted as a person and not as a name, which may change; None: nobody needs to."""
+    if user is None:
+        row.agreed, row.agreed_ids = [], []
+    elif user.pk not in row.agreed_ids:
+        row.agreed, row.agreed_ids = sorted({*row.agreed, user.username}), sorted({*row.agreed_ids, user.pk})
 
 
 def _said(row: SchemaFix, run: bool, note: str) -> str:

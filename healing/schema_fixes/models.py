@@ -34,6 +34,7 @@ class SchemaFix(models.Model):
     by_us = models.BooleanField(default=False, help_text="Mendgate runs it; else a person does, elsewhere.")
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField()
+    agreed_ids = models.JSONField(default=list, help_text="The same people, whatever their names are now.")
     agreed = models.JSONField(default=list, help_text="Who said that it may be run, by name.")
     why = models.TextField(blank=True, default="")
     done = models.PositiveIntegerField(default=0, help_text="Statements that are committed.")

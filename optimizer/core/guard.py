@@ -28,11 +28,11 @@ class Knob(Struct, frozen=True, kw_only=True):
 
 
 class Bar(Struct, frozen=True):
-    """A direction that was rolled back."""
+    """A direction that was rolled back: ``up``, ``down``, or the word that it would have become."""
 
     setting: str
     place: str
-    direction: Direction
+    direction: str
     until: datetime
 
 

@@ -19,7 +19,8 @@ _FEW = 20
 
 
 class Active(Struct, frozen=True, kw_only=True):
-    """A rule in force with what became of its heals. ``reversals``: taken back or called wrong by a person or the write's owner."""
+    """A rule in force with what became of its heals. ``reversals``: taken back or called wrong by a person or the write's owner,
+    since a person approved it last."""
 
     id: str
     schema: str

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from healing import approval, audit, audit_check
+from healing import approval, audit, audit_check, rules
 from healing.models import Decision, Proposal, Rule
-from tests.integration.control_rows import DROP, approved, capture, propose, reviewer
+from tests.integration.control_rows import DROP, RENAME, approved, capture, propose, reviewer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
@@ -137,3 +137,21 @@ def test_what_was_decided_by_another_door_is_told() -> None:
         call_command("verify_audit")
     assert f"proposal {proposal.pk} is rejected, and no decision says so" in str(told.value)
     assert f"rule {rule.pk} is active, and no decision says so" in str(told.value)
+
+
+def test_a_rule_that_is_not_the_one_that_was_decided_is_told() -> None:
+    capture()
+    rita = reviewer()
+    rule = approval.approve(propose(), rita)
+    assert rule is not None and audit_check.unrecorded() == []
+    facts = {"schema": "public", "fix": RENAME, "state": "active", "approved_by": rita, "content_hash": rule.content_hash}
+    elsewhere = Rule.objects.create(table="payments", signature=rule.signature, **facts)
+    assert audit_check.unrecorded() == [f"rule {elsewhere.pk} is active, and no decision says so"]
+    elsewhere.delete()
+    Rule.objects.filter(pk=rule.pk).update(fix=DROP)
+    assert audit_check.unrecorded() == [f"rule {rule.pk} is active, and no decision says so"]
+    Rule.objects.filter(pk=rule.pk).update(fix=RENAME)
+    rules.retire(rule, rita, "over")
+    Rule.objects.filter(pk=rule.pk).update(state="active")
+    (told,) = audit_check.unrecorded()
+    assert told.startswith(f"rule {rule.pk} is active, although decision ") and told.endswith("ended it (retire)")

@@ -5,23 +5,26 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+import msgspec
 import pytest
 
-from healing import certification, rules
+from healing import approval, certification, rules
 from healing.checked_fix import content_hash, parsed
+from healing.gateway.seal import seal
 from healing.jobs import sweep
 from healing.models import Decision, Policy, Proposal, Receipt, Rule
 from healing.policy import set_policy
-from tests.integration.control_rows import DROP, RENAME, capture, keep, propose, traffic
+from tests.integration.control_rows import DROP, RENAME, capture, keep, propose, reviewer, traffic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("postgres")]
 
 
-def healed(count: int, fix: list[dict[str, Any]] = RENAME, **fields: Any) -> None:
-    """Writes that landed with the fix while no rule did it."""
+def healed(count: int, fix: list[dict[str, Any]] = RENAME, *, same: bool = False, **fields: Any) -> None:
+    """Writes that landed with the fix while no rule did it; ``same``: one write, sent so often."""
     told = [{**op, "source": "ai", "rule": None, "rows": [0], "certified": {"bucket": "b"}} for op in fix]
     facts = {"outcome": "committed", "schema": "public", "table": "users", "operation": "insert", "role": "anon", "fixes": told, **fields}
-    Receipt.objects.bulk_create([Receipt(id=uuid.uuid4(), **facts) for _ in range(count)])
+    sent = ({"sent": [{"email": "ann" if same else str(uuid.uuid4())}], "stored": [], "changes": []} for _ in range(count))
+    Receipt.objects.bulk_create([Receipt(id=uuid.uuid4(), sealed=seal(msgspec.json.encode(each)), **facts) for each in sent])
 
 
 def asked(**fields: Any) -> Policy:
@@ -148,3 +151,42 @@ def test_the_sweep_does_it_and_a_waiting_write_is_replayed() -> None:
     sweep()
     item.refresh_from_db()
     assert item.replay is not None and item.replay.asked_by == "certification"
+
+
+def test_one_write_sent_again_and_again_is_one_case() -> None:
+    capture()
+    asked()
+    healed(300, same=True)
+    Receipt.objects.bulk_create([Receipt(**{**_facts(each), "id": uuid.uuid4(), "sealed": None}) for each in Receipt.objects.all()[:100]])
+    proposal = propose(source="ai")
+    assert certification.standing_of(proposal).landed == 2
+    assert certification.certify_due() == 0
+
+
+def _facts(receipt: Receipt) -> dict[str, Any]:
+    return {name: getattr(receipt, name) for name in ("outcome", "schema", "table", "operation", "role", "fixes")}
+
+
+def test_whatever_was_taken_back_once_is_for_people_however_long_ago_and_however_exact() -> None:
+    capture()
+    asked()
+    spelling = [{"op": "cast", "column": "id", "to": "integer", "format": "whole_number"}]
+    healed(1, spelling, outcome="undone")
+    propose(spelling, signature="invalid_value:id")
+    healed(1, feedback={"ever_wrong": True})
+    healed(certification.MOST_RECEIPTS + 1)
+    propose(source="ai")
+    assert certification.certify_due() == 0
+    assert {why for each in Proposal.objects.all() for why in certification.why_not(each)} == {
+        "a write that landed with it was taken back, or called wrong"
+    }
+
+
+def test_what_a_person_wrote_is_not_certified_past_other_people() -> None:
+    capture()
+    asked()
+    fix = [{"op": "cast", "column": "id", "to": "integer", "format": "whole_number"}]
+    written = approval.write("public", "users", "invalid_value:id", fix, reviewer())
+    assert certification.certify_due() == 0
+    written.refresh_from_db()
+    assert written.state == "open"

@@ -13,7 +13,8 @@ from healing.core.tuned import Trial, Tuned
 from healing.gateway import tuned
 from healing.models import Decision as Audit
 from metrics.models import Trigger
-from optimizer import decisions, experiments, inforce
+from optimizer import decisions, experiments, inforce, propose
+from optimizer.core.idea import Expected, Idea
 from optimizer.models import Bar, Decision, Experiment, Proposal, Revision, Setting
 from tests.integration.control_rows import onlooker, reviewer
 from tests.integration.optimizer_rows import START, open_batch, write_minutes
@@ -125,6 +126,25 @@ def test_a_step_beyond_the_guardrails_is_stopped_before_it_is_tried() -> None:
     assert experiments.begin(wild, START) is None
     wild.refresh_from_db()
     assert wild.state == "stopped" and "no step of at most 20%" in wild.why and not Experiment.objects.exists()
+
+
+def test_a_word_that_was_rolled_back_rests_too() -> None:
+    def idea() -> Proposal:
+        expected = Expected("statements spared", 0.1, 0.0, 0.2)
+        facts = {"kind": "setting", "proposer": "transactions", "name": "transactions", "place": "public.t", "old": "together"}
+        row = propose.store(Idea(**facts, new="alone", sentence="Alone.", expected=expected), None, START)
+        assert row is not None
+        return row
+
+    first = idea()
+    assert experiments.begin(first, START) is not None
+    assert experiments.roll_back(first, START, who="rita", why="slower")
+    assert experiments.hindered("transactions", "public.t", "together", "alone", START)
+    again = idea()
+    assert experiments.begin(again, START + timedelta(days=27)) is None
+    again.refresh_from_db()
+    assert again.state == "stopped" and "barred" in again.why
+    assert experiments.begin(idea(), START + timedelta(days=29)) is not None
 
 
 def test_the_pointer_moves_only_from_where_it_was_and_revisions_never_change() -> None:

@@ -12,16 +12,21 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from breakers.models import AiCall, BreakerConfig
+from breakers.models import AiCall, BreakerConfig, BreakerConfigVersion
 from healing import approval
+from healing import rules as rule_life
 from healing.assist.models import AssistRun, Prompt
 from healing.checked_fix import content_hash, parsed
 from healing.models import Proposal as Fix
 from healing.models import QuarantineItem, Rule
 from metrics.models import Trigger
 from optimizer import decisions, experiments, jobs, runs, schedule, steps
+from optimizer import propose as propose_row
+from optimizer.core.idea import Expected, Idea
 from optimizer.models import Experiment, OptimizationRun, Proposal, Schedule, Setting
-from tests.integration.control_rows import RENAME, USERS, capture, keep, propose, reviewer
+from schema_monitor.models import SchemaVersion
+from schema_monitor.monitor_models import MonitorState
+from tests.integration.control_rows import DROP, RENAME, USERS, capture, keep, propose, reviewer
 
 pytestmark = pytest.mark.django_db
 HASH = content_hash(parsed(RENAME))
@@ -122,6 +127,15 @@ def test_one_reversal_demotes_a_rule_at_once() -> None:
     assert proposal.state == "adopted" and proposal.expected["low"] > 0
 
 
+def test_a_rule_that_a_person_approved_again_after_a_reversal_is_left_alone() -> None:
+    rule = active(successes=500)
+    rule_life.count_reversal([str(rule.pk)], "a write that it healed was called wrong")
+    approval.approve(Fix.objects.get(), reviewer("sam"), "the sender was mistaken")
+    run()
+    rule.refresh_from_db()
+    assert (rule.state, rule.reversals, rule.reversals_known) == ("active", 1, 1)
+
+
 def test_a_fix_that_an_ai_keeps_finding_stands_in_the_review_queue_and_is_measured_when_it_is_a_rule() -> None:
     capture()
     found_by_ai(3)
@@ -188,10 +202,66 @@ def test_a_merge_makes_a_bound_rule_for_each_table_that_it_fits() -> None:
     assert rule.state == "active" and rule.bound["oid"] == 103 and rule.approved_by == rita
 
 
+def test_a_merge_of_what_loses_something_is_decided_table_by_table() -> None:
+    from msgspec.structs import replace
+
+    capture(*(replace(USERS, oid=100 + n, name=name) for n, name in enumerate(("a", "b", "c", "d"))))
+    rita = reviewer()
+    for name in ("a", "b", "c"):
+        approval.approve(propose(DROP, table=name), rita)
+    keep(table="d")
+    run()
+    assert "0 rules are active" in decisions.approve(Proposal.objects.get(kind="merge"), rita)
+    assert Fix.objects.get(table="d").state == "open" and not Rule.objects.filter(table="d").exists()
+
+
+def breaker_step(new: float) -> Proposal:
+    row = BreakerConfig.objects.create(name="ai:acme", failure_threshold=20, failure_rate=0.5, minimum_calls=20, timeout=10.0)
+    BreakerConfigVersion.objects.create(config=row, version=row.version, settings=row.settings(), who="code")
+    expected = Expected("failures spared per 1,000 calls", 1.0, 0.5, 2.0, "failures")
+    step = {"kind": "breaker", "proposer": "breaker replay", "name": "failure_threshold", "place": "ai:acme", "old": 20.0, "new": new}
+    row_of_it = propose_row.store(Idea(**step, sentence="Sooner.", expected=expected), None)
+    assert row_of_it is not None
+    return row_of_it
+
+
+@pytest.mark.parametrize("new", [1.0, 10.0, 25.0])
+def test_a_breaker_step_beyond_its_bounds_or_a_fifth_is_stopped_whoever_says_yes(new: float) -> None:
+    proposal = breaker_step(new)
+    assert "no step of at most 20%" in decisions.approve(proposal, reviewer())
+    assert BreakerConfig.objects.get().failure_threshold == 20 and not Experiment.objects.exists()
+
+
+def test_a_step_in_force_of_which_nothing_is_measured_is_taken_back_after_two_weeks() -> None:
+    now = timezone.now()
+    decisions.approve(breaker_step(16.0), reviewer(), now=now)
+    assert BreakerConfig.objects.get().failure_threshold == 16
+    for days in (8, 13):
+        assert experiments.look(now + timedelta(days=days)) == []
+    assert [e.state for e in experiments.look(now + timedelta(days=15))] == ["reverted"]
+    assert BreakerConfig.objects.get().failure_threshold == 20
+    assert "nothing could be measured" in Proposal.objects.get(kind="breaker").why.lower()
+
+
+@pytest.mark.usefixtures("postgres")
+@pytest.mark.parametrize(("cause", "ends"), [("in_band", "reverted"), ("listen", "promoted")])
+def test_rarer_looks_that_come_too_late_for_a_change_are_taken_back(cause: str, ends: str) -> None:
+    now = timezone.now() - timedelta(days=8)
+    MonitorState.objects.create(detector="listen")
+    expected = Expected("share of a core", 0.001, 0.0, 0.002)
+    facts = {"kind": "setting", "proposer": "watching", "name": "watch_seconds", "old": 1.0, "new": 1.2}
+    step = propose_row.store(Idea(**facts, sentence="Rarer.", expected=expected), None, now)
+    assert step is not None and experiments.begin(step, now) is not None
+    assert experiments.look(now + timedelta(days=1)) == []
+    version = SchemaVersion.objects.create(epoch=1, scope={}, fingerprint="x", cause=cause)
+    SchemaVersion.objects.filter(pk=version.pk).update(taken_at=now + timedelta(days=2))
+    assert [e.state for e in experiments.look(timezone.now())] == [ends]
+    step.refresh_from_db()
+    assert step.measured is not None and step.measured["metric"] == "share of a core"
+
+
 def test_a_breaker_step_waits_for_a_person_then_is_in_force_and_can_be_taken_back() -> None:
     row = BreakerConfig.objects.create(name="ai:acme", failure_threshold=20, failure_rate=0.5, minimum_calls=20, timeout=10.0)
-    from breakers.models import BreakerConfigVersion
-
     BreakerConfigVersion.objects.create(config=row, version=row.version, settings=row.settings(), who="code")
     now = timezone.now()
     bad, good = ({"provider": "acme", "outcome": word, "seconds": took} for word, took in (("failed", 30.0), ("ok", 0.4)))

@@ -69,6 +69,24 @@ def test_four_eyes_hold_against_raw_orm_and_sql() -> None:
     assert raw_rule(approved_by=sam).state == "active"
 
 
+def test_a_new_name_makes_no_second_pair_of_eyes() -> None:
+    ask(four_eyes=True)
+    capture()
+    rita = reviewer()
+    mine = approval.write("public", "users", "unknown_column:email", RENAME, rita)
+    rita.username = "margherita"
+    rita.save()
+    with pytest.raises(FourEyes, match="margherita wrote"):
+        approval.approve(mine, rita)
+    bond = binding.bond_of(mine)
+    own = {"proposal": mine, "approver": rita, "seal": bond.seal, "fingerprint": bond.fingerprint}
+    refused(lambda: Approval.objects.create(**own), "author_is_not_approver")
+    ask(four_eyes=False)
+    Approval.objects.create(**own)
+    ask(four_eyes=True)
+    refused(lambda: raw_rule(approved_by=rita), "rules_have_enough_people")
+
+
 def test_an_active_rule_keeps_being_counted_and_its_fix_cannot_be_swapped() -> None:
     ask(four_eyes=True)
     capture()
@@ -233,11 +251,12 @@ def test_two_who_are_both_needed_and_come_at_once_make_one_rule() -> None:
 
 
 def test_a_rule_without_a_click_needs_a_policy_and_an_exact_fix_whatever_the_door() -> None:
-    by_itself = {"certified_at": timezone.now()}
+    by_itself = {"certified_at": timezone.now(), "source": "ai"}
     refused(lambda: raw_rule(**by_itself), "certified_rules_are_asked_for")
     refused(lambda: Policy.objects.create(auto_certify=True), "rules_by_themselves_are_asked_for_by_table")
     Policy.objects.create(table="users", auto_certify=True)
     refused(lambda: raw_rule(**by_itself, fix=DROP), "certified_rules_are_exact")
     refused(lambda: raw_rule(**by_itself, reversals=1), "certified_rules_are_exact")
+    refused(lambda: raw_rule(**{**by_itself, "source": "person"}), "certified_rules_are_found")
     assert raw_rule(**by_itself).state == "active"
     assert certification.asked_for("public", "users")

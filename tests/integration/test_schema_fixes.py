@@ -105,6 +105,8 @@ def test_running_ddl_takes_as_many_people_as_a_rule(settings: Any) -> None:
     for _ in range(2):
         fix = decide.approve(CAUSE, offer.id, rita, run=True)
         assert (fix.state, fix.agreed, fix.due_at) == ("partly", ["rita"], None)
+        rita.username = "margherita"  # a new name is no second person
+        rita.save()
     fix = decide.approve(CAUSE, offer.id, sam, run=True)
     assert (fix.state, fix.agreed, fix.due_at is not None) == ("approved", ["rita", "sam"], True)
 

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from healing import approval, audit_check, second_thoughts
+from healing import approval, audit_check, quarantine, rules, second_thoughts
 from healing.certified.models import MatchVerdict
-from healing.models import Approval, Proposal, Replay, ReviewRules, Rule
+from healing.models import Approval, Proposal, QuarantineItem, Replay, ReviewRules, Rule
 from healing.refusals import NotAllowed, NotFound, WrongState
 from healing.review import queue
 from tests.integration.control_rows import DROP, RENAME, approved, capture, keep, onlooker, propose, reviewer
@@ -106,3 +106,26 @@ def test_a_rule_that_was_replaced_is_in_force_again() -> None:
     former.refresh_from_db()
     assert (former.state, Rule.objects.filter(state="active").count()) == ("active", 1)
     assert audit_check.unrecorded() == []
+
+
+def test_a_rule_that_was_replaced_and_then_called_wrong_stays_over() -> None:
+    capture()
+    rita = reviewer()
+    former = approved(propose(), rita)
+    approved(propose(DROP, 0.5), rita)
+    rules.count_reversal([str(former.pk)], "an older write of it was taken back")
+    second_thoughts.undo_last(rita)
+    former.refresh_from_db()
+    assert (former.state, former.reversals) == ("retired", 1)
+    assert not Rule.objects.filter(state="active").exists()
+
+
+def test_a_write_that_was_under_way_when_its_order_was_cancelled_is_not_forgotten() -> None:
+    capture()
+    rita, item, proposal = reviewer(), keep(automatic=True), propose()
+    approved(proposal, rita)
+    (claimed,) = quarantine.claim(1)
+    second_thoughts.undo_last(rita)
+    QuarantineItem.objects.filter(pk=item.pk).update(lease_until=timezone.now() - timedelta(seconds=1))  # its worker dies
+    assert quarantine.claim(1) == []
+    assert list(quarantine.due_automatic()) == [QuarantineItem.objects.get(pk=claimed.id)]
