@@ -57,6 +57,14 @@ def test_a_preflight_echoes_what_was_asked():
 
 
 def test_our_headers_can_be_read_by_browsers():
-    for name in ("Content-Range", "Content-Profile", "Location", "Preference-Applied", "Mendgate-Receipt", "Mendgate-Quarantine"):
+    for name in (
+        "Content-Range",
+        "Content-Profile",
+        "Location",
+        "Preference-Applied",
+        "Mendgate-Receipt",
+        "Mendgate-Quarantine",
+        "Mendgate-Idempotent",
+    ):
         assert name in EXPOSED
     assert cors_headers(None) == []

@@ -50,7 +50,7 @@ export class CircuitBreaker {
   readonly #home: Home;
   #version = 0;
   #successes = 0;
-  #sampleAt = 1 + Math.floor(Math.random() * (2 * SAMPLE - 1));
+  #sampleAt = 0; // drawn at the first call: workers give no random values before
   #weight = 0;
   #reportedAt = -Infinity;
   #readyUntil = -Infinity;
@@ -121,6 +121,7 @@ export class CircuitBreaker {
     }
     if (shared?.knows(now) && !view) shared.introduce(this.name, this.#wish);
     this.#version = view?.version ?? 0;
+    this.#sampleAt ||= drawn();
     if (!view || view.allows === "all") this.#readyUntil = shared ? shared.freshUntil : Infinity;
     return this.#run(call, fallback, now, trial, this.#version);
   }
@@ -172,7 +173,7 @@ export class CircuitBreaker {
     if (trial.local) this.#counting.close();
     if (trial.token) return this.#report({ name: this.name, outcome: "ok", ms: now - began, token: trial.token, version, id: crypto.randomUUID() });
     if (this.#sampleAt > 0) return;
-    this.#sampleAt = 1 + Math.floor(Math.random() * (2 * SAMPLE - 1)); // on average one in ten, at no one's rhythm
+    this.#sampleAt = drawn();
     this.#weight = Math.min(MOST_WEIGHT, this.#weight + SAMPLE);
     if (now - this.#reportedAt < REPORT_EVERY && this.#weight < MOST_WEIGHT) return;
     this.#reportedAt = now;
@@ -284,6 +285,11 @@ export class CircuitBreakerRegistry {
  * ```
  */
 export const circuitBreakerRegistry: CircuitBreakerRegistry = new CircuitBreakerRegistry();
+
+/** On average one in ten, at no one's rhythm. */
+function drawn(): number {
+  return 1 + Math.floor(Math.random() * (2 * SAMPLE - 1));
+}
 
 function refuse<T>(name: string, ms: number, fallback: Fallback<T> | undefined): T | Promise<T> {
   const hint = `Give execute() a fallback, or try again in ${Math.ceil(ms / 1000)} s.`;

@@ -3,8 +3,7 @@ import { askingAs, type SupabaseLike } from "./connection.ts";
 import { MendgateError } from "./errors.ts";
 import { type Healing, healingOf } from "./healing.ts";
 import { matching, type Operation, queryOf, type Row } from "./operations.ts";
-import { sleep } from "./platform.ts";
-import { send, type Sending, type Sent } from "./sending.ts";
+import { again, send, type Sending, type Sent } from "./sending.ts";
 import { Spool, type Spooled, type SpoolOptions } from "./spool.ts";
 import type { Insert, RowOf, TableName, Update } from "./tables.ts";
 import { commit, TransactionBuilder, type TransactionOperation, type TransactionOptions, type TransactionResult } from "./transaction.ts";
@@ -136,10 +135,10 @@ export class ResilientDb<Database = any> {
     const make = () => {
       let query = matching(this.#supabase.from(table).select(columns, { count }), match);
       if (order) query = query.order(order, { ascending });
-      if (limit !== undefined) query = query.range(offset, offset + limit - 1);
+      if (limit !== undefined || offset) query = query.range(offset, limit === undefined ? MOST_ROWS : offset + limit - 1);
       return single ? query.single() : query;
     };
-    return this.#given(answerOf(await send(make, { ...this.#sending({}), key: null, prefer: [] })));
+    return this.#given(untold(make) ?? answerOf(await send(make, { ...this.#sending({}), key: null, prefer: [] })));
   }
 
   /**
@@ -158,20 +157,12 @@ export class ResilientDb<Database = any> {
 
   /** Runs several writes in one transaction: all land, healed where they need it, or none. */
   async transaction(plan: TransactionOperation[] | ((tx: TransactionBuilder) => void), options: TransactionOptions = {}): Promise<Answer<TransactionResult>> {
-    const key = options.idempotencyKey ?? crypto.randomUUID();
+    const how = this.#sending({ ...options, acceptQuarantine: false }); // of a transaction nothing is kept
     const operations = typeof plan === "function" ? planned(plan) : plan;
-    const retries = options.retries ?? this.#options.retries ?? 4;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const data = await commit(askingAs(this.#supabase), operations, key, options);
-        const healing = { ...healingOf(new Headers()), receipt: data.receipt, healed: data.operations.flatMap((each) => each.healed ?? []) };
-        return this.#given({ data, error: null, status: 200, count: null, healing, idempotencyKey: key, spooled: false });
-      } catch (error) {
-        if (!(error instanceof MendgateError)) throw error;
-        if ((error.kind !== "busy" && error.kind !== "unknown") || attempt >= retries) return this.#given(failed(error));
-        await sleep(Math.max(100 * 2 ** attempt * (0.5 + Math.random()), error.retryAfterMs ?? 0), options.signal);
-      }
-    }
+    const body = JSON.stringify({ operations, isolation: options.isolation });
+    if (await this.#mustWait()) return this.#given(failed(cannotWait("A transaction", how.key)));
+    const { data, error, healing, key } = await again((key) => commit(askingAs(this.#supabase), body, how, key), how);
+    return this.#given(error ? failed(error) : { data, error, status: 200, count: null, healing, idempotencyKey: key, spooled: false });
   }
 
   /** What a receipt says: what was sent, what was stored, and why they differ. */
@@ -205,13 +196,10 @@ export class ResilientDb<Database = any> {
   async #write(operation: Operation, options: WriteOptions): Promise<Answer<any>> {
     const how = this.#sending(options);
     const returning = options.returning ?? null;
-    try {
-      surelyTold(queryOf(this.#supabase, operation, null), {}, () => undefined); // refuses what means every row, before anything is sent
-    } catch (error) {
-      if (error instanceof MendgateError) return this.#given(failed(error));
-      throw error;
-    }
-    if (this.#spool && how.key && !(await this.#spool.isEmpty()) && (await this.#flushFirst())) {
+    const refused = untold(() => surelyTold(queryOf(this.#supabase, operation, null), {}, () => undefined)); // before anything is sent
+    if (refused) return this.#given(refused);
+    if (!options.signal?.aborted && (await this.#mustWait())) {
+      if (!how.key) return this.#given(failed(cannotWait("A write without a key", null)));
       return this.#kept({ key: how.key, operation, prefer: how.prefer, returning }, null);
     }
     const sent = await send(() => queryOf(this.#supabase, operation, returning), how);
@@ -221,9 +209,10 @@ export class ResilientDb<Database = any> {
   }
 
   /** Older writes go first; true where they still cannot. */
-  async #flushFirst(): Promise<boolean> {
+  async #mustWait(): Promise<boolean> {
+    if (!this.#spool || (await this.#spool.isEmpty())) return false;
     await this.flushSpool();
-    return !(await this.#spool!.isEmpty());
+    return !(await this.#spool.isEmpty());
   }
 
   async #kept(write: Omit<Spooled, "at" | "why">, sent: Sent | null): Promise<Answer<null>> {
@@ -238,8 +227,9 @@ export class ResilientDb<Database = any> {
 
   async #deliver(write: Spooled): Promise<string> {
     const how = { ...this.#sending({ retries: 0 }), key: write.key, prefer: write.prefer };
-    const { error } = await send(() => queryOf(this.#supabase, write.operation, write.returning), how);
+    const { error, key } = await send(() => queryOf(this.#supabase, write.operation, write.returning), how);
     if (!error || error.kind === "kept") return "landed"; // in quarantine it is in good hands, too
+    if (error.kind === "unknown" && !key) return "It was sent without a key, and no answer came: perhaps it was written.";
     const signedOut = error.status === 401 && error.code !== "42501"; // signed in again it may go; a right that is lacking holds nothing up
     return error.kind === "unknown" || error.kind === "busy" || signedOut ? "wait" : `${error.code} ${error.message}`;
   }
@@ -274,6 +264,8 @@ export function createResilientDb<Database = any>(supabase: SupabaseLike, option
   return new ResilientDb<Database>(supabase, options);
 }
 
+const MOST_ROWS = 2 ** 31 - 1;
+
 function answerOf(sent: Sent): Answer<never> {
   const { answer, healing, error, key } = sent;
   return { data: answer.data, error, status: answer.status, count: answer.count ?? null, healing, idempotencyKey: key, spooled: false };
@@ -288,6 +280,22 @@ function planned(plan: (tx: TransactionBuilder) => void): TransactionOperation[]
   const tx = new TransactionBuilder();
   plan(tx);
   return tx.operations;
+}
+
+/** What is wrong with a request before it is sent; null where nothing is. */
+function untold(make: () => unknown): Answer<never> | null {
+  try {
+    make();
+    return null;
+  } catch (error) {
+    if (error instanceof MendgateError) return failed(error);
+    throw error;
+  }
+}
+
+function cannotWait(what: string, key: string | null): MendgateError {
+  const message = `${what} cannot wait here behind older writes, and must not overtake them`;
+  return new MendgateError({ message, kind: "busy", code: "spool_waiting", hint: "Send it again when spooled() is empty.", idempotencyKey: key });
 }
 
 function defined<T extends object>(options: T): Partial<T> {

@@ -65,7 +65,8 @@ export class MendgateError extends Error {
 /** What an error answer means for the caller. */
 export function kindOf(status: number, code: string, quarantine: string | null): ErrorKind {
   if (quarantine) return "kept";
-  if (status === 0 || status === 504 || status === 502 || status >= 520) return "unknown";
+  if (status === 0 || status === 504 || status === 502 || status === 408 || status >= 520) return "unknown";
+  if (status === 500 && (!code || code === "MG500")) return "unknown"; // a fault, not a refusal: where it struck is not known
   if (status === 401 || status === 403) return "forbidden";
   if (status === 503 || status === 429 || code === "MG409") return "busy";
   return "refused";

@@ -51,6 +51,6 @@ export async function withReceipt<T>(query: PromiseLike<T>): Promise<T & { heali
 }
 
 /** `a(1), b(x, y)` as a list. */
-function listed(text: string | null): string[] {
+export function listed(text: string | null): string[] {
   return text ? text.split(/, (?![^(]*\))/) : [];
 }

@@ -46,10 +46,11 @@ function begun(supabase: SupabaseLike, operation: Operation): any {
   }
 }
 
-/** Adds a filter a column. */
+/** Adds a filter a column. Throws where a value is undefined, or hidden in a list: it would be looked for as the word. */
 // deno-lint-ignore no-explicit-any
 export function matching(query: any, match: Match): any {
   for (const [column, value] of Object.entries(match)) {
+    if (value === undefined || (Array.isArray(value) && value.some((each) => each == null))) throw noMatch(`${column} is to match nothing`);
     if (value === null) query = query.is(column, null);
     else if (Array.isArray(value)) query = query.in(column, value);
     else query = query.eq(column, value);
@@ -57,13 +58,12 @@ export function matching(query: any, match: Match): any {
   return query;
 }
 
-/** The match of an update or delete. Throws where it is empty or holds undefined: that would mean every row. */
+/** The match of an update or delete. Throws where it is empty: that would mean every row. */
 function someOf(operation: { op: string; table: string; match: Match }): Match {
-  const entries = Object.entries(operation.match ?? {});
-  if (entries.length > 0 && entries.every(([, value]) => value !== undefined)) return operation.match;
-  throw new MendgateError({
-    message: `${operation.op} of ${operation.table} without a match would change every row`,
-    code: "no_match",
-    hint: "Say which rows are meant, e.g. { id: 1 }. A value that is undefined does not count. For every row use supabase-js itself.",
-  });
+  if (Object.keys(operation.match ?? {}).length > 0) return operation.match;
+  throw noMatch(`${operation.op} of ${operation.table} without a match would change every row`);
+}
+
+function noMatch(message: string): MendgateError {
+  return new MendgateError({ message, code: "no_match", hint: "Say which rows are meant, e.g. { id: 1 }. For every row use supabase-js itself." });
 }

@@ -35,7 +35,8 @@ export class PerformanceMonitor {
   #linked = false;
   #timings = new Map<string, Timings>();
   #flushedAt = -Infinity;
-  #flushing: Promise<void> | null = null;
+  #flushing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | null = null;
 
   /** Says which gateway to tell. */
   connect(source: Connection | SupabaseLike): this {
@@ -46,12 +47,15 @@ export class PerformanceMonitor {
 
   /** Records that something took so many milliseconds. Costs no round trip; at most 50 names, the rest goes under `other`. */
   record(name: string, ms: number, outcome: { ok?: boolean } = {}): void {
+    if (!(ms >= 0 && ms < Infinity)) return; // one wrong number would cost all of them
     const timing = this.#timingOf(name);
     timing.count++;
     timing.total_ms += ms;
     timing.errors += outcome.ok === false ? 1 : 0;
     timing.buckets[Math.min(BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(Math.max(ms, 1)))))]!++;
-    if (Date.now() - this.#flushedAt >= FLUSH_EVERY) later(this.flush());
+    if (Date.now() - this.#flushedAt < FLUSH_EVERY) return;
+    this.#flushedAt = Date.now();
+    later(this.flush());
   }
 
   /** Runs something and records how long it took. */
@@ -74,7 +78,10 @@ export class PerformanceMonitor {
 
   /** Tells the gateway; called by itself, after the response where the platform lets us. Never rejects. */
   flush(): Promise<void> {
-    return (this.#flushing ??= Promise.resolve().then(() => this.#send()).finally(() => (this.#flushing = null)));
+    return (this.#next ??= this.#flushing.then(() => {
+      this.#next = null; // what is recorded from now on goes with the one after
+      return (this.#flushing = this.#send().catch(() => undefined));
+    }));
   }
 
   /** The gateway's numbers of the last seven days, beside their targets and the week before. */
@@ -94,7 +101,6 @@ export class PerformanceMonitor {
 
   async #send(): Promise<void> {
     const ask = this.#link();
-    this.#flushedAt = Date.now();
     if (!ask || this.#timings.size === 0) return;
     const sent = this.#timings;
     this.#timings = new Map();

@@ -25,11 +25,16 @@ const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5_000;
 const NO_KEYS = "MG501";
 
-/** Sends what `make` makes, again and again under one key while the outcome is unknown or the gateway is busy. */
-export async function send(make: () => PostgrestLike, how: Sending): Promise<Sent> {
+/** Sends what `make` makes, see {@link again}. */
+export function send(make: () => PostgrestLike, how: Sending): Promise<Sent> {
+  return again((key) => once(make(), how, key), how);
+}
+
+/** Sends again and again under one key while the outcome is unknown or the gateway is busy. */
+export async function again<T extends { error: MendgateError | null }>(once: (key: string | null) => Promise<T>, how: Sending): Promise<T> {
   let key = how.key;
   for (let attempt = 0; ; attempt++) {
-    const sent = await once(make(), how, key);
+    const sent = await once(key);
     const { error } = sent;
     if (error?.code === NO_KEYS && key !== null) {
       key = null; // the target has no place for keys: nothing was written, send it once without

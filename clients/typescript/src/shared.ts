@@ -55,7 +55,7 @@ export class Shared {
   #sending: Promise<void> | null = null;
   #introducing: Promise<unknown> = Promise.resolve();
   readonly #introduced = new Set<string>();
-  readonly #isolate = crypto.randomUUID();
+  #isolate: string | null = null; // made at the first call: workers give no random values before
 
   constructor(ask: Ask, now: () => number) {
     this.#ask = ask;
@@ -114,7 +114,7 @@ export class Shared {
     await this.#introducing; // a breaker comes to be with its first report, too: the wishes must be there before
     while (this.#waiting.length && this.#now() >= this.#awayUntil) {
       const batch = this.#waiting.splice(0, MOST_SENT);
-      const answer = await this.#post("/report", { reports: batch, isolate: this.#isolate });
+      const answer = await this.#post("/report", { reports: batch });
       await answer?.body?.cancel();
       if (!answer) this.#waiting = [...batch.filter((each) => each.outcome === "failure"), ...this.#waiting].slice(-MOST_WAITING); // ids count once
     }
@@ -139,10 +139,11 @@ export class Shared {
   }
 
   async #post(path: string, body: object): Promise<Response | null> {
-    const headers = { "content-type": "application/json", "mendgate-isolate": this.#isolate };
+    const headers = { "content-type": "application/json", "mendgate-isolate": (this.#isolate ??= crypto.randomUUID()) };
     try {
       const answer = await this.#ask(API + path, { method: "POST", headers, body: JSON.stringify(body), timeout: PATIENCE });
-      if (answer.ok || answer.status === 422) return answer;
+      const { ok, status } = answer;
+      if (ok || status === 422 || (path !== "/report" && status < 500 && status !== 401 && status !== 429)) return answer; // of this name only
       await answer.body?.cancel();
     } catch {
       // as if it had said no

@@ -83,12 +83,16 @@ export class Spool {
     this.#prefix = `mendgate:${encodeURIComponent(options.owner)}:`;
   }
 
-  /** Keeps a write; false where the spool is full. */
+  /** Keeps a write; false where the spool, or its storage, is full. */
   async keep(write: Omit<Spooled, "at" | "why">): Promise<boolean> {
     if ((await this.#names("due:")).length >= (this.#options.most ?? 1_000)) return false;
     const at = Date.now();
     const name = `due:${String(at).padStart(15, "0")}:${String(order++).padStart(9, "0")}:${write.key}`;
-    await this.#options.storage.set(this.#prefix + name, JSON.stringify({ ...write, at }));
+    try {
+      await this.#options.storage.set(this.#prefix + name, JSON.stringify({ ...write, at }));
+    } catch {
+      return false; // localStorage holds five megabytes
+    }
     return true;
   }
 

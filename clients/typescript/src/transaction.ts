@@ -1,7 +1,9 @@
 // Several writes that land together or not at all: POST /api/v1/transactions.
 import type { Ask } from "./connection.ts";
 import { kindOf, MendgateError } from "./errors.ts";
+import { type Healing, healingOf, listed } from "./healing.ts";
 import type { Row } from "./operations.ts";
+import type { Sending } from "./sending.ts";
 
 /** A value that an earlier operation of the same transaction gives, e.g. `{ $ref: "order.0.id" }`. */
 export interface Ref {
@@ -54,8 +56,10 @@ export interface TransactionResult {
 /** How a transaction is run. */
 export interface TransactionOptions {
   isolation?: "read committed" | "repeatable read" | "serializable";
-  /** One key, one effect; a fresh one unless given. */
-  idempotencyKey?: string;
+  /** One key, one effect; a fresh one unless given. `false`: none, and no second try. */
+  idempotencyKey?: string | boolean;
+  /** Lower than the tables' policies: how far healing may go. */
+  healing?: "off" | "exact" | "approved";
   retries?: number;
   timeout?: number;
   signal?: AbortSignal;
@@ -124,29 +128,38 @@ export class TransactionBuilder {
   }
 }
 
-/** Sends a transaction once. Throws a {@link MendgateError} where it was not committed. */
-export async function commit(ask: Ask, operations: TransactionOperation[], key: string, options: TransactionOptions): Promise<TransactionResult> {
-  const { isolation, timeout = 15_000, signal } = options;
-  const answer = await ask("/api/v1/transactions", {
-    method: "POST",
-    headers: { "content-type": "application/json", "idempotency-key": key },
-    body: JSON.stringify({ operations, isolation }),
-    timeout,
-    signal,
-  }).catch((cause) => {
-    throw unanswered(cause, key);
-  });
-  const body = await answer.json().catch(() => null);
-  if (answer.ok && body) return body as TransactionResult;
-  throw refused(answer, body ?? {}, key);
+/** What came of sending a transaction once. */
+export interface Committed {
+  data: TransactionResult | null;
+  error: MendgateError | null;
+  healing: Healing;
+  key: string | null;
 }
 
-function unanswered(cause: unknown, key: string): MendgateError {
-  const hint = "Send it again with the same idempotencyKey: it is written once.";
+/** Sends a transaction once. */
+export async function commit(ask: Ask, body: string, how: Sending, key: string | null): Promise<Committed> {
+  const headers: Record<string, string> = { "content-type": "application/json" };
+  if (key) headers["idempotency-key"] = key;
+  if (how.prefer.length) headers["prefer"] = how.prefer.join(",");
+  let healing = healingOf(new Headers());
+  try {
+    const answer = await ask("/api/v1/transactions", { method: "POST", headers, body, timeout: how.timeout, signal: how.signal });
+    const found = answer.ok ? await answer.json() : await answer.json().catch(() => ({})); // cut in the middle, a success is no answer
+    healing = healingOf(answer.headers);
+    if (!answer.ok) return { data: null, error: refused(answer, found, key), healing, key };
+    const of = (what: "healed" | "changed") => (found as TransactionResult).operations.flatMap((each) => listed(each[what] ?? null));
+    return { data: found, error: null, healing: { ...healing, healed: of("healed"), changed: of("changed") }, key };
+  } catch (cause) {
+    return { data: null, error: unanswered(cause, key), healing, key };
+  }
+}
+
+function unanswered(cause: unknown, key: string | null): MendgateError {
+  const hint = key ? "Send it again with the same idempotencyKey: it is written once." : null;
   return new MendgateError({ message: `No answer came: ${cause}`, kind: "unknown", hint, idempotencyKey: key, cause });
 }
 
-function refused(answer: Response, error: Partial<MendgateError>, key: string): MendgateError {
+function refused(answer: Response, error: Partial<MendgateError>, key: string | null): MendgateError {
   const { message = `HTTP ${answer.status}`, code, details, hint } = error;
   const quarantine = answer.headers.get("mendgate-quarantine");
   const after = Number(answer.headers.get("retry-after"));

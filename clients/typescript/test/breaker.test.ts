@@ -145,6 +145,28 @@ test("what is reported after the response goes through waitUntil where there is 
   await Promise.all(promised);
   await until(async () => (await registry.flush(), (await callsOf(which)) === 1));
 });
+test("a name that the gateway does not take is counted here, and stops sharing for no other", async () => {
+  const registry = new CircuitBreakerRegistry(connection);
+  const [odd, ours, which] = ["mail/odd", "ai:small", name("beside")];
+  for (const each of [odd, ours]) assert.equal(await registry.getBreaker(each).execute(() => "well"), "well");
+  await new Promise((wake) => setTimeout(wake, 300)); // what was said of their names has come
+  await registry.getBreaker(which).execute(fails, () => 0);
+  await registry.flush();
+  assert.equal(await callsOf(which), 1);
+});
+test("breakers can be made where nothing may be drawn or asked yet, as at the top of a worker", () => {
+  const { random } = Math;
+  const { randomUUID } = crypto;
+  const forbidden = () => { throw new Error("Disallowed operation called within global scope"); };
+  Object.assign(Math, { random: forbidden });
+  Object.defineProperty(crypto, "randomUUID", { value: forbidden, configurable: true, writable: true });
+  try {
+    assert.equal(new CircuitBreakerRegistry().connect(connection).getBreaker("top").state, "closed");
+  } finally {
+    Object.assign(Math, { random });
+    Object.defineProperty(crypto, "randomUUID", { value: randomUUID, configurable: true, writable: true });
+  }
+});
 
 async function one(which: string): Promise<{ state: string; calls: number } | null> {
   const answer = await fetch(`${connection.url}/api/v1/breakers/${which}`, { headers: { apikey: connection.key } });

@@ -35,3 +35,19 @@ test("a gateway that refuses for now is told later", async () => {
   await monitor.flush();
   assert.deepEqual(monitor.pending(), []);
 });
+test("a flush tells what was recorded while another was under way", async () => {
+  const told: string[] = [];
+  const slow: typeof fetch = async (_, init) => (told.push(String(init?.body)), await new Promise((wake) => setTimeout(wake, 20)), new Response("", { status: 202 }));
+  const monitor = new PerformanceMonitor().connect({ ...nowhere, fetch: slow });
+  monitor.record("first", 1);
+  const first = monitor.flush();
+  await new Promise((wake) => setTimeout(wake, 5));
+  monitor.record("second", 1);
+  await Promise.all([first, monitor.flush()]);
+  assert.deepEqual([monitor.pending(), told.length], [[], 2]);
+});
+test("a number that is none spoils nothing", () => {
+  const monitor = new PerformanceMonitor().connect(nowhere);
+  for (const ms of [NaN, -1, Infinity, 5]) monitor.record("odd", ms);
+  assert.deepEqual([monitor.pending()[0]!.count, monitor.pending()[0]!.total_ms], [1, 5]);
+});

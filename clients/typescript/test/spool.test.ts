@@ -1,7 +1,7 @@
 // Writes that wait on this machine while the gateway cannot be reached.
 import test from "node:test";
 import { createResilientDb, localSpool, type SpoolStorage } from "../src/mod.ts";
-import { annToken, assert, client, losing, nowhere, sql } from "./stage.ts";
+import { annToken, assert, client, keyless, losing, nowhere, sql } from "./stage.ts";
 
 function memory(): SpoolStorage {
   const kept = new Map<string, string>();
@@ -96,4 +96,38 @@ test("localStorage is a storage where there is one", () => {
   local.set("mendgate:test", "1");
   assert.deepEqual([local.get("mendgate:test"), (local.keys() as string[]).includes("mendgate:test")], ["1", true]);
   local.delete("mendgate:test");
+});
+test("a write that had to go without a key and got no answer is set aside, never sent again", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  await createResilientDb(client({ url: nowhere.url }), { retries: 0, spool }).insert("visits", { note: "keyless" });
+  const back = createResilientDb(client({ fetch: keyless(1) }), { spool });
+  assert.deepEqual([await back.flushSpool(), await back.flushSpool(), await back.spooled()], [0, 0, []]);
+  assert.match((await back.spooled(true))[0]!.why!, /perhaps it was written/);
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM visits WHERE note = 'keyless'"), [{ n: 1 }]);
+});
+test("nothing overtakes what waits: neither a write without a key nor a transaction", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  await createResilientDb(client({ url: nowhere.url }), { retries: 0, spool }).insert("visits", { note: "it waits" });
+  const busy: typeof fetch = (input, init) =>
+    init?.body?.toString().includes("it waits") ? Promise.resolve(new Response("{}", { status: 503 })) : fetch(input, init);
+  const half = createResilientDb(client({ fetch: busy }), { retries: 0, spool });
+  for (const answer of [
+    await half.insert("visits", { note: "overtaking" }, { idempotencyKey: false }),
+    await half.transaction([{ op: "insert", table: "visits", rows: [{ note: "overtaking" }] }]),
+  ]) assert.deepEqual([answer.error?.code, answer.error?.kind], ["spool_waiting", "busy"]);
+  const back = createResilientDb(client(), { spool });
+  assert.equal((await back.insert("visits", { note: "overtaking" }, { idempotencyKey: false })).error, null);
+  assert.deepEqual((await sql("SELECT note FROM visits WHERE note IN ('it waits', 'overtaking') ORDER BY id")).map((row) => row.note), ["it waits", "overtaking"]);
+});
+test("what was called off while others wait is not kept for later", async () => {
+  const spool = { storage: memory(), owner: "service" };
+  const away = createResilientDb(client({ url: nowhere.url }), { retries: 0, spool });
+  await away.insert("visits", { note: "waits" });
+  assert.equal((await away.insert("visits", { note: "called off" }, { signal: AbortSignal.abort() })).spooled, false);
+  assert.equal((await away.spooled()).length, 1);
+});
+test("a storage that is full loses neither the error nor the key", async () => {
+  const full = { ...memory(), set: () => { throw new Error("QuotaExceededError"); } };
+  const { error, spooled, idempotencyKey } = await createResilientDb(client({ url: nowhere.url }), { retries: 0, spool: { storage: full, owner: "x" } }).insert("visits", { note: "full" });
+  assert.deepEqual([error?.kind, error?.idempotencyKey, spooled], ["unknown", idempotencyKey, false]);
 });

@@ -72,3 +72,12 @@ async function ask(what: string, words: string[]): Promise<Any> {
   assert.equal(response.status, 200, text);
   return JSON.parse(text);
 }
+
+/** A fetch to a gateway whose target has no place for keys; the first `lost` answers without one are lost after they were given. */
+export function keyless(lost: number): typeof fetch {
+  const lossy = losing(lost);
+  return async (input, init) => {
+    if (!new Headers(init?.headers).has("idempotency-key")) return await lossy(input, init);
+    return new Response(JSON.stringify({ code: "MG501", message: "Idempotency-Key needs the schema mendgate" }), { status: 501 });
+  };
+}

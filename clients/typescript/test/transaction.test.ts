@@ -1,7 +1,7 @@
 // Several tables in one transaction, through the client.
 import test from "node:test";
 import { createResilientDb } from "../src/mod.ts";
-import { annToken, assert, client, losing, sql } from "./stage.ts";
+import { annToken, assert, client, keyless, losing, sql } from "./stage.ts";
 
 const db = createResilientDb(client());
 
@@ -40,4 +40,33 @@ test("it runs with the user's own rights", async () => {
     tx.insert("diaries", { owner: "b0000000-0000-4000-8000-00000000000b", text: "not mine" });
   });
   assert.deepEqual([error?.code, error?.kind], ["42501", "forbidden"]);
+});
+test("what holds for all writes of a client holds for its transactions", async () => {
+  const off = createResilientDb(client(), { healing: "off" });
+  const person = [{ op: "insert" as const, table: "people", rows: [{ id: 4001, email: "t@example.org" }] }];
+  assert.equal((await off.transaction(person)).error?.code, "PGRST204");
+  assert.equal((await off.transaction(person, { healing: "approved" })).error, null);
+});
+test("every operation's changes are named, each by itself", async () => {
+  const { healing } = await db.transaction((tx) => {
+    tx.insert("people", { id: 4002, email: "u@example.org", score: 1.239 });
+    tx.insert("people", { id: 4003, score: 2.229 });
+  });
+  assert.deepEqual(healing.changed, ["score(1.239->1.24)", "score(2.229->2.23)"]);
+});
+test("an answer that breaks off is no refusal: it is asked for again, and everything is there once", async () => {
+  let answered = 0;
+  const broken: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    return answered++ ? answer : new Response((await answer.text()).slice(0, 20), { status: answer.status });
+  };
+  const { error, healing } = await createResilientDb(client({ fetch: broken })).transaction([{ op: "insert", table: "visits", rows: [{ note: "tx broke off" }] }]);
+  assert.deepEqual([error, healing.replayed], [null, true]);
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM visits WHERE note = 'tx broke off'"), [{ n: 1 }]);
+});
+test("where the target has no place for keys it goes once, without", async () => {
+  const operations = [{ op: "insert" as const, table: "visits", rows: [{ note: "tx keyless" }] }];
+  assert.equal((await createResilientDb(client({ fetch: keyless(0) })).transaction(operations)).error, null);
+  assert.equal((await createResilientDb(client({ fetch: keyless(1) })).transaction(operations)).error?.kind, "unknown");
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM visits WHERE note = 'tx keyless'"), [{ n: 2 }]);
 });

@@ -131,3 +131,25 @@ test("a client that takes no key for one write is refused before anything is sen
   const odd = createResilientDb({ from: () => ({ insert: () => query }) });
   assert.deepEqual([(await odd.insert("visits", { note: "odd" })).error?.code, sent], ["unsupported_client", 0]);
 });
+test("a match of undefined, or of nothing in a list, is refused and never looked for as a word", async () => {
+  for (const match of [{ id: undefined }, { id: [1, undefined] }, { name: [null] }]) {
+    const { error } = await db.select("people", { match });
+    assert.deepEqual([error?.code, error?.kind], ["no_match", "refused"]);
+    assert.equal((await db.delete("people", match)).error?.code, "no_match");
+  }
+});
+test("an offset counts without a limit, too", async () => {
+  await db.insert("people", [{ id: 3001, name: "pages" }, { id: 3002, name: "pages" }, { id: 3003, name: "pages" }]);
+  const { data } = await db.select("people", { columns: "id", match: { name: "pages" }, order: "id", offset: 1 });
+  assert.deepEqual(data, [{ id: 3002 }, { id: 3003 }]);
+});
+test("a fault of the gateway is no refusal: whether it was written is asked under the same key", async () => {
+  let answered = 0;
+  const faulty: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init);
+    return answered++ ? answer : new Response(JSON.stringify({ code: "MG500", message: "Internal error of the gateway" }), { status: 500 });
+  };
+  const { error, healing } = await createResilientDb(client({ fetch: faulty })).insert("visits", { note: "after a fault" });
+  assert.deepEqual([error, healing.replayed], [null, true]);
+  assert.deepEqual(await sql("SELECT count(*)::int AS n FROM visits WHERE note = 'after a fault'"), [{ n: 1 }]);
+});
