@@ -48,19 +48,25 @@ class Quotas:
         inside = self._inside.get(caller.turn, 0)
         if inside >= self._most:
             raise _refused(503, "This caller has as many requests under way as one caller may", "Try again shortly.", 1)
-        want = None if caller.quota is None else await self._admit(caller.turn, caller.quota, size)
-        self._inside[caller.turn] = self._inside.get(caller.turn, 0) + 1
-        return want
+        self._inside[caller.turn] = inside + 1  # before anything is waited for: who comes meanwhile counts it
+        try:
+            return None if caller.quota is None else await self._admit(caller.turn, caller.quota, size)
+        except BaseException:
+            self._out(caller)
+            raise
 
     def leave(self, caller: Caller, want: Want | None) -> None:
         """Gives the place back."""
+        self._out(caller)
+        if want is not None:
+            self._spawn(self._limits.release(want, 0, 0))
+
+    def _out(self, caller: Caller) -> None:
         left = self._inside[caller.turn] - 1
         if left:
             self._inside[caller.turn] = left
         else:
             del self._inside[caller.turn]
-        if want is not None and want.allowance.concurrency:
-            self._spawn(self._limits.release(want, 0, 0))
 
     async def _admit(self, who: str, quota: Quota, size: int) -> Want | None:
         if quota.most_bytes and size > quota.most_bytes:

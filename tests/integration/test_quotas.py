@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from healing.gateway.auth import Caller, Quota
+from healing.gateway.errors import DialectError
+from healing.gateway.quotas import Quotas
 from tests.gateway_process import Gateway
 
 SCHEMA = """
@@ -100,3 +103,38 @@ def test_who_asks_once_does_not_wait_for_who_asks_a_thousand_times(gateway: Gate
             return left
 
     assert asyncio.run(run()) > 200
+
+
+AWAY = "redis://127.0.0.1:1/0"
+
+
+def caller_with(quota: Quota) -> Caller:
+    """The same key with these limits."""
+    return Caller("k", "service_role", {}, "", None, None, "", quota=quota, turn="k")
+
+
+def test_who_comes_while_the_limits_are_asked_for_counts_too() -> None:
+    """Never more than three of four places for one key, however many come at the same moment."""
+
+    async def run() -> list[str]:
+        quotas = Quotas(AWAY, "t", 4)
+        found = await asyncio.gather(*(quotas.enter(caller_with(Quota(9000)), 1) for _ in range(20)), return_exceptions=True)
+        await quotas.close()
+        return [each.code if isinstance(each, DialectError) else "in" for each in found]
+
+    assert sorted(asyncio.run(run())) == ["MG503"] * 17 + ["in"] * 3
+
+
+def test_nothing_is_kept_of_a_request_that_is_answered() -> None:
+    """A key without places at a time: a process would remember every request of it for good."""
+
+    async def run() -> None:
+        quotas = Quotas(AWAY, "t", 40)
+        for _ in range(5):
+            plain = caller_with(Quota(9000))
+            quotas.leave(plain, await quotas.enter(plain, 1))
+        await asyncio.sleep(0.2)
+        await quotas.enter(caller_with(Quota(9000, at_once=1)), 1)
+        await quotas.close()
+
+    asyncio.run(run())

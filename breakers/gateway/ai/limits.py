@@ -82,6 +82,8 @@ class Limits:
             self._here[want.who].settle(want, used, time.monotonic())
         keys = self._keys(want)
         unused = want.tokens - used
+        if not (unused or _is_leased(want) or want.spent >= 0):
+            return  # Valkey holds nothing of it
         with contextlib.suppress(Away):
             spent = str(cost if want.spent >= 0 else 0)
             values = (want.id, want.allowance.tokens_per_minute, unused, spent, KEEP_MS, int(_is_leased(want)))
