@@ -23,7 +23,7 @@ SELECT bucket, count(*) FILTER (WHERE "right"), count(*) FILTER (WHERE NOT "righ
 FROM healing_matchverdict GROUP BY bucket"""
 REFUSED = """
 SELECT schema, "table", content_hash FROM healing_proposal WHERE state = 'rejected'
-UNION SELECT schema, "table", content_hash FROM healing_rule WHERE state IN ('demoted', 'rejected', 'review') OR reversals > 0
+UNION SELECT schema, "table", content_hash FROM healing_rule WHERE state IN ('demoted', 'rejected', 'retired', 'review') OR reversals > 0
 UNION SELECT schema, "table", content_hash FROM healing_matchverdict WHERE NOT "right\""""
 LEVELS = (Healing.CERTIFIED, Healing.ASSISTED)
 

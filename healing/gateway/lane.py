@@ -25,7 +25,7 @@ from healing.gateway.settled import Plan, Settled
 from healing.gateway.target import DatabaseError
 from schema_monitor.core.snapshot import Relation
 
-_UNKNOWN = ("MG504", "XX000")
+UNKNOWN = ("MG504", "XX000")
 """Failures after which the rows may have been stored: never sent a second time."""
 _OURS_GONE = ("42P01", "3F000", "42501")
 """What the database may say of the receipts' table."""
@@ -147,7 +147,7 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
 
 def _refusal(attempt: Attempt, load: _Load, error: DatabaseError) -> Failure | None:
     """What the database said of the rows as they were sent; None where it was asked about healed ones."""
-    if error.failure.code in _UNKNOWN:
+    if error.failure.code in UNKNOWN:
         raise attempt.error_of(error.failure) from error
     if load.receipt and error.failure.code in _OURS_GONE:
         attempt.services.forget_our_schema()

@@ -343,6 +343,7 @@ class Keeper:
                     self._adopt_schema(self._parts.schema)
                 case "rules":
                     self._parts.rules = _rules(await control.fetch(_RULES))
+                    await self._load_certificate(control)  # the fix of a rule that was ended is refused from now on
                 case "policies":
                     self._parts.policies = _policies(await control.fetch(_POLICIES))
                 case "keys":
@@ -353,7 +354,7 @@ class Keeper:
                 case tuned.PART:
                     await _set_tuned(control)
                 case "certified":
-                    self._certificate = certificate_of(await control.fetch(TALLIES), await control.fetch(REFUSED))
+                    await self._load_certificate(control)
                 case "retired":
                     self._parts.retired = [former(*record) for record in await control.fetch(_RETIRED)]
             self._adopt_parts()
@@ -361,6 +362,9 @@ class Keeper:
                 self.on_keys_changed()
         self._remember()
         return True
+
+    async def _load_certificate(self, control: asyncpg.Connection) -> None:
+        self._certificate = certificate_of(await control.fetch(TALLIES), await control.fetch(REFUSED))
 
     def _adopt_schema(self, version: tuple[int, Snapshot, Lineage] | None) -> None:
         if version is None:

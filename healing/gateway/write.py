@@ -176,7 +176,12 @@ async def _certified(attempt: Attempt, kept_as: Kept) -> tuple[Attempt, Result]:
         return attempt, kept_as
     again = attempt.with_fix(sure)
     result = await _heal(again, None)
-    return (again, result) if isinstance(result, Landed) else (attempt, kept_as)
+    return (again, result) if is_final(result) else (attempt, kept_as)
+
+
+def is_final(result: Result) -> bool:
+    """Whether a write with a certified fix ends so: it landed, or nobody knows whether it did. Then keeping it could write it twice."""
+    return isinstance(result, Landed) or (isinstance(result, Refused) and result.failure.code in lane.UNKNOWN)
 
 
 async def _answer(attempt: Attempt, result: Result, envelope: Envelope, policy: Policy, replaying: Claim | None) -> Answer:

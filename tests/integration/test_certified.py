@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from healing.core.certify import Tally, needed
+from healing.core.heal import Kept, Refused
 from healing.core.match.model import shipped
+from healing.core.types import Failure
+from healing.gateway.write import is_final
 from tests.gateway_process import Gateway
 
 TABLE = "CREATE TABLE people (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, first_name text NOT NULL, note text, born date);"
@@ -18,6 +21,12 @@ GRANT = "GRANT ALL ON people TO service_role; GRANT USAGE ON ALL SEQUENCES IN SC
 ROW = {"firstName": "Ann", "note": "n", "born": "2001-02-03"}
 PAST = """INSERT INTO healing_matchverdict (bucket, schema, "table", signature, content_hash, "right", how, who)
     SELECT %s, 'public', 'other', 'unknown_column:c' || n, n::text, true, 'approved', 'rita' FROM generate_series(1, %s) n"""
+RETIRE = """
+from django.contrib.auth import get_user_model
+from healing import rules
+from healing.models import Rule
+rules.retire(Rule.objects.get(), get_user_model().objects.get(username="rita"), "it was wrong")
+"""
 TELL = "SELECT pg_notify('mendgate_snapshot', 'certified')"
 
 
@@ -148,6 +157,25 @@ def test_a_fix_that_a_person_rejected_is_not_applied_however_proven_its_bucket_i
     running.control(TELL)
     time.sleep(0.5)
     assert send(running, ROW).status_code == 400
+
+
+def test_a_fix_whose_rule_a_person_retired_is_not_applied_by_its_bucket(running: Gateway) -> None:
+    """Also where nothing is said about the bucket itself."""
+    bucket = bucket_of(running)
+    (best,) = running.control("SELECT id FROM healing_proposal WHERE evidence ? 'bucket'")
+    running.manage("approve", str(best["id"]), "--user", "rita")
+    running.control(PAST, bucket, 2 * enough(bucket))
+    running.control(TELL)
+    until(lambda: send(running, ROW).status_code == 201)
+    running.manage("shell", "-c", RETIRE)
+    until(lambda: send(running, ROW).status_code == 400, 5)
+
+
+def test_a_write_whose_outcome_nobody_knows_is_not_kept_too() -> None:
+    """It would be written twice."""
+    assert is_final(Refused(Failure("MG504", "cut while committing")))
+    assert not is_final(Refused(Failure("23505", "a duplicate")))
+    assert not is_final(Kept(Failure("23514", "a check"), ()))
 
 
 def test_an_approval_is_evidence_once_for_each_cause(running: Gateway) -> None:
