@@ -37,6 +37,7 @@ def activate(proposal: Proposal, pack: Pack | None, by: Any = None) -> Rule:
     rule.reversals_known = rule.reversals
     rule.approved_by, rule.approved_at, rule.certified_at = by, timezone.now(), None if by else timezone.now()
     rule.save()
+    rule.doubts.all().delete()  # whoever decided has seen them
     proposal.rule = rule
     return rule
 

@@ -12,7 +12,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.settings import current
 from healing.models import ApiKey, Role
 
-__all__ = ["Caller", "KeyAuth", "caller_of", "own", "sees_all", "sees_values"]
+__all__ = ["Caller", "KeyAuth", "alone", "caller_of", "own", "sees_all", "sees_values"]
 
 
 class KeyAuth(AuthBase):
@@ -51,6 +51,11 @@ def sees_all(caller: Caller) -> bool:
 def sees_values(caller: Caller) -> bool:
     """An anonymous key is public (it ships in web pages): its holder sees shapes, not other visitors' values."""
     return caller.role != Role.ANON or bool(caller.subject)
+
+
+def alone(caller: Caller) -> str:
+    """Whose word it is: the caller's own; '' for ``service_role``, which speaks for everybody."""
+    return "" if sees_all(caller) else caller.identity
 
 
 def own(caller: Caller) -> Q:

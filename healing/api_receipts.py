@@ -8,7 +8,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router
 
-from healing.api_caller import caller_of
+from healing.api_caller import alone, caller_of
 from healing.api_shapes import Error, FeedbackIn, ReceiptOut
 from healing.feedback import give_feedback
 from healing.receipts_view import find_own, shown
@@ -30,7 +30,7 @@ def post_feedback(request: HttpRequest, receipt_id: UUID, said: FeedbackIn) -> d
     """The newest word is kept; a "wrong" counts against the rule."""
     caller = caller_of(request)
     receipt = find_own(receipt_id, caller)
-    receipt.feedback = give_feedback(receipt, said.right, said.comment)
+    receipt.feedback = give_feedback(receipt, said.right, said.comment, alone(caller))
     return shown(receipt, caller)
 
 
@@ -38,5 +38,5 @@ def post_feedback(request: HttpRequest, receipt_id: UUID, said: FeedbackIn) -> d
 def post_undo(request: HttpRequest, receipt_id: UUID) -> dict[str, Any]:
     """Runs as the caller's role. 409 where a newer write touched the rows, or the receipt does not hold enough."""
     caller = caller_of(request)
-    undo(find_own(receipt_id, caller), caller)
+    undo(find_own(receipt_id, caller), caller, alone(caller))
     return shown(find_own(receipt_id, caller), caller)

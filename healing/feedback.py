@@ -13,13 +13,14 @@ from healing.receipts_view import landed
 
 
 @transaction.atomic
-def give_feedback(receipt: Receipt, right: bool, comment: str) -> dict[str, Any]:
-    """Keeps the word, the newest counts; the first "wrong" about what was stored reverses its rules. Returns what was kept."""
+def give_feedback(receipt: Receipt, right: bool, comment: str, sender: str = "") -> dict[str, Any]:
+    """Keeps the word, the newest counts; the first "wrong" about what was stored reverses its rules. ``sender``: the caller whose word it
+    is alone; '' where a person says so, or a caller who speaks for all. Returns what was kept."""
     final = landed(receipt)
     store(list({each.pk: each for each in (receipt, final)}.values()))  # they may not have been moved here yet
     wrong = not right and final.outcome != "quarantined"
     if wrong:
-        count_reversal_once(final, "feedback")
+        count_reversal_once(final, "feedback", sender)
     kept = Receipt.objects.select_for_update().get(pk=receipt.pk)
     said_wrong_before = kept.feedback is not None and kept.feedback.get("ever_wrong", False)
     kept.feedback = {

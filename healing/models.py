@@ -396,6 +396,7 @@ class Receipt(models.Model):
 
 from healing.assist.models import AssistRun, Prompt  # noqa: E402 - they belong to this app, and point at the rows above
 from healing.certified.models import MatchVerdict  # noqa: E402
+from healing.doubt_models import Doubt  # noqa: E402
 from healing.review_models import Approval, ReviewRules  # noqa: E402 - these too
 from healing.scan_models import ScanRun  # noqa: E402
 from healing.schema_fixes.models import SchemaFix  # noqa: E402
@@ -406,6 +407,7 @@ __all__ = [
     "Approval",
     "AssistRun",
     "Decision",
+    "Doubt",
     "Healing",
     "MatchVerdict",
     "Policy",

@@ -90,23 +90,29 @@ def _count_uses(receipts: list[Receipt]) -> None:
 
 
 @transaction.atomic
-def note_undone(final: Receipt) -> None:
-    """The write of this receipt was taken back: its rules are reversed."""
-    count_reversal_once(final, "undo")
+def note_undone(final: Receipt, sender: str = "") -> None:
+    """The write of this receipt was taken back: its rules are reversed. ``sender``: by whom, where it was the caller alone."""
+    count_reversal_once(final, "undo", sender)
     Receipt.objects.filter(pk=final.pk).update(outcome="undone")
 
 
-def count_reversal_once(final: Receipt, by: str) -> None:
-    """A reversal of the rules that healed this write, unless it was undone or called wrong before. Whoever calls this marks it so
-    (``outcome`` or ``feedback.ever_wrong``), in the same transaction; the write's receipts stay locked until then."""
+def count_reversal_once(final: Receipt, by: str, sender: str = "") -> None:
+    """A reversal of the rules that healed this write, unless it was undone or called wrong before (a person's word still stops rules for
+    all that only a ``sender`` doubted). Whoever calls this marks it so (``outcome`` or ``feedback.ever_wrong``), in the same transaction;
+    the write's receipts stay locked until then."""
     kept = QuarantineItem.objects.filter(replay_receipt=final.pk).values_list("receipt", flat=True)
     receipts = Receipt.objects.select_for_update().filter(pk__in=[final.pk, *kept]).order_by("pk")
-    if not any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts):
-        done = "undone" if by == "undo" else "called wrong by its sender"
+    said = any(r.outcome == "undone" or (r.feedback or {}).get("ever_wrong") for r in receipts)
+    done = "undone" if by == "undo" else "called wrong by its sender" if sender else "called wrong"
+    why = f"a write that it healed was {done} (receipt {final.pk})"
+    if not said:
         evidence.note_reversal(final)
-        count_reversal(sorted(rules_of(final)), f"a write that it healed was {done} (receipt {final.pk})")
+        count_reversal(sorted(rules_of(final)), why, sender)
         note_reversal(final)
         reversed_by(final, by)
+    elif not sender:
+        doubted = Rule.objects.filter(pk__in=rules_of(final), doubts__isnull=False).distinct()
+        count_reversal([str(pk) for pk in doubted.values_list("pk", flat=True)], why)
 
 
 def rules_of(receipt: Receipt) -> set[str]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from healing import audit, permits
 from healing.certified import evidence
-from healing.models import Approval, MatchVerdict, Proposal, Rule
+from healing.models import Approval, Doubt, MatchVerdict, Proposal, Rule
 from healing.notify import notify
 from healing.refusals import WrongState
 
@@ -53,18 +53,41 @@ def demote(rule: Rule, who: str, why: str) -> None:
 
 
 @transaction.atomic
-def count_reversal(rule_ids: list[str], why: str = "") -> None:
-    """A heal by these rules was undone, or its owner said that it was wrong: the rules stop, whatever they did before, and are proposed
-    again with that against them. A person decides."""
+def count_reversal(rule_ids: list[str], why: str = "", sender: str = "") -> None:
+    """A heal by these rules was undone, or called wrong: the rules stop, whatever they did before, and are proposed again with that
+    against them. A person decides.
+
+    The word of one ``sender`` (a caller's identity) against a rule that a person approved stops it for that sender only: else anybody
+    could stop it for all. The second sender, a person, and whoever speaks for all ('') stop it for everybody."""
     lock_proposals(rule_ids)
-    evidence.note_rules(rule_ids, MatchVerdict.How.REVERSED, REVERSED)
-    for rule in Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"):
+    locked = list(Rule.objects.select_for_update().filter(pk__in=rule_ids).order_by("pk"))
+    alone = {rule.pk for rule in locked if sender and rule.state == Rule.State.ACTIVE and _stands_alone(rule, sender)}
+    evidence.note_rules([str(rule.pk) for rule in locked if rule.pk not in alone], MatchVerdict.How.REVERSED, REVERSED)
+    for rule in locked:
         Rule.objects.filter(pk=rule.pk).update(reversals=F("reversals") + 1)
         said = why or "a write that it healed was taken back, or called wrong"
-        if rule.state == Rule.State.ACTIVE:
+        if rule.pk in alone:
+            _doubt(rule, sender, said)
+        elif rule.state == Rule.State.ACTIVE:
             demote(rule, REVERSED, said)
         elif rule.state == Rule.State.RETIRED:  # an undo that would bring it back asks for these very words
             Rule.objects.filter(pk=rule.pk).update(why=f"{rule.why}; {said}")
+
+
+def _stands_alone(rule: Rule, sender: str) -> bool:
+    """Whether a person approved the rule, and nobody else doubts it."""
+    return rule.approved_by_id is not None and not rule.doubts.exclude(identity=sender).exists()
+
+
+def _doubt(rule: Rule, sender: str, why: str) -> None:
+    """The rule is used no more for that sender, and goes on for others while people look again."""
+    doubt, new = Doubt.objects.get_or_create(rule=rule, identity=sender)
+    if not new:
+        Doubt.objects.filter(pk=doubt.pk).update(times=F("times") + 1)
+        return
+    audit.record(REVERSED, "doubt", "rule", rule.pk, content_hash=rule.content_hash, why=f"{why}; it stops for its sender only")
+    reopen(rule, f"{why}; the rule stops for that sender, and goes on for others until somebody decides", lapse=False)
+    notify("rules")
 
 
 @transaction.atomic
@@ -88,14 +111,16 @@ def lock_proposals(rule_ids: Iterable[Any]) -> None:
     list(Proposal.objects.select_for_update().filter(rule__in=list(rule_ids)).order_by("pk").values_list("pk"))
 
 
-def reopen(rule: Rule, why: str) -> None:
-    """The rule's proposal waits for a person again, and nobody's earlier yes counts."""
+def reopen(rule: Rule, why: str, *, lapse: bool = True) -> None:
+    """The rule's proposal waits for a person again, and nobody's earlier yes counts. Not ``lapse``: the rule stays in force, and the
+    approvals that it stands on stay on record; being about less doubt than there is now, they do not count for a new decision."""
     for proposal in Proposal.objects.select_for_update().filter(rule=rule, state=Proposal.State.APPROVED):
         evidence = proposal.evidence if isinstance(proposal.evidence, dict) else {}
         against = [*evidence.get("against", []), why] if isinstance(evidence.get("against", []), list) else [why]
         proposal.state, proposal.evidence = Proposal.State.OPEN, {**evidence, "against": list(dict.fromkeys(against))}
         proposal.save(update_fields=["state", "evidence"])
-        take_back(proposal, why)
+        if lapse:
+            take_back(proposal, why)
 
 
 def take_back(proposal: Proposal, why: str, approver: Any = None) -> int:

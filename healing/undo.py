@@ -35,16 +35,17 @@ UNDO_OF = "undo of "
 _MARK = "INSERT INTO mendgate.undone(receipt) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
-def undo(receipt: Receipt, caller: Caller) -> None:
-    """Undoes the write of a receipt; doing it twice changes nothing. ``CannotUndo`` says why not."""
+def undo(receipt: Receipt, caller: Caller, sender: str = "") -> None:
+    """Undoes the write of a receipt; doing it twice changes nothing. ``sender``: the caller who asked, where it was no
+    person. ``CannotUndo`` says why not."""
     final = landed(receipt)
     if final.outcome == "undone":
         return
-    undo_together([final], caller)
+    undo_together([final], caller, sender)
     Receipt.objects.filter(pk=receipt.pk).update(outcome="undone")
 
 
-def undo_together(finals: Sequence[Receipt], caller: Caller) -> int:
+def undo_together(finals: Sequence[Receipt], caller: Caller, sender: str = "") -> int:
     """Undoes writes of one transaction, all or none of them; returns how many rows were taken back. Rows that only their transaction tells
     (they have no key in the receipt) are told apart from each other no further: so writes that share one are best undone together."""
     for final in finals:
@@ -59,7 +60,7 @@ def undo_together(finals: Sequence[Receipt], caller: Caller) -> int:
             _take(target, step, times, caller)
             taken += times
     for final in finals:
-        _note(final)
+        _note(final, sender)
     return taken
 
 
@@ -155,6 +156,6 @@ class _database_words:
 
 
 @transaction.atomic
-def _note(final: Receipt) -> None:
+def _note(final: Receipt, sender: str) -> None:
     store([final])  # it may not have been moved here yet
-    note_undone(final)
+    note_undone(final, sender)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from healing.assist.known import reversed_receipts
@@ -27,9 +27,9 @@ def active() -> list[Active]:
         Active(
             id=str(rule.pk), schema=rule.schema, table=rule.table, signature=rule.signature, fix_hash=rule.content_hash,
             sentence=rule.sentence, successes=rule.successes, failures=rule.failures,
-            reversals=max(0, rule.reversals - rule.reversals_known), proven=str(rule.pk) in proven,
+            reversals=max(0, rule.reversals - rule.reversals_known - (rule.doubted or 0)), proven=str(rule.pk) in proven,
         )
-        for rule in Rule.objects.filter(state=Rule.State.ACTIVE)
+        for rule in Rule.objects.filter(state=Rule.State.ACTIVE).annotate(doubted=Sum("doubts__times"))
     ]  # fmt: skip
 
 

@@ -167,6 +167,12 @@ class Rule(Struct, frozen=True):
     """the relation it was approved for; 0 = bound by name only."""
     columns: dict[str, int] = field(default_factory=dict)
     """live columns it names -> attnum, as they were when it was approved."""
+    doubted_by: frozenset[str] = frozenset()
+    """callers who said that it is wrong: it is not used for them."""
+
+    def serves(self, operation: str, identity: str) -> bool:
+        """Whether it is for that operation, and that caller did not call it wrong."""
+        return self.operation in ("", operation) and identity not in self.doubted_by
 
     def binds(self, relation: Relation) -> bool:
         """Whether the names in the fix still mean the columns they meant when a person approved it."""

@@ -122,7 +122,7 @@ class Attempt:
     def _find_by_rule(self) -> None:
         """An approved rule may say what an unknown table is called."""
         operation = str(self.statement.operation)
-        for rule in self.services.state.table_rules(self.request.schema, self.request.name, operation):
+        for rule in self.services.state.table_rules(self.request.schema, self.request.name, operation, self.caller.identity):
             match fixes.parse(list(rule.fix)):
                 case (fixes.RenameTable(source, target) as fix,) if source == self.request.name:
                     found = self.names.find_relation(self.request.schema, target)
@@ -264,7 +264,7 @@ class Attempt:
         """A write must not choose its rows by a name that meant another column before, unless a person settled it."""
         settled = {
             rule.signature
-            for rule in self.services.state.rules_for(relation, str(self.statement.operation))
+            for rule in self.services.state.rules_for(relation, str(self.statement.operation), self.caller.identity)
             if any(op.get("op") == "keep_name" for op in rule.fix)
         }
         for _table, column in self.names.reused:

@@ -112,7 +112,7 @@ class Services:
         state = self.state
         if relation is None:
             return Context(None, state.snapshot, state.lineage, None, level)
-        rules = state.rules_for(relation, operation)
+        rules = state.rules_for(relation, operation, caller.identity)
         vet = state.vet(relation)
         return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved)
 

@@ -37,7 +37,8 @@ log = logging.getLogger("mendgate.state")
 
 CHANNEL = "mendgate_snapshot"
 _RULES = """
-SELECT id::text, schema, "table", operation, signature, fix::text, source, bound::text FROM healing_rule
+SELECT id::text, schema, "table", operation, signature, fix::text, source, bound::text,
+    ARRAY(SELECT d.identity FROM healing_doubt d WHERE d.rule_id = r.id) AS doubted_by FROM healing_rule r
 WHERE state = 'active' ORDER BY approved_at"""
 _POLICIES = """SELECT schema, "table", key_id::text AS key, healing, quarantine, strict, allow_tx_rollback FROM healing_policy"""
 _KEYS = """
@@ -102,18 +103,18 @@ class State(Struct, frozen=True):
         """The columns that a relation had in the database that was served before; None where nothing is known."""
         return None if relation is None else self.former.get((relation.schema, relation.name))
 
-    def rules_for(self, relation: Relation, operation: str) -> tuple[Rule, ...]:
-        """Active rules for a live relation, the table's own before the schema's. A rule whose names have come to mean other columns
-        than those that were approved does not count; one that was approved for this table does, whatever the table is called."""
+    def rules_for(self, relation: Relation, operation: str, identity: str = "") -> tuple[Rule, ...]:
+        """Active rules for a live relation and a caller, the table's own before the schema's. A rule whose names have come to mean other
+        columns than those that were approved does not count; one that was approved for this table does, whatever the table is called."""
         if not self.rules:
             return ()
         own = self.bound.get(relation.oid, ()) + self.rules.get((relation.schema, relation.name), ())
         found = {rule.id: rule for rule in own + self.rules.get((relation.schema, ""), ())}
-        return tuple(rule for rule in found.values() if rule.operation in ("", operation) and rule.binds(relation))
+        return tuple(rule for rule in found.values() if rule.serves(operation, identity) and rule.binds(relation))
 
-    def table_rules(self, schema: str, table: str, operation: str) -> tuple[Rule, ...]:
+    def table_rules(self, schema: str, table: str, operation: str, identity: str = "") -> tuple[Rule, ...]:
         """Active rules for a name that no relation has."""
-        return tuple(rule for rule in self.rules.get((schema, table), ()) if rule.operation in ("", operation))
+        return tuple(rule for rule in self.rules.get((schema, table), ()) if rule.serves(operation, identity))
 
     def with_relation(self, old: Relation | None, new: Relation) -> State:
         """The state after one relation was read again."""
@@ -484,7 +485,7 @@ def _rules(records: list[Any]) -> list[Rule]:
 def _rule(r: Any, bound: dict[str, Any]) -> Rule:
     fix = tuple(msgspec.json.decode(r["fix"]))
     place = (r["id"], r["schema"], r["table"], r["operation"], r["signature"])
-    return Rule(*place, fix, r["source"], bound.get("oid", 0), bound.get("columns", {}))
+    return Rule(*place, fix, r["source"], bound.get("oid", 0), bound.get("columns", {}), frozenset(r["doubted_by"]))
 
 
 def _policies(records: list[Any]) -> list[tuple[str, str, str | None, Policy]]:

@@ -11,9 +11,11 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from msgspec.structs import replace
 
-from healing import approval, binding, certification, people, review_rules, rules
-from healing.models import Approval, Decision, Policy, Proposal, Replay, ReviewRules, Rule
+from healing import approval, binding, case_acts, certification, people, review_rules, rules
+from healing.feedback import give_feedback
+from healing.models import Approval, Decision, Doubt, Policy, Proposal, Receipt, Replay, ReviewRules, Rule
 from healing.refusals import FourEyes, NotAllowed, Stale, TouchesHealthy
+from optimizer import facts_of_rules
 from schema_monitor.core.snapshot import Column, Relation
 from tests.integration.control_rows import DROP, RENAME, USERS, approved, capture, keep, onlooker, propose, reviewer, status_table, traffic
 
@@ -199,6 +201,56 @@ def test_a_reversal_demotes_a_rule_at_once_and_asks_again() -> None:
     rules.count_reversal([str(rule.pk)], "again")
     assert Decision.objects.filter(action="demote").count() == 1
     assert approved(proposal, reviewer("sam")).state == "active"  # a person may know better
+
+
+def test_one_senders_word_stops_a_rule_for_that_sender_and_asks_people_again() -> None:
+    ask(people=1)
+    capture()
+    rita, proposal = reviewer(), propose()
+    rule = approved(proposal, rita)
+    ask(people=2)  # whatever is asked for since, a sender's word is kept
+    for _ in range(2):
+        rules.count_reversal([str(rule.pk)], "a write that it healed was called wrong by its sender (receipt 1)", "k:anon:")
+    rule.refresh_from_db()
+    proposal.refresh_from_db()
+    assert (rule.state, rule.reversals, proposal.state) == ("active", 2, "open")
+    assert "for others until somebody decides" in proposal.evidence["against"][-1]
+    assert Decision.objects.filter(action="doubt").count() == 1
+    assert [each.reversals for each in facts_of_rules.active()] == [0]  # nor does the optimizer end it
+    ask(people=1)
+    assert approved(proposal, rita, "that sender is mistaken").pk == rule.pk
+    assert not Doubt.objects.exists()
+
+
+@pytest.mark.parametrize("second", ["k:authenticated:u2", ""])
+def test_a_second_sender_or_a_person_stops_it_for_all(second: str) -> None:
+    capture()
+    rule = approved(propose(), reviewer())
+    rules.count_reversal([str(rule.pk)], "called wrong (receipt 1)", "k:anon:")
+    rules.count_reversal([str(rule.pk)], "called wrong (receipt 2)", second)
+    rule.refresh_from_db()
+    assert (rule.state, Proposal.objects.get().state) == ("demoted", "open")
+
+
+def test_a_person_who_agrees_with_the_only_sender_about_the_same_write_stops_it_for_all() -> None:
+    capture()
+    rita = reviewer()
+    rule = approved(propose(), rita)
+    done = [{**RENAME[0], "rule": str(rule.pk), "source": "matcher", "rows": [0]}]
+    receipt = Receipt.objects.create(outcome="committed", schema="public", table="users", operation="insert", role="anon", fixes=done)
+    give_feedback(receipt, False, "no", "k:anon:")
+    assert Rule.objects.get().state == "active"
+    case_acts.judge(rita, receipt, False, "they are right")
+    assert Rule.objects.get().state == "demoted"
+
+
+def test_a_person_who_says_no_after_a_senders_word_ends_the_rule() -> None:
+    capture()
+    rita = reviewer()
+    rule = approved(propose(), rita)
+    rules.count_reversal([str(rule.pk)], "called wrong", "k:anon:")
+    approval.reject(Proposal.objects.get(), rita, "they are right")
+    assert Rule.objects.get().state == "rejected"
 
 
 def test_any_change_of_the_table_sends_a_rule_to_review_where_the_target_asks_for_it() -> None:

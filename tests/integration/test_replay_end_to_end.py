@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -89,6 +90,28 @@ def test_a_healed_write_is_undone_by_its_caller_also_after_its_receipt_was_copie
     assert running.control("SELECT successes FROM healing_rule WHERE signature LIKE %s", "%copied_name") == [{"successes": 2}]
     assert call(running, "POST", f"/api/v1/receipts/{healed.headers['mendgate-receipt']}/undo").status_code == 200
     assert names(running) == ["Bea"]
+
+
+def test_a_sender_who_calls_a_heal_wrong_stops_the_rule_for_itself_alone(running: Gateway) -> None:
+    running.sql("DELETE FROM people")
+    quarantine, _ = kept(running, {"doubted_name": "Kim"})
+    approve(running, quarantine, "doubted_name")
+
+    def post(role: str, wanted: int) -> httpx.Response:
+        for _ in range(50):  # until the process was told
+            answer = call(running, "POST", "/rest/v1/people", {"doubted_name": "Lea"}, role)
+            if answer.status_code == wanted:
+                return answer
+            time.sleep(0.1)
+        raise AssertionError(answer.text)
+
+    healed = {role: post(role, 201).headers["mendgate-receipt"] for role in ("anon", "authenticated")}
+    for role, others in (("anon", 201), ("authenticated", 400)):
+        said = call(running, "POST", f"/api/v1/receipts/{healed[role]}/feedback", {"right": False}, role)
+        assert said.status_code == 200
+        post(role, 400)
+        post("service_role", others)
+    assert running.control("SELECT state FROM healing_rule WHERE signature LIKE %s", "%doubted_name") == [{"state": "demoted"}]
 
 
 def test_a_write_is_one_reversal_however_often_it_is_called_wrong_and_undone(running: Gateway) -> None:
