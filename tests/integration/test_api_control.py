@@ -238,5 +238,5 @@ def test_the_documentation_needs_no_network() -> None:
 def test_no_door_of_the_api_approves() -> None:
     paths = Client().get("/api/v1/openapi.json").json()["paths"]
     writes = {path for path, doors in paths.items() if set(doors) - {"get"}}
-    doors = ("receipts/{receipt_id}/feedback", "receipts/{receipt_id}/undo", "schema/impact")
+    doors = ("receipts/{receipt_id}/feedback", "receipts/{receipt_id}/undo", "schema/impact", "metrics/edge")
     assert writes == {f"/api/v1/{door}" for door in doors}
