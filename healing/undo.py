@@ -32,6 +32,13 @@ __all__ = ["UNDOABLE", "CannotUndo", "takes_back", "undo", "undo_together"]
 UNDOABLE = ("committed", "replayed")
 UNDO_OF = "undo of "
 """How the receipt of a row that was taken back names the receipt of the write."""
+_FOLLOWED = """
+SELECT coalesce(sum(pg_stat_get_xact_tuples_deleted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)), 0),
+    coalesce(bool_or(c.oid = %(oid)s), false)
+FROM (
+    SELECT DISTINCT conrelid AS oid FROM pg_constraint
+    WHERE contype = 'f' AND confrelid = %(oid)s AND confdeltype IN ('c', 'n', 'd')
+) AS c"""
 _MARK = "INSERT INTO mendgate.undone(receipt) VALUES (%s) ON CONFLICT DO NOTHING"
 
 
@@ -104,6 +111,7 @@ def _told(step: Step, final: Receipt, caller: Caller) -> receipts.Receipt:
 
 
 def _take(target: psycopg.Connection[Any], step: Step, times: int, caller: Caller) -> None:
+    before = _gone_with(target, step)
     done = target.execute(step.statement, {"row": step.row, "writer": step.writer}).rowcount
     if done == 0 and step.keyed and (later := _undone_since(target, step, caller)):
         done = target.execute(step.statement, {"row": step.row, "writer": later}).rowcount
@@ -114,6 +122,18 @@ def _take(target: psycopg.Connection[Any], step: Step, times: int, caller: Calle
             else "Other writes of the same moment stored rows just like this one; which of them is this one's cannot be told.",
             "Nothing was undone.",
         )
+    if _gone_with(target, step, done) != before:
+        raise CannotUndo("Rows that refer to this one would be removed or changed with it.", "Take those back, or move them, first.")
+
+
+def _gone_with(target: psycopg.Connection[Any], step: Step, own: int = 0) -> int:
+    """How many rows of tables whose foreign keys follow a deletion this transaction has deleted or changed, but for ``own``: by the
+    database's own counters, since the caller may not see them."""
+    if step.was is not None:
+        return 0
+    found = target.execute(_FOLLOWED, {"oid": step.relation.oid}).fetchone()
+    assert found is not None
+    return int(found[0]) - (own if found[1] else 0)
 
 
 def _undone_since(target: psycopg.Connection[Any], step: Step, caller: Caller) -> str:

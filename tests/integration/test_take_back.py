@@ -111,6 +111,26 @@ def test_inserts_updates_and_upserts_are_taken_back_newest_first(running: Gatewa
     assert own == [{"operation": "delete", "n": 3}, {"operation": "update", "n": 4}]
 
 
+def test_a_row_that_newer_rows_refer_to_does_not_take_them_with_it(running: Gateway) -> None:
+    """Whatever its key says of deletions; one that nobody refers to goes, also where the table refers to itself."""
+    running.sql(
+        "CREATE TABLE trees (id int PRIMARY KEY, full_name text, above int REFERENCES trees ON DELETE CASCADE);"
+        "CREATE TABLE leaves (id int PRIMARY KEY, tree int REFERENCES trees ON DELETE CASCADE);"
+        "CREATE TABLE nests (id int PRIMARY KEY, tree int REFERENCES trees ON DELETE SET NULL);"
+        "GRANT ALL ON trees, leaves, nests TO service_role"
+    )
+    running.manage("capture_schema")
+    rule_id = running.manage("shell", "-c", RULE.format(table="trees", column="full_name", key="kt")).split()[-1]
+    for number in range(1, 5):
+        send(running, "POST", "trees", {"id": number, "kt": "oak"})
+    running.sql("INSERT INTO leaves VALUES (1, 1); INSERT INTO nests VALUES (1, 2); INSERT INTO trees VALUES (9, 'elm', 3)")
+    found = take_back(running, rule_id)
+    assert (len(found["undone"]), len(found["conflict"])) == (1, 3), found
+    assert all("refer to this one" in why for why in found["conflict"])
+    assert [row["id"] for row in running.sql("SELECT id FROM trees ORDER BY id")] == [1, 2, 3, 9]
+    assert running.sql("SELECT l.tree AS leaf, n.tree AS nest FROM leaves l, nests n") == [{"leaf": 1, "nest": 2}]
+
+
 def test_what_somebody_else_wrote_between_two_heals_is_not_lost(running: Gateway) -> None:
     """The heal on top is taken back; the row below has a note by then that no receipt tells of."""
     rule_id = rule(running, "people", "full_name", "kb")
