@@ -17,6 +17,9 @@ from healing.models import ApiKey, QuarantineItem, Receipt
 from healing.receipts_view import find_receipt
 from healing.refusals import NotFound
 
+MOST_WORDS = 12
+"""Each is looked for by itself, in what was opened, too."""
+
 
 def by_id(text: str) -> UUID | None:
     """The receipt of a receipt's or a quarantine item's id, wherever it is; None where the text is no such id."""
@@ -35,10 +38,12 @@ def by_id(text: str) -> UUID | None:
 
 def found(cases: QuerySet[Receipt], text: str) -> QuerySet[Receipt]:
     """The cases of that table (``orders`` or ``public.orders``), of that caller (a key's name or the user's id), or with a key of that
-    value. Several words: each must be found, or all together are a key's value."""
+    value. Several words: each must be found, or all together are a key's value (many words: only that)."""
     fresh = list(unmarked()[:MOST_OPENED])
-    asked = Q()
-    for word in text.split():
+    words, asked = text.split(), Q()
+    if len(words) > MOST_WORDS:
+        return cases.filter(_valued(text, fresh))
+    for word in words:
         asked &= _place(word) | _caller(word) | _valued(word, fresh)
     return cases.filter(asked | _valued(text, fresh) if " " in text.strip() else asked)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -123,7 +124,7 @@ class KeyAdmin(ModelAdmin):  # type: ignore[misc]
 
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """The form, with the doors beside it."""
-        key = ApiKey.objects.filter(pk=object_id).first()
+        key = self.get_object(request, unquote(object_id))
         may = key is not None and key.revoked_at is None and request.user.has_perm(CHANGE_KEY)
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), "key": key, "may_change_key": may})
 

@@ -12,6 +12,7 @@ from healing.dashboard.facts import Facts
 from healing.dashboard.numbers import Move
 from healing.models import Proposal, QuarantineItem
 from metrics.core.figures import Figures
+from metrics.core.summary import BY_HAND
 
 WAITING = ("waiting", "parked")
 SPOKEN = {
@@ -136,7 +137,7 @@ def _caches(facts: Facts) -> Move | None:
 
 
 def _people(facts: Facts) -> Move | None:
-    for (kind, action), count in facts.wide.by("mendgate_decisions_total", "kind", "action").items():
+    for (kind, action), count in facts.wide.by("mendgate_decisions_total", "kind", "action", kind=BY_HAND).items():
         return Move(f"{action} {kind}: {_times(count)}", reverse("admin:healing_decision_changelist"))
     return None
 

@@ -29,6 +29,13 @@ _COLOURS = {
 }  # fmt: skip
 
 
+@register.filter
+def cause(signature: str) -> str:
+    """``unknown_column:qty`` as people say it."""
+    misfits = (each.partition(":") for each in signature.split(" + "))
+    return " + ".join(" ".join(filter(None, (kind.replace("_", " "), key))) for kind, _, key in misfits)
+
+
 @register.simple_tag
 def state(value: Any) -> SafeString:
     """A label with the word in it."""

@@ -269,6 +269,30 @@ def test_what_is_not_there_is_404() -> None:
             assert browser.get(reverse(f"admin:healing_{model}_change", args=[wrong])).status_code == 404
 
 
+def test_a_key_that_is_not_there_is_said() -> None:
+    browser = enter(reviewer())
+    for wrong in (uuid.uuid4(), "no-id"):
+        assert "exist" in browser.get(reverse("admin:healing_apikey_change", args=[wrong]), follow=True).content.decode()
+
+
+def test_a_nul_is_no_error() -> None:
+    browser, item = enter(reviewer()), keep()
+    for page in ("quarantineitem_changelist", "receipt_changelist", "decision_changelist", "schema_fixes", "causes"):
+        for name in ("q", "table", "kind", "operation", "state__exact", "signature"):
+            assert browser.get(reverse(f"admin:healing_{page}"), {name: "a\0b"}, follow=True).status_code == 200, (page, name)
+    assert browser.get(reverse("admin:schema_timeline"), {"kind": "\0"}).status_code == 200
+    discard = browser.post(reverse("admin:healing_discard_one", args=[item.pk]), "why=a%00b", "application/x-www-form-urlencoded")
+    item.refresh_from_db()
+    assert discard.status_code == 400 and item.state == "waiting"
+
+
+def test_causes_are_told_in_words() -> None:
+    keep()
+    browser, place = enter(reviewer()), {"schema": "public", "table": "users", "signature": "unknown_column:email"}
+    for page in ("causes", "schema_fixes"):
+        assert "1 × unknown column email in public.users" in browser.get(reverse(f"admin:healing_{page}"), place).content.decode()
+
+
 @pytest.mark.parametrize("place", ["/admin/django_rq/dashboard/", "/admin/queues/"])
 def test_queues_are_seen_by_who_may_look_and_acted_on_by_who_may(place: str) -> None:
     otto, rita = enter(onlooker()), enter(reviewer())

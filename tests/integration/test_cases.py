@@ -93,6 +93,13 @@ def test_a_search_opens_no_payload_that_is_marked(rita: Client, monkeypatch: pyt
     assert not [q for q in queries if '"sealed"' in q["sql"] and "marks" not in q["sql"]]
 
 
+def test_a_whole_page_of_text_is_looked_for_once(rita: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr("healing.case_search.wanted", lambda text: looked.append(text) or [])
+    assert rita.get(reverse("admin:healing_receipt_changelist"), {"q": "a " * 1000}).status_code == 200
+    assert 0 < len(looked) <= 2
+
+
 def test_what_cannot_be_opened_stops_nothing(rita: Client) -> None:
     broken = healed({"id": 7})
     Receipt.objects.filter(pk=broken.pk).update(sealed=b"\x01 no seal of ours")

@@ -64,7 +64,7 @@ def traffic(recording: Recording) -> str:
         Wrote("public.users", "insert", "anon", "failed", 0.9),
         Replayed("public.users", "landed", "person"),
         Reversed("public.orders", "lineage", "feedback"),
-        Decided("proposal", "approve"),
+        Decided("proposal", "approve"), Decided("key", "create"), Decided("key", "create"),
         BreakerMoved("ai-gateway", "open"), Saved("ai-gateway", 40, 37),
         Asked("m", "p", "edge", "canned", 0.1, cost=0.25),
     )  # fmt: skip
@@ -185,6 +185,7 @@ def test_what_would_move_success_is_the_proposal_that_most_writes_wait_for(rita:
     propose(signature="unknown_column:other", sentence="the lesser one")
     move = shown(rita)["move-healing_success_rate"]
     assert "approve “put email into email_address” for 2 writes (+17 points)" in move and reverse("admin:healing_review") in move
+    assert "approve proposal: once" in shown(rita)["move-manual_interventions"]  # keys that were made are none
     assert "lineage" not in shown(rita)["move-ai_fix_rate"] and "rename column in public.users" in shown(rita)["move-ai_fix_rate"]
 
 
