@@ -13,6 +13,7 @@ from granian.log import LogLevels
 
 from healing.gateway.ending import STREAMS_END
 from resilience_site.config import Config, ConfigError, config
+from resilience_site.web_log import logging_config
 
 ROOT = Path(__file__).resolve().parent.parent
 RESPAWN_SECONDS = 0.1
@@ -46,6 +47,7 @@ def serve(config: Config) -> None:
         respawn_interval=RESPAWN_SECONDS,
         workers_kill_timeout=10,
         log_level=LogLevels.warning,
+        log_dictconfig=logging_config(),
         static_path_route=["/static"] if static.is_dir() else None,
         static_path_mount=[static] if static.is_dir() else None,
         static_path_expires=STATIC_EXPIRES,

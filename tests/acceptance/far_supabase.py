@@ -44,6 +44,8 @@ class FarSupabase:
         if path == "/auth/v1/user":
             known = request.headers.get("Authorization") == "Bearer far.user.token"
             return web.json_response(USER if known else {"code": 401, "msg": "invalid claim"}, status=200 if known else 401)
+        if path == "/storage/v1/again":
+            return web.Response(status=301, headers={"Location": f"{path}/?{request.query_string}"})
         if path == "/auth/v1/authorize":
             return web.Response(status=302, headers={"Location": "https://provider.example/login", "Set-Cookie": "a=1; HttpOnly"})
         if path.startswith("/storage/v1/upload/resumable"):

@@ -70,6 +70,43 @@ def test_no_key_of_ours_ever_reached_the_upstream(gateway: Gateway, far: FarSupa
     assert (headers["apikey"], headers["authorization"], headers["x-odd"]) == (ANON, f"Bearer {ANON}", f"a {ANON} b")
 
 
+def test_a_key_in_the_path_is_exchanged_and_one_in_escapes_is_refused(gateway: Gateway, far: FarSupabase) -> None:
+    key = gateway.make_key("anon")
+    assert httpx.get(f"{gateway.base_url}/storage/v1/of/{key}").json() == {"far": f"/storage/v1/of/{ANON}", "query": ""}
+    before = len(far.seen)
+    for written in (key.replace("_", "%5F"), key.replace("mg", "%256d%2567")):
+        with socket.create_connection(("127.0.0.1", gateway.port), 10) as raw:
+            raw.sendall(f"GET /storage/v1/x?apikey={written} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            assert b" 400 " in raw.makefile("rb").readline()
+    assert len(far.seen) == before
+
+
+def test_the_upstreams_key_never_comes_back_in_a_header(gateway: Gateway) -> None:
+    """A redirect that repeats the URL names what the caller sent, not what took its place."""
+    key = gateway.make_key("service_role")
+    answer = httpx.get(f"{gateway.base_url}/storage/v1/again?apikey={key}")
+    assert answer.headers["location"] == f"/storage/v1/again/?apikey={key}"
+    assert SERVICE not in str(answer.headers)
+
+
+@pytest.mark.parametrize("method", ["CONNECT", "TRACE"])
+def test_methods_that_are_not_for_an_origin_are_refused(gateway: Gateway, far: FarSupabase, method: str) -> None:
+    before = len(far.seen)
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as raw:
+        raw.sendall(f"{method} /auth/v1/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+        assert b" 405 " in raw.makefile("rb").readline()
+    assert len(far.seen) == before
+
+
+def test_a_body_whose_length_is_named_as_a_header_of_the_connection_is_not_lost(gateway: Gateway, far: FarSupabase) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as raw:
+        raw.sendall(
+            b"POST /storage/v1/object/kept HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\nconnection: content-length, close\r\n\r\nabc"
+        )
+        assert b" 200 " in raw.makefile("rb").readline()
+    assert far.objects["kept"] == b"abc"
+
+
 def test_a_key_stands_for_its_own_role_only(gateway: Gateway, far: FarSupabase) -> None:
     for role, expected in (("service_role", SERVICE), ("anon", ANON), ("authenticated", ANON)):
         with gateway.client(role) as client:
@@ -161,6 +198,12 @@ def test_a_large_upload_goes_through_with_its_length(gateway: Gateway, far: FarS
 def test_an_answer_that_is_cut_does_not_end_as_if_it_were_whole(gateway: Gateway) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"{gateway.base_url}/functions/v1/cut")
+    for _ in range(100):  # the server logs it when the connection is gone
+        if "An upstream broke off" in gateway.log.read_text("utf-8"):
+            break
+        time.sleep(0.05)
+    assert "CutOff" not in gateway.log.read_text("utf-8"), "one line, no traceback"
+    assert "An upstream broke off in the middle of an answer" in gateway.log.read_text("utf-8")
 
 
 def test_a_caller_who_leaves_ends_the_upstreams_work(gateway: Gateway, far: FarSupabase) -> None:
@@ -171,7 +214,7 @@ def test_a_caller_who_leaves_ends_the_upstreams_work(gateway: Gateway, far: FarS
 
 
 @pytest.mark.parametrize(
-    "path", ["/auth/v1/../../admin", "/auth/v1/%2e%2e/x", "/auth/v1/%252e%252e/x", "/auth/v1/a%5c..%5cb", "/auth/v1/./x"]
+    "path", ["/auth/v1/../../admin", "/auth/v1/%2e%2e/x", "/auth/v1/%252e%252e/x", "/auth/v1/a%5c..%5cb", "/auth/v1/./x", "/auth/v1/..;/x"]
 )
 def test_a_path_that_leads_elsewhere_is_refused(gateway: Gateway, far: FarSupabase, path: str) -> None:
     before = len(far.seen)
@@ -210,7 +253,7 @@ def test_websockets(gateway: Gateway, far: FarSupabase) -> None:
             await line.send(b"\x00\x01raw")
             raw = await line.recv()
             await line.send(f"my key is {key}")
-            assert await line.recv() == f"my key is {ANON}"
+            assert await line.recv() == f"my key is {key}"  # what the upstream was sent, said again
             await line.send("bye")
             with pytest.raises(ConnectionClosed) as closed:
                 await line.recv()
@@ -219,6 +262,7 @@ def test_websockets(gateway: Gateway, far: FarSupabase) -> None:
 
     assert asyncio.run(asyncio.wait_for(run(), 30)) == ("phoenix", b"\x00\x01raw", 4001)
     assert far.seen[-1][1] == f"/realtime/v1/websocket?vsn=1.0.0&apikey={ANON}"
+    assert f"my key is {ANON}" in far.heard
 
 
 def test_a_websocket_with_a_wrong_key_is_refused(gateway: Gateway) -> None:
@@ -229,6 +273,15 @@ def test_a_websocket_with_a_wrong_key_is_refused(gateway: Gateway) -> None:
         except InvalidStatus as refused:
             return refused.response.status_code
 
+    async def named_in_a_protocol() -> int:
+        try:
+            protocol = websockets.Subprotocol(gateway.make_key("service_role"))
+            async with connect(f"ws://127.0.0.1:{gateway.port}/realtime/v1/websocket?apikey={ANON}", subprotocols=[protocol]):
+                return 101
+        except InvalidStatus as refused:
+            return refused.response.status_code
+
+    assert asyncio.run(named_in_a_protocol()) == 403
     mistyped = gateway.make_key("anon")[:-2] + "zz"
     assert asyncio.run(run(mistyped)) == 403
     assert asyncio.run(run("wrong-over-there")) == 403

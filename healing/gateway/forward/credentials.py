@@ -2,7 +2,8 @@
 
 mg_… of service_role  -> UPSTREAM_SERVICE_KEY        mg_… of any other role -> UPSTREAM_ANON_KEY
 a JWT, a key of the upstream, nothing               -> as it is; the upstream decides
-This holds wherever a key of ours stands: in any header, in the URL, in a frame of a WebSocket.
+This holds wherever a key of ours stands: in any header, in the URL, in a frame of a WebSocket. Where the upstream says its own key again (a
+redirect to the same URL, say), the caller hears the one that it sent.
 """
 
 from __future__ import annotations
@@ -56,6 +57,12 @@ class Exchange:
         """That the keys which were exchanged still hold. Raises ``DialectError``."""
         for key in self.known:
             await self._auth.caller({"apikey": key})
+
+    def back(self, text: str) -> str:
+        """What the upstream says, with the caller's own key where it names the one that took its place."""
+        for ours, theirs in self.known.items():
+            text = text.replace(theirs, ours)
+        return text
 
     async def __call__(self, text: str) -> str:
         """The text with every key of ours exchanged. Raises ``DialectError`` 401, 403, 429 or 501."""

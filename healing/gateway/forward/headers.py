@@ -37,9 +37,9 @@ async def outgoing(raw: Iterable[tuple[bytes, bytes]], client: str | None, excha
     return found
 
 
-def incoming(raw: Iterable[tuple[bytes, bytes]], base: str, origin: str | None) -> Raw:
+def incoming(raw: Iterable[tuple[bytes, bytes]], base: str, origin: str | None, exchange: Exchange) -> Raw:
     """What the caller is sent. A ``Location`` at the upstream becomes one here, so that nobody is led past the gateway."""
-    pairs = [(name.lower(), value) for name, value in raw]
+    pairs = [(name.lower(), exchange.back(value.decode("latin-1")).encode("latin-1")) for name, value in raw]
     left = _HOP | _THEIRS | _named(pairs)
     exposed = [value.decode("latin-1") for name, value in pairs if name == b"access-control-expose-headers"]
     kept = [
@@ -54,9 +54,9 @@ def incoming(raw: Iterable[tuple[bytes, bytes]], base: str, origin: str | None) 
 
 
 def _named(pairs: Raw) -> frozenset[bytes]:
-    """Headers that ``Connection`` names belong to that connection, too."""
+    """Headers that ``Connection`` names belong to that connection, too; but not the length, without which a body would be lost."""
     named = [value for name, value in pairs if name == b"connection"]
-    return frozenset(each.strip().lower() for value in named for each in value.split(b","))
+    return frozenset(each.strip().lower() for value in named for each in value.split(b",")) - {b"content-length"}
 
 
 def _here(location: bytes, base: str) -> bytes:

@@ -13,13 +13,15 @@ import aiohttp
 
 from breakers.core.types import Outcome
 from breakers.gateway.ai.asgi import Message, Receive, Send
-from healing.gateway.errors import DialectError
+from healing.gateway.errors import DialectError, unsupported_method
 from healing.gateway.forward.credentials import Exchange
 from healing.gateway.forward.far import HEAD, STALL, USUAL_HEAD, Far, is_away, permitted, unreachable
 from healing.gateway.forward.headers import incoming, outgoing
-from healing.gateway.forward.paths import target
+from healing.gateway.forward.paths import address
 
 _AUTOMATIC = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+_NOT_FOR_ORIGINS = ("CONNECT", "TRACE")
+"""CONNECT would open a tunnel; TRACE would say again what it was sent, the upstream's key as well."""
 _BROKEN = (aiohttp.ClientError, OSError, ValueError)
 
 
@@ -64,7 +66,9 @@ async def relay(far: Far, base: str, service: str, scope: Message, body: Body, s
     """Answers one request. Raises ``DialectError`` while nothing was sent, ``CutOff`` after it."""
     origin = next((value.decode("latin-1") for name, value in scope["headers"] if name.lower() == b"origin"), None)
     response = await _asked(far, base, service, scope, body, exchange)
-    working = asyncio.ensure_future(_back(response, incoming(response.raw_headers, base, origin), send, scope["method"] == "HEAD"))
+    working = asyncio.ensure_future(
+        _back(response, incoming(response.raw_headers, base, origin, exchange), send, scope["method"] == "HEAD")
+    )
     watching = asyncio.ensure_future(body.gone())
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -78,9 +82,9 @@ async def relay(far: Far, base: str, service: str, scope: Message, body: Body, s
 
 
 async def _asked(far: Far, base: str, service: str, scope: Message, body: Body, exchange: Exchange) -> aiohttp.ClientResponse:
-    raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-    query = (await exchange(scope["query_string"].decode("latin-1"))).encode("latin-1")
-    url = target(base, raw_path, query)
+    if scope["method"] in _NOT_FOR_ORIGINS:
+        raise unsupported_method(scope["method"])
+    url = await address(base, scope, exchange)
     client = scope["client"][0] if scope.get("client") else None
     headers = await outgoing(scope["headers"], client, exchange)
     has_body = "content-length" in headers or any(name.lower() == b"transfer-encoding" for name, _ in scope["headers"])

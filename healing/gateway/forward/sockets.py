@@ -13,7 +13,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.forward.credentials import OURS, Exchange
 from healing.gateway.forward.far import STALL, Far, permitted, unreachable
 from healing.gateway.forward.headers import outgoing
-from healing.gateway.forward.paths import target
+from healing.gateway.forward.paths import address
 
 MOST_BYTES = 4 * 1024 * 1024
 """Of one message."""
@@ -28,10 +28,12 @@ async def relay_socket(far: Far, base: str, scope: Message, receive: Receive, se
     try:
         await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
         up = asyncio.ensure_future(_up(receive, upstream, exchange))
-        down = asyncio.ensure_future(_down(upstream, send))
+        down = asyncio.ensure_future(_down(upstream, send, exchange))
         try:
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
             code = up.result() if up.done() else down.result()
+        except asyncio.CancelledError:
+            code = GOING_AWAY  # said to the caller before the upstream takes its time to say goodbye
         finally:
             for task in (up, down):
                 task.cancel()
@@ -43,17 +45,16 @@ async def relay_socket(far: Far, base: str, scope: Message, receive: Receive, se
 
 
 async def _opened(far: Far, base: str, scope: Message, exchange: Exchange) -> aiohttp.ClientWebSocketResponse:
-    raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-    query = (await exchange(scope["query_string"].decode("latin-1"))).encode("latin-1")
-    url = target(base, raw_path, query)
+    protocols = scope.get("subprotocols") or ()
+    if any(OURS.search(each) for each in protocols):  # the chosen one is said again to the caller: nothing in it can be exchanged
+        raise DialectError("MG400", 400, "A subprotocol holds an API key of Mendgate", None, "Send it as apikey in the URL.")
+    url = await address(base, scope, exchange)
     client = scope["client"][0] if scope.get("client") else None
     headers = await outgoing(scope["headers"], client, exchange)
     permit = await permitted("realtime")
     try:
         async with asyncio.timeout(OPEN_WITHIN):
-            upstream = await far.session.ws_connect(
-                url, headers=headers, protocols=scope.get("subprotocols") or (), max_msg_size=MOST_BYTES, autoping=True
-            )
+            upstream = await far.session.ws_connect(url, headers=headers, protocols=protocols, max_msg_size=MOST_BYTES, autoping=True)
     except aiohttp.WSServerHandshakeError as error:
         permit.settle(Outcome.OK if error.status < 500 else Outcome.FAILURE, error=f"HTTP {error.status}")
         raise DialectError("MG502", error.status, f"The upstream's realtime refused: HTTP {error.status}") from None
@@ -98,11 +99,13 @@ async def _pass_on(message: Message, upstream: aiohttp.ClientWebSocketResponse, 
     await upstream.send_bytes(raw)
 
 
-async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> int:
+async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send, exchange: Exchange) -> int:
     """What the upstream sends, until it ends; the code that it ended with."""
     while (message := await upstream.receive()).type in _DATA:
-        key = "text" if message.type is aiohttp.WSMsgType.TEXT else "bytes"
-        await send({"type": "websocket.send", key: message.data})
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await send({"type": "websocket.send", "text": exchange.back(message.data)})
+        else:
+            await send({"type": "websocket.send", "bytes": message.data})
     return _sendable(upstream.close_code)
 
 
