@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import Any
+from typing import Any, cast
 
 from granian.log import LOGGING_CONFIG
 
@@ -25,7 +25,7 @@ class CutAnswers(logging.Filter):
 
 def logging_config() -> dict[str, Any]:
     """The server's own, with these filters."""
-    handlers = LOGGING_CONFIG["handlers"]
+    handlers = cast("dict[str, Any]", LOGGING_CONFIG["handlers"])
     return {
         "filters": {"cut_answers": {"()": CutAnswers}},
         "handlers": {**handlers, "console": {**handlers["console"], "filters": ["cut_answers"]}},

@@ -113,11 +113,12 @@ def _variable(node: SgNode, unit: Unit, depth: int) -> Rows | None:
     if begin.kind() not in ("array", "call_expression"):
         return None
     found = rows(begin, unit, depth - 1)
-    if found is None or not found.batch:
-        return None
-    for change in unit.scope.changes(node.text(), declared):
-        found = _pushed(found, change, unit, depth)
-    return found if found.payloads else None
+    for change in sorted(unit.scope.changes(node.text(), declared), key=_start):
+        if _replaces(change, node):
+            found = rows(change.field("right"), unit, depth - 1)  # type: ignore[arg-type]
+        elif found is not None:
+            found = _pushed(found, change, unit, depth)
+    return found if found is not None and found.batch and found.payloads else None
 
 
 def _pushed(found: Rows, change: SgNode, unit: Unit, depth: int) -> Rows:
@@ -137,10 +138,11 @@ def _held(node: SgNode, unit: Unit, depth: int) -> tuple[Payload, ...] | None:
     if declared is None or declared.kind != "value" or declared.node is None:
         return None
     found = payloads(declared.node, unit, depth - 1)
-    changes = sorted(unit.scope.changes(node.text(), declared), key=_start) if found is not None else ()
-    for change in changes:
-        if _may_come_first(change, node):
-            found = _changed(found or (), change, declared, unit, depth)
+    for change in sorted(unit.scope.changes(node.text(), declared), key=_start):
+        if _replaces(change, node):
+            found = payloads(change.field("right"), unit, depth - 1)  # type: ignore[arg-type]
+        elif found is not None and _may_come_first(change, node):
+            found = _changed(found, change, declared, unit, depth)
     return found
 
 
@@ -148,10 +150,23 @@ def _start(node: SgNode) -> int:
     return node.range().start.index
 
 
+def _replaces(change: SgNode, use: SgNode) -> bool:
+    """Whether what the name held before cannot be meant any more: a plain assignment before the use, in a block around it."""
+    left, block = change.field("left"), next(iter(change.ancestors()[1:]), None)
+    if change.kind() != "assignment_expression" or left is None or left.kind() != "identifier" or block is None:
+        return False
+    surely = function_around(change) == function_around(use) and any(above == block for above in use.ancestors())
+    return surely and change.range().end.index <= _start(use)
+
+
 def _may_come_first(change: SgNode, use: SgNode) -> bool:
-    """Not what stands behind the use in the same function, unless both go round in a loop."""
+    """Not what stands behind the use in the same function, or around it (``x = { ...x }``), unless both go round in a loop."""
     around = function_around(use)
-    return _start(change) < _start(use) or function_around(change) != around or any(above.kind() in _LOOPS for above in use.ancestors())
+    return (
+        change.range().end.index <= _start(use)
+        or function_around(change) != around
+        or any(above.kind() in _LOOPS for above in use.ancestors())
+    )
 
 
 def _changed(found: tuple[Payload, ...], change: SgNode, declared: Declared, unit: Unit, depth: int) -> tuple[Payload, ...]:

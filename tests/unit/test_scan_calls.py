@@ -71,6 +71,10 @@ def test_keys_on_a_condition_may_be_missing():
         ("const row: any = { a: 1 }; await db.from('orders').insert(row); row.b = 2; send(row)", {"a"}),
         ("const row: any = { a: 1 }; for (const x of xs) { await db.from('orders').insert(row); row.b = x }", {"a", "b"}),
         ("const row: any = { a: 1 }; const f = () => { row.b = 2 }; f(); await db.from('orders').insert(row)", {"a", "b"}),
+        ("let row: any = { a: 1 }; row = { b: 2 }; await db.from('orders').insert(row)", {"b"}),
+        ("let row: any = { a: 1 }; row = { ...row, b: 2 }; await db.from('orders').insert(row)", {"a", "b"}),
+        ("let rows: any = [{ a: 1 }]; rows = [{ b: 2 }]; await db.from('orders').insert(rows)", {"b"}),
+        ("let row: any = { a: 1 }; if (x) { row = { b: 2 }; await db.from('orders').insert(row) }", {"b"}),
     ],
 )
 def test_keys_that_go_or_come_too_late_are_not_sent(text, expected):
@@ -84,6 +88,8 @@ def test_keys_that_go_or_come_too_late_are_not_sent(text, expected):
         "async function f(row: Row) { await db.from('orders').insert(row) }",
         "await db.from('orders').insert(await build())",
         "await db.from('orders').insert(JSON.parse(text))",
+        "let row: any = { a: 1 }; row = clean(row); await db.from('orders').insert(row)",
+        "let rows: any = [{ a: 1 }]; rows = rows.map(clean); await db.from('orders').insert(rows)",
     ],
 )
 def test_a_payload_that_cannot_be_seen_is_not_guessed(text):
