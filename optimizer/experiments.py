@@ -6,6 +6,7 @@ begin ──> turns or split: 5 → 25 → 50 % ──promoted──> in force, 
 
 from __future__ import annotations
 
+import logging
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +25,7 @@ from optimizer.core.ramp import LEASE, SHARES, Seen, Standing, Verdict, decide
 from optimizer.core.transactions import NAME as TRANSACTIONS
 from optimizer.models import Bar, Experiment, Proposal, Setting
 
+log = logging.getLogger(__name__)
 WATCHED = timedelta(days=1)
 _TURNS = {"batch_rows": "writes", "ai_cache_seconds": "ai answers", "ai_retry_ratio": "ai answers", TRANSACTIONS: "writes"}
 
@@ -83,17 +85,25 @@ def _way_of(name: str, place: str) -> tuple[str, str]:
 
 
 def look(now: datetime) -> list[Experiment]:
-    """Looks at every open experiment; returns those that ended."""
+    """Looks at every open experiment; returns those that ended. One that cannot be looked at keeps no other from it: its lease ends it."""
     ended = []
     for pk in Experiment.objects.filter(state="running").order_by("pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            held = Experiment.objects.select_for_update(of=("self",), skip_locked=True).select_related("proposal", "setting")
-            experiment = held.filter(pk=pk, state="running").first()
-            if experiment is not None:
-                _look(experiment, now)
-                if experiment.state != "running":
-                    ended.append(experiment)
+        try:
+            ended += _look_at(pk, now)
+        except Exception:
+            log.exception("experiment %s could not be looked at", pk)
     return ended
+
+
+@transaction.atomic
+def _look_at(pk: int, now: datetime) -> list[Experiment]:
+    """The experiment, if it ended by this look."""
+    held = Experiment.objects.select_for_update(of=("self",), skip_locked=True).select_related("proposal", "setting")
+    experiment = held.filter(pk=pk, state="running").first()
+    if experiment is None:
+        return []
+    _look(experiment, now)
+    return [experiment] if experiment.state != "running" else []
 
 
 def _look(experiment: Experiment, now: datetime) -> None:

@@ -113,6 +113,17 @@ def test_what_was_promoted_is_taken_back_on_an_alarm_within_a_day() -> None:
     assert setting.value == 500.0 and setting.revision is not None and setting.revision.number == 1
 
 
+def test_an_experiment_that_cannot_be_read_keeps_no_other_from_being_looked_at() -> None:
+    broken = begun()
+    expected = Expected("requests answered", 0.1, 0.0, 0.2)
+    facts = {"kind": "setting", "proposer": "retry budget", "name": "ai_retry_ratio", "sentence": "Fewer.", "expected": expected}
+    old = inforce.value_of(inforce.setting_of("ai_retry_ratio"))
+    other = propose.store(Idea(**facts, old=old, new=old * 0.9), None, START)
+    assert other is not None and experiments.begin(other, START) is not None
+    Setting.objects.filter(pk=broken.setting_id).update(trial={"value": []})
+    assert [e.proposal_id for e in experiments.look(START + timedelta(days=3))] == [other.pk]
+
+
 def test_two_experiments_of_one_group_are_never_open() -> None:
     begun()
     other = open_batch(START, new=600.0)
