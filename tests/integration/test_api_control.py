@@ -235,8 +235,17 @@ def test_the_documentation_needs_no_network() -> None:
     assert "/api/v1/quarantine/{item_id}" in paths
 
 
+def test_transactions_are_documented_as_they_are_read() -> None:
+    document = Client().get("/api/v1/openapi.json").json()
+    post = document["paths"]["/api/v1/transactions"]["post"]
+    asked = document["components"]["schemas"]
+    assert post["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Transaction"}
+    assert {"op", "table", "rows", "as", "savepoint", "on_conflict"} <= set(asked["Operation"]["properties"])
+    assert post["security"], "it needs a key, too"
+
+
 def test_no_door_of_the_api_approves() -> None:
     paths = Client().get("/api/v1/openapi.json").json()["paths"]
     writes = {path for path, doors in paths.items() if set(doors) - {"get"}}
-    doors = ("receipts/{receipt_id}/feedback", "receipts/{receipt_id}/undo", "schema/impact", "metrics/edge")
+    doors = ("transactions", "receipts/{receipt_id}/feedback", "receipts/{receipt_id}/undo", "schema/impact", "metrics/edge")
     assert writes == {f"/api/v1/{door}" for door in doors}
