@@ -15,7 +15,8 @@ _FORM = "application/x-www-form-urlencoded"
 
 @sync_and_async_middleware
 def without_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Leaves it out of an address, where it means nothing; a form with one is refused (400): what is stored is never another text."""
+    """Leaves it out of a page's address, where it means nothing (the API refuses it by itself, 422); a form with one is refused
+    (400): what is stored is never another text."""
 
     async def answer(request: HttpRequest) -> Any:
         _look(request)
@@ -31,7 +32,7 @@ def without_nul(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReq
 
 def _look(request: HttpRequest) -> None:
     query = request.META.get("QUERY_STRING", "")
-    if "%00" in query or "\0" in query:
+    if ("%00" in query or "\0" in query) and not request.path.startswith("/api/"):
         request.META["QUERY_STRING"] = query.replace("%00", "").replace("\0", "")
     if request.content_type == _FORM and any("\0" in value for _, values in request.POST.lists() for value in values):
         raise SuspiciousOperation("A form holds a NUL character, which Postgres cannot store.")
