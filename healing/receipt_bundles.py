@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from healing.gateway.receipts import in_full
 from healing.gateway.seal import seal, unseal
 from healing.models import Receipt
 
@@ -50,6 +51,7 @@ def made_at(bundle: UUID) -> datetime:
 
 
 def _receipt(receipt_id: UUID, at: datetime, head: dict[str, Any], values: bytes, writer: str) -> Receipt:
+    values = in_full(values)
     known = ("outcome", "schema", "table", "operation", "role")
     if head.get("claims"):
         values = b'{"claims":' + msgspec.json.encode(head["claims"]) + b"," + values.lstrip()[1:]

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from typing import TypeVar
 
 import asyncpg
 from msgspec import Struct
 
-from healing.core.types import Failure
+from healing.core.types import Failure, Row
 from healing.gateway import receipts, tuned
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
@@ -25,14 +26,15 @@ from healing.gateway.turns import Turns
 MOST_ROWS = 500
 """of one statement; what a request brings in the lane, and of a batch as long as nothing else is set (``batch_rows``)."""
 FEWEST_ROWS, ROWS_AT_ALL = 50, 2000
+T = TypeVar("T")
 MOST_BYTES = 1 << 20
 PARALLEL, PARALLEL_ALONE = 2, 8
 _SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST001")
 
 
 class Lane(Struct, frozen=True):
-    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row. Each record has
-    ``same``: whether the statement's names mean the columns that were meant. ``table`` (schema.table) is for settings of its own."""
+    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row, else one in all. Each
+    has ``same``: whether the statement's names mean the columns that were meant. ``table`` (schema.table) is for settings of its own."""
 
     prelude: str
     sql: str
@@ -49,8 +51,8 @@ class Item(Struct):
     """Written by the same transaction."""
     receipt_id: str = ""
     """Set when it is committed."""
-    accept: Callable[[Sequence[asyncpg.Record]], bool] | None = None
-    """Says whether its own records are what was meant; False undoes the statement for this item."""
+    accept: Callable[[Sequence[Row]], bool] | None = None
+    """Says whether what was read back of its own rows is what was meant; False undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
     turn: str = ""
     """Whose it is: callers with the same role and claims share a lane, and take turns in it."""
@@ -180,17 +182,34 @@ def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -
     stored = len(records) if by_row else records[0]["n"]
     if stored != total:
         raise NotMeant(f"{total} rows were sent and {stored} stored")
-    if not by_row:
-        return [()] * len(items)
-    answers: list[Sequence[asyncpg.Record]] = []
-    start = 0
-    for item in items:
-        own = records[start : start + item.count]
-        start += item.count
+    shares: list[Sequence[asyncpg.Record]] = _shares(records, items) if by_row else [()] * len(items)
+    if any([item.accept is not None for item in items]):
+        _require_meant(items, _shares(_read_back(records, by_row), items))
+    return shares
+
+
+def _read_back(records: list[asyncpg.Record], by_row: bool) -> list[Row]:
+    """What fixes wrote, as it was stored: of each row."""
+    if by_row:
+        return [receipts.decode(record["back"]) for record in records]
+    rows: list[Row] = receipts.decode(records[0]["back"])
+    return rows
+
+
+def _require_meant(items: list[Item], read_back: list[Sequence[Row]]) -> None:
+    for item, own in zip(items, read_back, strict=True):
         if item.accept is not None and not item.accept(own):
             raise NotMeant("a healed row was stored differently")
-        answers.append(own)
-    return answers
+
+
+def _shares(rows: Sequence[T], items: list[Item]) -> list[Sequence[T]]:
+    """Each item's own rows: they come back in the order in which they were sent."""
+    shares: list[Sequence[T]] = []
+    start = 0
+    for item in items:
+        shares.append(rows[start : start + item.count])
+        start += item.count
+    return shares
 
 
 def _concerns_all(error: Exception) -> bool:

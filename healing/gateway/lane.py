@@ -70,7 +70,7 @@ def _known(attempt: Attempt, settled: Settled, rows: tuple[Row, ...]) -> _Load:
         applied = [replace(each, rows=tuple(range(len(rows)))) for each in settled.applied]
         found = receipts.fixes_of(applied)
         head = receipts.head_of("committed", attempt.statement, settled.plan.relation.name, attempt.caller, found)
-    receipt = receipts.Receipt(head, receipts.values_of(sent, text))
+    receipt = receipts.Receipt(head, receipts.renamed_values(sent, settled.renamed))
     return _Load(settled.plan, rows, text, settled.applied, receipt, (("Mendgate-Healed", settled.healed),))
 
 
@@ -131,7 +131,7 @@ async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
     plan = load.plan
     item = Item(load.text, len(load.rows), load.receipt, turn=attempt.caller.turn)
     if plan.touched:
-        item.accept = lambda records: plan.as_meant(load.rows, records, load.changes)
+        item.accept = lambda read_back: plan.as_meant(load.rows, read_back, load.changes)
     try:
         records = await attempt.services.coalescer.insert(plan.lane, item)
     except NotMeant:

@@ -114,9 +114,20 @@ def head_of(
     return encode(said).decode().replace("\\u0000", "\\ufffd")
 
 
-def values_of(sent: bytes, stored: bytes) -> bytes:
-    """The values of a receipt without changes, from rows as JSON text (joined by commas, no brackets)."""
-    return b'{"sent":[%b],"stored":[%b],"changes":[]}' % (sent, stored)
+def renamed_values(sent: bytes, renamed: bytes) -> bytes:
+    """The values of a receipt of rows that differ in nothing but the names of keys, in short: rows as JSON text (joined by commas, no
+    brackets), and which key is stored under which name (``in_full``)."""
+    return b'{"sent":[%b],"renamed":%b,"changes":[]}' % (sent, renamed)
+
+
+def in_full(values: bytes) -> bytes:
+    """The values of a receipt with the rows as they were stored, also where these are told in short."""
+    said = decode(values)
+    names = said.pop("renamed", None)
+    if names is None:
+        return values
+    said["stored"] = [{names.get(key, key): value for key, value in row.items()} for row in said["sent"]]
+    return encode(said)
 
 
 def fixes_of(applied: Sequence[Applied], noted: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied
     prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
     return Plan(
         relation,
-        Lane(prelude, sql, bool(shown or touched), f"{relation.schema}.{relation.name}"),
+        Lane(prelude, sql, bool(shown), f"{relation.schema}.{relation.name}"),
         bool(shown),
         touched,
         attempt.names.named(relation),
@@ -141,7 +141,8 @@ def _settle(attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
         return None
     head = receipts.head_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
     header = fixes.header(tuple(a.fix for a in applied))
-    return Settled(plan, vet, shape.names, applied, head, header)
+    renamed = receipts.encode({fix.source: fix.target for fix, _, _ in shape.found})
+    return Settled(plan, vet, shape.names, applied, head, header, renamed)
 
 
 def _statement(
@@ -164,9 +165,11 @@ def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tup
     target = qualified(relation.schema, relation.name)
     insert = f"INSERT INTO {target}({names}) SELECT {names} FROM json_to_recordset($1::json) AS _({typed})"
     same = f"{identity_sql(relation, keys, former, untouched=bool(touched))} AS same"
-    if not shown and not touched:
-        return f"WITH w AS ({insert} RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid, {same} FROM w"
-    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, " if shown else ""
+    if not shown:
+        returned = ", ".join(ident(name) for name in touched) or "1"
+        back = ", json_agg(w.*)::text AS back" if touched else ""
+        return f"WITH w AS ({insert} RETURNING {returned}) SELECT count(*) AS n, pg_current_xact_id()::text AS xid{back}, {same} FROM w"
+    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, "
     read = ", ".join(ident(name) for name in touched)
     back = f"(SELECT row_to_json(b)::text FROM (SELECT {read}) b) AS back, " if touched else ""
     return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid, {same}"

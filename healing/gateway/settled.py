@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import asyncpg
 from msgspec import Struct
 
 from healing.core import quick, verify
 from healing.core.mend import Applied
 from healing.core.types import Change, Row
 from healing.core.vet import Vet
-from healing.gateway import receipts
 from healing.gateway.coalesce import Lane
 from schema_monitor.core.snapshot import Relation
 
@@ -27,13 +25,12 @@ class Plan(Struct, frozen=True):
     named: tuple[str, ...] = ()
     """the names, as sent, that the answer shows."""
 
-    def as_meant(self, rows: Sequence[Row], records: Sequence[asyncpg.Record], changes: Sequence[Change] = ()) -> bool:
-        """Whether the healed columns were stored as meant. Anything that differs otherwise than ``changes`` announce is for the slow
-        path to look at."""
+    def as_meant(self, rows: Sequence[Row], read_back: Sequence[Row], changes: Sequence[Change] = ()) -> bool:
+        """Whether the healed columns were stored as meant; ``read_back`` has them of each row. Anything that
+        differs otherwise than ``changes`` announce is for the slow path to look at."""
         announced = {change.column for change in changes}
-        for row, record in zip(rows, records, strict=True):
+        for row, stored in zip(rows, read_back, strict=True):
             meant = {key: row[key] for key in self.touched if key in row}
-            stored = receipts.decode(record["back"])
             if meant == stored:
                 continue
             found = verify.compare(meant, stored, self.relation, frozenset(self.touched))
@@ -53,6 +50,8 @@ class Settled(Struct, frozen=True):
     head: str = ""
     healed: str = ""
     """the header Mendgate-Healed."""
+    renamed: bytes = b""
+    """the keys that are renamed, as JSON: with the row as sent it is what a receipt needs to tell the stored one."""
 
     def fitting(self, rows: tuple[Row, ...]) -> tuple[Row, ...] | None:
         """The rows under live names; None where a value needs a second look."""

@@ -71,6 +71,27 @@ def test_healed_rows_ride_along_and_each_has_its_receipt(served: Gateway) -> Non
     assert all(said["stored"] == [{"email_address": said["sent"][0]["email"]}] for said in found.values())
 
 
+def test_healed_columns_are_read_back_whatever_the_answer_shows(served: Gateway) -> None:
+    """Several renamed columns, of types that come back in another spelling, one called as our own; several rows a request."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, at timestamptz, amount numeric(8, 2), w text)")
+    served.manage("capture_schema")
+    served.sql("ALTER TABLE lane RENAME at TO happened; ALTER TABLE lane RENAME amount TO total; ALTER TABLE lane RENAME w TO back")
+    row = {"at": "2024-05-01T10:00:00Z", "amount": 7.5, "w": "x"}
+    bodies: list[object] = [[{**row, "amount": float(i)}, row] if i % 3 == 0 else {**row, "amount": float(i)} for i in range(24)]
+    headers = [{"prefer": "return=representation"} if i % 2 else {} for i in range(24)]
+    answers = asyncio.run(send_all(served, bodies, headers))
+    assert [a.status_code for a in answers] == [201] * 24
+    told = "rename_column(at->happened), rename_column(amount->total), rename_column(w->back)"
+    assert {a.headers["mendgate-healed"] for a in answers} == {told}
+    assert [a.json()[0]["amount"] for a in answers[1::2]] == [float(i) for i in range(1, 24, 2)]
+    stored = served.sql("SELECT total::float8 AS total, happened = '2024-05-01 10:00+00' AND back = 'x' AS right FROM lane")
+    assert sorted(row["total"] for row in stored) == sorted([*map(float, range(24)), *[7.5] * 8]) and all(row["right"] for row in stored)
+    with served.client() as client:
+        said = client.get(f"/api/v1/receipts/{answers[3].headers['mendgate-receipt']}").json()
+    assert said["sent"] == [{**row, "amount": 3.0}, row]
+    assert said["stored"] == [{"happened": row["at"], "total": amount, "back": "x"} for amount in (3.0, 7.5)]
+
+
 def test_a_trigger_that_keeps_rows_back_is_not_guessed_about(served: Gateway) -> None:
     """The batch is undone and each caller gets its own outcome."""
     served.sql(
