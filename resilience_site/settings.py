@@ -121,12 +121,8 @@ if MENDGATE.links_url.startswith("https:"):
     SECURE_HSTS_SECONDS = 30 * 24 * 3600
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # other names below the domain are not ours to decide about
 else:
-    SILENCED_SYSTEM_CHECKS = [
-        "security.W004",
-        "security.W008",
-        "security.W012",
-        "security.W016",
-    ]  # they ask for TLS: set BASE_URL=https://…
+    # They ask for TLS: set BASE_URL=https://…
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 LANGUAGE_CODE = "en"
 USE_I18N = False

@@ -23,10 +23,10 @@ from healing.gateway import receipts, tuned
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
 
+T = TypeVar("T")
 MOST_ROWS = 500
 """of one statement; what a request brings in the lane, and of a batch as long as nothing else is set (``batch_rows``)."""
 FEWEST_ROWS, ROWS_AT_ALL = 50, 2000
-T = TypeVar("T")
 MOST_BYTES = 1 << 20
 PARALLEL, PARALLEL_ALONE = 2, 8
 _SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST001")
