@@ -121,13 +121,14 @@ def renamed_values(sent: bytes, renamed: bytes) -> bytes:
 
 
 def in_full(values: bytes) -> bytes:
-    """The values of a receipt with the rows as they were stored, also where these are told in short."""
-    said = decode(values)
-    names = said.pop("renamed", None)
-    if names is None:
+    """The values of a receipt with the rows as they were stored, also where these are told in short. What was sent stays as it is, to
+    the letter."""
+    said = msgspec.json.decode(values, type=dict[str, msgspec.Raw])
+    if "renamed" not in said:
         return values
-    said["stored"] = [{names.get(key, key): value for key, value in row.items()} for row in said["sent"]]
-    return encode(said)
+    names, sent = decode(said["renamed"]), bytes(said["sent"])
+    stored = [{names.get(key, key): value for key, value in row.items()} for row in decode(sent)]
+    return b'{"sent":%b,"stored":%b,"changes":[]}' % (sent, encode(stored))
 
 
 def fixes_of(applied: Sequence[Applied], noted: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
