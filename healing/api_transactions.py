@@ -34,11 +34,12 @@ _RESULT = {
 }
 _DONE = {
     "type": "object",
-    "required": ["operations", "receipt", "attempts"],
+    "required": ["operations", "receipt", "attempts", "transaction"],
     "properties": {
         "operations": {"type": "array", "items": _RESULT},
         "receipt": {"type": ["string", "null"]},
         "attempts": {"type": "integer"},
+        "transaction": {"type": "string", "description": "its id, as in the header Mendgate-Transaction"},
     },
 }
 _SAYS = (

@@ -6,7 +6,7 @@ from rq.cron import register
 
 from breakers import ai_retention
 from breakers import jobs as breakers
-from healing import jobs
+from healing import jobs, transaction_log
 from healing.assist import retention as assist
 from metrics import jobs as metrics
 from schema_monitor.alerts import jobs as alerts
@@ -17,3 +17,4 @@ register(breakers.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0
 register(metrics.sweep, queue_name="default", interval=30, ttl=30, result_ttl=0, job_timeout=120, name="metrics")
 register(assist.prune, queue_name="default", interval=3600, ttl=3600, result_ttl=0, job_timeout=240, name="AI runs")
 register(ai_retention.prune, queue_name="default", interval=3600, ttl=3600, result_ttl=0, job_timeout=240, name="ai calls")
+register(transaction_log.prune, queue_name="default", interval=3600, ttl=3600, result_ttl=0, job_timeout=240, name="transactions")

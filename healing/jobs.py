@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from healing import ai_alerts, case_marks, certification, quarantine, receipt_copies, replay_orders, review_alerts, wake
+from healing import ai_alerts, case_marks, certification, quarantine, receipt_copies, replay_orders, review_alerts, transaction_log, wake
 from healing.assist import runs
 from healing.assist.abandoned import settle_abandoned
 from healing.doorbell import ring
@@ -53,6 +53,7 @@ def sweep() -> None:
         wake.order_due,
         drain,
         receipt_copies.copy_all,
+        transaction_log.settle,
         case_marks.mark_new,
         receipt_copies.prune_idempotency,
         traffic.prune,

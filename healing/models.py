@@ -401,6 +401,7 @@ from healing.review_models import Approval, ReviewRules  # noqa: E402 - these to
 from healing.scan_models import ScanRun  # noqa: E402
 from healing.schema_fixes.models import SchemaFix  # noqa: E402
 from healing.take_back.models import TakeBack, TakeBackItem  # noqa: E402
+from healing.transaction_models import TransactionLog  # noqa: E402
 
 __all__ = [
     "ApiKey",
@@ -424,4 +425,5 @@ __all__ = [
     "Source",
     "TakeBack",
     "TakeBackItem",
+    "TransactionLog",
 ]

@@ -27,6 +27,7 @@ class _Bundled(msgspec.Struct):
     heads: list[dict[str, Any]]
     of: list[int]
     values: list[msgspec.Raw]
+    transaction: msgspec.Raw = msgspec.Raw(b"")
 
 
 def bundle_of(receipt: UUID) -> UUID:
@@ -36,13 +37,19 @@ def bundle_of(receipt: UUID) -> UUID:
 
 def unfold(bundle: Bundle) -> list[Receipt]:
     """The receipts of a bundle, unsaved, their values sealed one by one. Raises ``SealError``."""
+    return unfold_whole(bundle)[0]
+
+
+def unfold_whole(bundle: Bundle) -> tuple[list[Receipt], bytes]:
+    """The receipts; and the record of their transaction as JSON, b"" where it was a write of its own. Raises ``SealError``."""
     first, sealed, writer = bundle
     said = msgspec.json.decode(unseal(sealed), type=_Bundled)
     at = made_at(first)
-    return [
+    receipts = [
         _receipt(UUID(int=first.int + number), at, said.heads[head], bytes(said.values[number]), writer)
         for number, head in enumerate(said.of)
     ]
+    return receipts, bytes(said.transaction)
 
 
 def made_at(bundle: UUID) -> datetime:

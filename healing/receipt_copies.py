@@ -23,9 +23,10 @@ from healing.certified import evidence
 from healing.gateway.seal import SealError
 from healing.models import QuarantineItem, Receipt, Rule
 from healing.observed import reversed_by
-from healing.receipt_bundles import COLUMNS, Bundle, unfold
+from healing.receipt_bundles import COLUMNS, Bundle, unfold_whole
 from healing.rules import count_reversal
 from healing.target import target_connection
+from healing.transaction_log import store_committed
 
 log = logging.getLogger(__name__)
 BATCH = 200
@@ -54,14 +55,17 @@ def copy_all() -> int:
 
 
 def _move(target: psycopg.Connection[Any], bundles: list[Bundle]) -> int:
-    receipts, moved = [], []
+    receipts, records, moved = [], [], []
     for bundle in bundles:
         try:
-            receipts += unfold(bundle)
+            found, record = unfold_whole(bundle)
+            receipts += found
+            records += [record] * bool(record)
             moved.append(bundle[0])
         except SealError as error:
             log.error("receipts %s stay in the target: %s", bundle[0], error)
     new = store(receipts)
+    store_committed(records)
     target.execute("DELETE FROM mendgate.receipts WHERE id = ANY(%s)", [moved])
     return new
 

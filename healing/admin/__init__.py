@@ -25,6 +25,7 @@ from healing.admin import (
     subscriptions,
     take_backs,
     thresholds,
+    transactions,
 )
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "subscriptions",
     "take_backs",
     "thresholds",
+    "transactions",
 ]

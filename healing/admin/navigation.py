@@ -26,6 +26,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "What happened",
             ("Cases", "manage_search", "admin:healing_receipt_changelist", "healing.view_receipt"),
+            ("Transactions", "account_tree", "admin:healing_transactionlog_changelist", "healing.view_transactionlog"),
             ("Rules", "auto_fix_high", "admin:healing_rule_changelist", "healing.view_rule"),
             ("Breakers", "electric_bolt", "admin:breakers_breakerconfig_changelist", "breakers.view_breakerconfig"),
             ("Replays", "replay", "admin:healing_replay_changelist", "healing.view_replay"),

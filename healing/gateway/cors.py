@@ -11,7 +11,8 @@ _USUAL = "authorization, apikey, content-type, prefer, x-client-info, accept-pro
 EXPOSED = (
     "Content-Encoding, Content-Location, Content-Range, Content-Type, Content-Profile, Date, Location, Preference-Applied, "
     "Retry-After, Mendgate-Receipt, Mendgate-Quarantine, Mendgate-Healed, Mendgate-Changed, Mendgate-Partial, Mendgate-Idempotent, "
-    "Mendgate-Served-By, Mendgate-Fallback, Mendgate-Cache, X-Request-Id, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
+    "Mendgate-Transaction, Mendgate-Served-By, Mendgate-Fallback, Mendgate-Cache, "
+    "X-Request-Id, X-RateLimit-Limit-Requests, X-RateLimit-Remaining-Requests, "
     "X-RateLimit-Reset-Requests, X-RateLimit-Limit-Tokens, X-RateLimit-Remaining-Tokens, X-RateLimit-Reset-Tokens"
 )
 

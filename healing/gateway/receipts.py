@@ -39,11 +39,15 @@ def numbered(bundle: str, number: int) -> str:
     return f"{bundle[:-4]}{number:04x}"
 
 
-def bundle_sql(bundle: str, receipts: Sequence[Receipt]) -> str:
-    """The INSERT of a bundle into the target; '' where there are no receipts. Both values are hexadecimal constants."""
-    if not receipts:
+def bundle_sql(bundle: str, receipts: Sequence[Receipt], transaction: bytes = b"") -> str:
+    """The INSERT of a bundle into the target; '' where it would hold nothing. Both values are hexadecimal constants. ``transaction``: the
+    record of the transaction that they belong to, as JSON."""
+    if not receipts and not transaction:
         return ""
-    return f"INSERT INTO mendgate.receipts VALUES('{bundle}',E'\\\\x{seal(_bundled(receipts)).hex()}');"
+    text = _bundled(receipts)
+    if transaction:
+        text = text[:-1] + b',"transaction":' + transaction + b"}"
+    return f"INSERT INTO mendgate.receipts VALUES('{bundle}',E'\\\\x{seal(text).hex()}');"
 
 
 def _bundled(receipts: Sequence[Receipt]) -> bytes:

@@ -20,6 +20,7 @@ from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.target_gate import Gate
 from healing.gateway.traffic import Traffic
+from healing.gateway.transactions.journal import Journal
 from schema_monitor import catalog
 from schema_monitor.core.lineage import LabelSighting, Seen, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation
@@ -51,6 +52,7 @@ class Services:
         self.coalescer = Coalescer(self.pool)
         self.quotas = Quotas(settings.ai.redis_url, settings.ai.namespace, settings.most_in_flight)
         self.traffic = Traffic(self.control, lambda: self.keeper.state)
+        self.journal = Journal(self.control)
         self.statements: dict[object, str] = {}
         self.narrow: set[tuple[int, str]] = set()
         """tables (oid) and roles that may not see who wrote a row last."""
@@ -73,6 +75,7 @@ class Services:
         if background:
             self.follower.start()
             self.traffic.start()
+            self.journal.start()
             self.quotas.open()
             self._housekeeping = asyncio.create_task(self._keep_house())
 
@@ -86,6 +89,7 @@ class Services:
             await asyncio.wait(self._telling, timeout=2)
         await self._flush_used()
         await self.traffic.stop()
+        await self.journal.stop()
         await self.follower.stop()
         await self.keeper.stop()
         await self.pool.close()

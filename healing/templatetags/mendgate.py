@@ -25,7 +25,7 @@ _COLOURS = {
     "critical": "danger", "high": "warning", "medium": "info", "delivered": "success", "failed": "danger", "back to review": "warning",
     "fits": "success", "heals": "success", "needs a rule": "warning", "breaks": "danger", "in use": "warning", "quiet": "info",
     "trying": "info", "adopted": "success", "settled": "success", "rolled back": "danger", "stopped": "danger", "due": "warning",
-    "failing": "danger", "firing": "danger", "given up": "danger", "sending": "info", "unknown": "warning",
+    "failing": "danger", "firing": "danger", "given up": "danger", "sending": "info", "unknown": "warning", "begun": "info",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from healing import approval
 from healing.checked_fix import content_hash, parsed
 from healing.gateway.seal import seal
-from healing.models import Proposal, QuarantineItem, Receipt, Rule
+from healing.models import Proposal, QuarantineItem, Receipt, Rule, TransactionLog
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, Constraint, Relation, Scope, Snapshot
 from schema_monitor.models import SchemaVersion
@@ -62,6 +62,23 @@ def onlooker(name: str = "otto") -> User:
     user = User.objects.create_user(name, password="pw", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     return user
+
+
+def rolled_back(quoted: str) -> TransactionLog:
+    """A transaction of three operations that the second ended; its error quotes a value."""
+    steps = [
+        {"op": "insert", "table": "users", "name": "u", "rows": 1, "state": "landed", "count": 1, "seconds": 0.002,
+         "healed": "rename_column(email->email_address)", "receipt": str(uuid.uuid4())},
+        {"op": "update", "table": "users", "savepoint": True, "refers": ["u"], "state": "refused",
+         "error": {"code": "23505", "message": "twice", "details": f"Key (email)=({quoted})"}},
+        {"op": "delete", "table": "users"},
+    ]  # fmt: skip
+    story = {"steps": steps, "restarts": [{"code": "40P01", "message": "deadlock detected"}], "error": steps[1]["error"]}
+    now = timezone.now()
+    return TransactionLog.objects.create(
+        id=uuid.uuid4(), at=now, ended_at=now, alive_at=now, state="rolled back", code="23505", isolation="serializable", attempts=2,
+        seconds=0.01, operations=3, healed=1, tables=["users"], role="authenticated", sealed=seal(msgspec.json.encode(story)),
+    )  # fmt: skip
 
 
 def keep(row: Any = None, *, signature: str = "unknown_column:email", **fields: Any) -> QuarantineItem:

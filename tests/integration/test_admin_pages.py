@@ -14,7 +14,7 @@ from healing import approval, keys_admin, replay_orders
 from healing.gateway import keytext
 from healing.models import ApiKey, Decision, Policy, Proposal, QuarantineItem, Replay, Rule, SchemaFix, TakeBack
 from healing.schema_fixes.offers import offers_for
-from tests.integration.control_rows import DROP, RENAME, capture, keep, onlooker, propose, reviewer
+from tests.integration.control_rows import DROP, RENAME, capture, keep, onlooker, propose, reviewer, rolled_back
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres", "redis_away")]
 CANARY = "canary-4711@example.com"
@@ -42,15 +42,37 @@ def world(user: User) -> dict[str, Any]:
     order = Replay.objects.get()
     _, key = keys_admin.create_key("edge", "anon")
     policy = Policy.objects.create(table="orders", healing="exact")
-    return {"item": item, "other": other, "proposal": proposal, "rival": rival, "rule": done, "order": order, "key": key, "policy": policy}
+    return {
+        "item": item,
+        "other": other,
+        "proposal": proposal,
+        "rival": rival,
+        "rule": done,
+        "order": order,
+        "key": key,
+        "policy": policy,
+        "transaction": rolled_back(CANARY),
+    }
 
 
 def pages(made: dict[str, Any]) -> list[str]:
     """Every page a person can open."""
-    lists = ("schemafix", "takeback", "quarantineitem", "proposal", "rule", "receipt", "replay", "decision", "apikey", "policy")
+    lists = (
+        "schemafix",
+        "takeback",
+        "quarantineitem",
+        "proposal",
+        "rule",
+        "receipt",
+        "replay",
+        "decision",
+        "apikey",
+        "policy",
+        "transactionlog",
+    )
     ones = [
         ("quarantineitem", made["item"].pk), ("proposal", made["proposal"].pk), ("rule", made["rule"].pk),
-        ("receipt", made["item"].receipt),
+        ("receipt", made["item"].receipt), ("transactionlog", made["transaction"].pk),
         ("replay", made["order"].pk), ("apikey", made["key"].pk), ("policy", made["policy"].pk), ("decision", Decision.objects.first().pk),
     ]  # fmt: skip
     own = [
@@ -134,6 +156,7 @@ def test_lists_and_the_review_queue_show_no_values() -> None:
     opened = {
         reverse("admin:healing_quarantineitem_change", args=[made["item"].pk]),
         reverse("admin:healing_receipt_change", args=[made["item"].receipt]),
+        reverse("admin:healing_transactionlog_change", args=[made["transaction"].pk]),
     }
     for page in pages(made):
         assert (CANARY.encode() in body(browser.get(page))) == (page in opened), page

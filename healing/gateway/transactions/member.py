@@ -57,9 +57,8 @@ class Savepoint:
 class Shared:
     """What the operations of one transaction have in common."""
 
-    def __init__(self, outer: Transaction) -> None:
-        self.outer = outer
-        self.bundle = receipts.bundle_id()
+    def __init__(self, outer: Transaction, bundle: str) -> None:
+        self.outer, self.bundle = outer, bundle
         self.receipts: list[receipts.Receipt] = []
         self.xid: str | None = None
 

@@ -1,7 +1,7 @@
 """One transaction, from request to answer.
 
 read -> begin (idempotency, then role and claims) -> each operation in a savepoint: translated, healed, verified as a single write
-     -> receipts and the idempotency record -> commit
+     -> receipts, the idempotency record and the transaction's own (``story``) -> commit
 An operation that cannot land undoes all, unless it asked for a savepoint of its own. What says "begin anew" does, a few times.
 Nothing of a transaction is kept in quarantine: it is refused without effect, and says which operation was the reason.
 """
@@ -35,11 +35,13 @@ from healing.gateway.transactions import asked as wishes
 from healing.gateway.transactions.asked import Operation, place
 from healing.gateway.transactions.member import Member, Restart, Shared
 from healing.gateway.transactions.refs import NotGiven, needed
+from healing.gateway.transactions.story import COMMITTED, UNKNOWN, Story, ended_by
 from healing.gateway.transactions.translate import rows_of, translate
 from healing.gateway.write import claim_of, level_of, payload_of, probably, proposals_for, statement_of
 
 PATH = "/api/v1/transactions"
 MOST_TRIES = 6
+ID = "Mendgate-Transaction"
 _ALLOWED = (("Allow", "POST,OPTIONS"),)
 
 
@@ -70,12 +72,26 @@ async def transact(services: Services, envelope: Envelope, caller: Caller) -> An
     if not whole.single:
         raise wishes.refusal("The body must be one JSON object")
     work = _Work(services, envelope, caller, wishes.read(whole.rows[0]), await claim_of(services, caller, envelope))
+    try:
+        return await _tried(work)
+    except DialectError as error:
+        raise work.over(error) from error.__cause__
+    except BaseException:
+        work.broke()
+        raise
+    finally:
+        services.journal.forget(work.story)
+
+
+async def _tried(work: _Work) -> Answer:
+    """Once, and again where it has to begin anew."""
     for attempt in range(1, MOST_TRIES + 1):
         try:
             return await work.once(attempt)
         except Restart as restart:
+            work.story.restarts(restart.failure)
             if attempt == MOST_TRIES:
-                raise _worded(restart.failure, caller) from None
+                raise _worded(restart.failure, work.caller) from None
             await asyncio.sleep(random.uniform(0.5, 1.5) * 0.01 * 2**attempt)  # noqa: S311 - jitter
     raise AssertionError("unreachable")
 
@@ -87,21 +103,40 @@ class _Work:
         self.services, self.envelope, self.caller, self.asked, self.claim = services, envelope, caller, asked, claim
         self.needed = needed(asked)
         self.root = _root(envelope.headers, services.settings.exposed_schemas)
+        self.story = Story(asked, caller)
+        self._journaled = False
 
     async def once(self, attempt: int) -> Answer:
         """One try. Raises ``Restart``, or ``DialectError`` where it is over."""
+        self.story.try_begins(attempt)
         try:
             begun = await self._begin()
         except DatabaseError as error:
+            self._journaled = True
             raise _worded(error.failure, self.caller) from error
         if isinstance(begun, Answer):
             return begun
+        self._journaled = True
+        self.services.journal.begun(self.story)
         try:
             return await self._inside(begun, attempt)
         except DatabaseError as error:
             raise Restart(error.failure) if error.failure.code in _ANEW else _worded(error.failure, self.caller) from error
         finally:
             await begun.rollback()
+
+    def over(self, error: DialectError) -> DialectError:
+        """It did not land: that is told, and its caller learns under which id. Nothing is where it never began (the same
+        Idempotency-Key is someone else's, or in flight)."""
+        if not self._journaled:
+            return error
+        self.services.journal.ended(self.story.record(ended_by(error), error))
+        return DialectError(error.code, error.status, error.message, error.details, error.hint, (*error.headers, (ID, self.story.id)))
+
+    def broke(self) -> None:
+        """The caller hung up, or we broke: the target holds its record if it landed."""
+        if self._journaled:
+            self.services.journal.ended(self.story.record(UNKNOWN))
 
     async def _begin(self) -> Transaction | Answer:
         prelude = prelude_of(self.caller, self.root, self.envelope.headers)
@@ -110,7 +145,7 @@ class _Work:
         return await idempotency.begin_once(self.services.pool, self.claim, prelude, self.caller.turn, self.asked.begin)
 
     async def _inside(self, transaction: Transaction, attempt: int) -> Answer:
-        shared = Shared(transaction)
+        shared = Shared(transaction, self.story.id)
         results: list[Done | DialectError] = []
         given: dict[str, list[Row] | None] = {}
         for number, operation in enumerate(self.asked.operations):
@@ -118,7 +153,7 @@ class _Work:
             results.append(result)
             if operation.name is not None:
                 given[operation.name] = rows_of(result.answer.body) if isinstance(result, Done) else None
-        answer = _answer(shared, self.asked, results, attempt)
+        answer = _answer(shared, self.asked, results, attempt, self.story.id)
         await self._commit(shared, answer)
         self._tell(results)
         return answer
@@ -128,11 +163,15 @@ class _Work:
     ) -> Done | DialectError:
         before = len(shared.receipts)
         try:
-            return await self._landed(shared, operation, given)
+            done = await self._landed(shared, operation, given)
+            self.story.landed(number, done.seconds, done.member.affected, _said(done))
+            return done
         except (Failed, NotGiven, DialectError) as trouble:
             error = trouble if isinstance(trouble, DialectError) else getattr(trouble, "error", None) or _not_given(trouble)
             del shared.receipts[before:]
-            if operation.savepoint and shared.outer.is_open:
+            undone = operation.savepoint and shared.outer.is_open
+            self.story.stumbled(number, error, undone)
+            if undone:
                 return error
             raise _placed(error, place(number, operation)) from trouble
 
@@ -163,19 +202,27 @@ class _Work:
         return Member(self.services, request, self.caller, payload, statement, level, policy.strict, None, envelope.headers, False)
 
     async def _commit(self, shared: Shared, answer: Answer) -> None:
-        before = await self._receipts(shared)
+        record = self.story.record(COMMITTED)
+        before = await self._receipts(shared, receipts.encode(record))
         if self.claim is not None:
             before += self.claim.record_sql(answer)
         try:
             await shared.outer.commit(before, shared.xid)
         except DatabaseError as error:
-            raise idempotency.lost_race(error) from error
+            raise await self._without_ours(idempotency.lost_race(error)) from error
+        self.services.journal.ended(record)
 
-    async def _receipts(self, shared: Shared) -> str:
-        if not shared.receipts:
-            return ""
+    async def _without_ours(self, error: DatabaseError) -> DatabaseError:
+        """Where our schema went away since it was looked for, a transaction begins anew without it."""
+        if error.failure.code in _GONE:
+            self.services.forget_our_schema()
+            if not await self.services.has_our_schema():
+                return DatabaseError(Failure("40001", error.failure.message))
+        return error
+
+    async def _receipts(self, shared: Shared, record: bytes) -> str:
         if await self.services.has_our_schema():
-            return receipts.bundle_sql(shared.bundle, shared.receipts)
+            return receipts.bundle_sql(shared.bundle, shared.receipts, record)
         for number, receipt in enumerate(shared.receipts):
             await kept.write_receipt(self.services.control, receipts.numbered(shared.bundle, number), receipt)
         return ""
@@ -191,6 +238,8 @@ class _Work:
 
 _ANEW = frozenset({"40001", "40P01", "57P01", "57P02", "57P03", "08006", "08003", "08007"})
 """Errors outside of an operation after which all of it is tried again: nothing was committed."""
+_GONE = frozenset({"3F000", "42P01", "42501"})
+"""What a commit says whose record has no place any more."""
 
 
 def _root(headers: Mapping[str, str], exposed: tuple[str, ...]) -> Request:
@@ -202,22 +251,26 @@ def _root(headers: Mapping[str, str], exposed: tuple[str, ...]) -> Request:
     return root
 
 
-def _answer(shared: Shared, asked: wishes.Transaction, results: list[Done | DialectError], attempt: int) -> Answer:
+def _answer(shared: Shared, asked: wishes.Transaction, results: list[Done | DialectError], attempt: int, number: str) -> Answer:
     shown = [_shown(operation, result) for operation, result in zip(asked.operations, results, strict=True)]
     first = receipts.numbered(shared.bundle, 0) if shared.receipts else None
     healed = ", ".join(dict.fromkeys(each["healed"] for each in shown if "healed" in each))
     headers = [("Mendgate-Receipt", first)] * (first is not None) + [("Mendgate-Healed", healed[:900])] * bool(healed)
-    body = receipts.encode({"operations": shown, "receipt": first, "attempts": attempt})
-    return Answer(200, [answers.JSON, *[(name, str(value)) for name, value in headers]], body)
+    body = receipts.encode({"operations": shown, "receipt": first, "attempts": attempt, "transaction": number})
+    return Answer(200, [answers.JSON, *[(name, str(value)) for name, value in headers], (ID, number)], body)
 
 
 def _shown(operation: Operation, result: Done | DialectError) -> dict[str, Any]:
     if isinstance(result, DialectError):
         error = {"code": result.code, "message": result.message, "details": result.details, "hint": result.hint}
         return {"status": result.status, "rows": [], "count": 0, "error": error}
-    found = {name.removeprefix("Mendgate-").lower(): value for name, value in result.answer.headers if name.startswith("Mendgate-")}
     rows = rows_of(result.answer.body)
-    return {"status": result.answer.status, "rows": rows, "count": result.member.affected, **found}
+    return {"status": result.answer.status, "rows": rows, "count": result.member.affected, **_said(result)}
+
+
+def _said(done: Done) -> dict[str, str]:
+    """What a single write would say in its headers."""
+    return {name.removeprefix("Mendgate-").lower(): value for name, value in done.answer.headers if name.startswith("Mendgate-")}
 
 
 def _placed(error: DialectError, where: str) -> DialectError:
