@@ -11,7 +11,7 @@ from msgspec import Struct
 from healing.core import fixes
 from healing.core.mend import Context, may_use_rules
 from healing.core.types import Kind, Row, Rule
-from healing.core.vet import Vet, clean
+from healing.core.vet import Vet, all_clean, clean
 from schema_monitor.core.lineage import Live, Renamed
 
 
@@ -41,13 +41,10 @@ def shape_of(keys: tuple[str, ...], context: Context) -> Shape | None:
 
 
 def fitting(rows: tuple[Row, ...], names: dict[str, str] | None, vet: Vet) -> tuple[Row, ...] | None:
-    """Rows whose keys are those of ``names``, under live names (None: they are live); None where a value needs a second look."""
+    """Rows that all have the keys of ``names``, under live names (None: they are live); None where a value needs a second look."""
     if names is not None:
         rows = tuple([{names[key]: value for key, value in row.items()} for row in rows])
-    for row in rows:
-        if not clean(row, vet):
-            return None
-    return rows
+    return rows if (all_clean(rows, vet) if len(rows) > 1 else clean(rows[0], vet)) else None
 
 
 def _rename(key: str, context: Context) -> tuple[str, tuple[str, str | None]] | None:

@@ -7,7 +7,7 @@ traps). Anything else takes the slow path (``mend``), which decides with care: n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -63,6 +63,19 @@ def clean(row: Row, vet: Vet) -> bool:
         if entry is None or type(value) not in entry[0]:
             return False
         if entry[1] is not None and value is not None and entry[1](value) is not None:
+            return False
+    return True
+
+
+def all_clean(rows: Sequence[Row], vet: Vet) -> bool:
+    """``clean`` of rows that all have the same keys, column by column: many rows cost a few looks each."""
+    for key in rows[0]:
+        entry = vet.accepts.get(key)
+        values = [row[key] for row in rows]
+        if entry is None or not entry[0].issuperset(map(type, values)):
+            return False
+        check = entry[1]
+        if check is not None and any([value is not None and check(value) is not None for value in values]):
             return False
     return True
 

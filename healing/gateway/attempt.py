@@ -12,6 +12,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 
 import asyncpg
 from msgspec.structs import replace
@@ -171,7 +172,7 @@ class Attempt:
         if self.relation is None or self._outcome_word == "replayed":
             return
         rows, operation = self.payload.rows, str(self.statement.operation)
-        keys = tuple(rows[0]) if len(rows) == 1 else tuple(dict.fromkeys([key for row in rows for key in row]))
+        keys = tuple(rows[0]) if len(rows) == 1 else tuple(dict.fromkeys(chain.from_iterable(rows)))
         named = self.names.named(self.relation) if named is None else named
         traffic = self.services.traffic
         traffic.wrote(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,8 +19,8 @@ from healing.core.types import Json, Row
 from healing.gateway.errors import DialectError
 
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _KEY = re.compile(rb'"\s*:')
+_SCALARS = frozenset({str, int, Decimal, float, bool, type(None)})
 
 
 class Payload(Struct, frozen=True):
@@ -61,13 +61,14 @@ def _check_media(content_type: str) -> None:
 
 
 def _decoded(text: bytes, depth: int) -> Json:
-    if text.count(b"[") + text.count(b"{") > depth and _depth(text) > depth:
-        raise DialectError("PGRST102", 400, f"The JSON is nested deeper than {depth} levels", None, None)
     try:
         value = decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidOperation) as error:
+    except RecursionError:
+        raise _too_deep(depth) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation) as error:
         raise _invalid("Empty or invalid json", str(error)) from None
-    if len(_KEY.findall(text)) != _count_keys(value):
+    keys = _count_keys(value, depth)
+    if text.count(b":") != keys and len(_KEY.findall(text)) != keys:
         _refuse_duplicates(text)
     return value
 
@@ -76,25 +77,29 @@ def _invalid(message: str, details: str | None = None) -> DialectError:
     return DialectError("PGRST102", 400, message, details, None)
 
 
-def _depth(text: bytes) -> int:
-    """The deepest nesting, strings left out."""
-    level = deepest = 0
-    for byte in _STRINGS.sub(b"", text):
-        if byte in b"[{":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"]}":
-            level -= 1
-    return deepest
+def _too_deep(depth: int) -> DialectError:
+    return DialectError("PGRST102", 400, f"The JSON is nested deeper than {depth} levels", None, None)
 
 
-def _count_keys(value: Json) -> int:
-    """Keys of all objects in it. Equal to the number of ``":`` in the text unless keys repeat (or a string holds one)."""
-    if type(value) is dict:
-        return len(value) + sum([_count_keys(v) for v in value.values() if type(v) is dict or type(v) is list])
-    if type(value) is list:
-        return sum([_count_keys(v) for v in value if type(v) is dict or type(v) is list])
-    return 0
+def _count_keys(value: Json, depth: int) -> int:
+    """Keys of all objects in it. Equal to the number of ``:``, or of ``":``, in the text unless keys repeat (or a string holds one). Level
+    by level, so that a level of nothing but scalars costs one look. Raises ``DialectError`` where it is nested deeper than ``depth``."""
+    if type(value) is dict and _SCALARS.issuperset(map(type, value.values())):
+        return len(value)
+    keys, levels, level = 0, 0, _containers((value,))
+    while level:
+        levels += 1
+        if levels > depth:
+            raise _too_deep(depth)
+        keys += sum([len(each) for each in level if type(each) is dict])
+        level = [deeper for each in level for deeper in _containers(each.values() if type(each) is dict else each)]
+    return keys
+
+
+def _containers(values: Collection[Json]) -> list[dict[str, Json] | list[Json]]:
+    if _SCALARS.issuperset(map(type, values)):
+        return []
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _refuse_duplicates(text: bytes) -> None:
