@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -49,6 +49,7 @@ _RETIRED = "SELECT relation_oid, attnum, enum_oid, label_oid, schema, name FROM 
 
 
 _MOST_SIGHTINGS = 500
+P = TypeVar("P")
 
 
 class Policy(Struct, frozen=True):
@@ -78,6 +79,10 @@ class State(Struct, frozen=True):
     vets: dict[int, Vet] = field(default_factory=dict)
     settled: dict[object, Settled | None] = field(default_factory=dict)
     """what inserts of known shapes need, filled on first use; as true as this state is."""
+    serving: dict[tuple[int, str], tuple[Relation, tuple[Rule, ...]]] = field(default_factory=dict)
+    """the rules for a relation (by oid) and an operation, and the relation as it was when they were found; filled on first use."""
+    doubts: bool = False
+    """some rule is not used for some caller."""
 
     def vet(self, relation: Relation) -> Vet:
         """The compiled vet of a relation."""
@@ -108,9 +113,16 @@ class State(Struct, frozen=True):
         columns than those that were approved does not count; one that was approved for this table does, whatever the table is called."""
         if not self.rules:
             return ()
+        known, found = self.serving.get((relation.oid, operation), (None, ()))
+        if known is not relation:
+            found = self._rules_for(relation, operation)
+            self.serving[relation.oid, operation] = relation, found
+        return tuple([rule for rule in found if identity not in rule.doubted_by]) if self.doubts else found
+
+    def _rules_for(self, relation: Relation, operation: str) -> tuple[Rule, ...]:
         own = self.bound.get(relation.oid, ()) + self.rules.get((relation.schema, relation.name), ())
         found = {rule.id: rule for rule in own + self.rules.get((relation.schema, ""), ())}
-        return tuple(rule for rule in found.values() if rule.serves(operation, identity) and rule.binds(relation))
+        return tuple([rule for rule in found.values() if rule.operation in ("", operation) and rule.binds(relation)])
 
     def table_rules(self, schema: str, table: str, operation: str, identity: str = "") -> tuple[Rule, ...]:
         """Active rules for a name that no relation has."""
@@ -404,13 +416,9 @@ class Keeper:
         """Puts rules, policies, keys and retired names in force, once there is a schema to use them with."""
         if self._state is None:
             return
-        rules: dict[tuple[str, str], tuple[Rule, ...]] = {}
-        bound: dict[int, tuple[Rule, ...]] = {}
-        for rule in self._parts.rules:
-            place = (rule.schema, rule.table)
-            rules[place] = (*rules.get(place, ()), rule)
-            if rule.oid:
-                bound[rule.oid] = (*bound.get(rule.oid, ()), rule)
+        rules = _grouped(self._parts.rules, lambda rule: (rule.schema, rule.table))
+        bound = _grouped(self._parts.rules, lambda rule: rule.oid)
+        bound.pop(0, None)
         policies = {(schema, table, key): policy for schema, table, key, policy in self._parts.policies}
         lineage = self._state.lineage.without(self._parts.retired)
         vets = self._state.vets if lineage.retired == self._state.lineage.retired else {}
@@ -424,6 +432,8 @@ class Keeper:
             certificate=self._certificate,
             vets=vets,
             settled={},
+            serving={},
+            doubts=any([rule.doubted_by for rule in self._parts.rules]),
         )
 
     def _remember(self) -> None:
@@ -476,6 +486,14 @@ async def _set_tuned(control: asyncpg.Connection) -> None:
     """What the optimizer has set and tries."""
     with contextlib.suppress(asyncpg.UndefinedTableError):
         tuned.live.adopt(await control.fetch(tuned.SQL))
+
+
+def _grouped(rules: Iterable[Rule], place: Callable[[Rule], P]) -> dict[P, tuple[Rule, ...]]:
+    """Rules by place, in their order."""
+    found: dict[P, list[Rule]] = {}
+    for rule in rules:
+        found.setdefault(place(rule), []).append(rule)
+    return {where: tuple(these) for where, these in found.items()}
 
 
 def _rules(records: list[Any]) -> list[Rule]:

@@ -78,3 +78,19 @@ def test_too_many_rows_and_other_media_are_refused() -> None:
 def test_an_empty_body_has_no_rows() -> None:
     """Nothing to write is not an error here."""
     assert parsed(b"  ").rows == ()
+
+
+def test_what_is_nested_too_deep_for_the_reader_is_told_so_too() -> None:
+    """However deep it is, the refusal is the same."""
+    assert refusal(b"[" * 100_000).message == "The JSON is nested deeper than 100 levels"
+
+
+@pytest.mark.parametrize("body", [b'{"a":[[{"b":1},{"b":2}]],"c":"x:y"}', b'[{"a":1,"b":[]},{"a":{"c":[{}]}}]', b'{"a":{"a":{"a":1}}}'])
+def test_the_same_key_at_several_places_is_no_key_twice(body: bytes) -> None:
+    """Only within one object a key must be alone."""
+    assert parsed(body).rows
+
+
+def test_a_key_twice_in_one_of_many_rows_is_refused() -> None:
+    """Where a text of another row holds the colon that would even the count out, too."""
+    assert "more than once" in refusal(b'[{"a":1},{"a":2,"a":3},{"a":":"}]').message

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from msgspec.structs import replace
 
 from healing.core.mend import Applied, Mended, mend
 from healing.core.quick import fitting, shape_of
 from healing.core.types import Healing, Row
+from healing.core.vet import all_clean, clean
 from tests.unit.test_heal import ID, NAME, OWNER, PRICE, context, insert, rule
 
 TITLE = replace(NAME, name="title")
@@ -46,6 +49,16 @@ def test_a_value_with_a_trap_takes_the_careful_way() -> None:
     shape = shape_of(("name",), known)
     assert shape is not None and known.vet is not None
     assert fitting(({"name": 5},), shape.names, known.vet) is None
+
+
+@pytest.mark.parametrize("last", [{"name": "A", "price": 1}, {"name": 5, "price": 1}, {"name": "A", "price": Decimal("1.239")}])
+def test_many_rows_are_judged_as_each_is(last: Row) -> None:
+    """Column by column or row by row: one row that needs a look is found wherever it stands."""
+    vet = context((ID, NAME, PRICE), (ID, NAME, PRICE)).vet
+    assert vet is not None
+    first: Row = {"name": "A", "price": Decimal("1.2")}
+    for rows in ((first, last), (last, first), (first, first, last, first)):
+        assert all_clean(rows, vet) is all(clean(row, vet) for row in rows)
 
 
 def test_rules_for_missing_values_take_the_careful_way() -> None:
