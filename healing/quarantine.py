@@ -23,6 +23,7 @@ from healing import audit, permits
 from healing.backoff import AFTER_FAILURE, AFTER_OUTAGE, after_misfit
 from healing.models import QuarantineItem, Receipt
 from healing.refusals import WrongState
+from schema_monitor import server_clock
 
 State = QuarantineItem.State
 LEASE_SECONDS = 30
@@ -96,7 +97,7 @@ def settle(claimed: Claim, result: Settled) -> bool:
     elif result.outcome == "conflict":
         item.state, item.last_error = State.CONFLICT, result.error
     elif result.outcome == "unavailable":
-        item.state, item.lease_until, item.last_error = State.WAITING, timezone.now() + AFTER_OUTAGE, result.error
+        item.state, item.lease_until, item.last_error = State.WAITING, server_clock.now() + AFTER_OUTAGE, result.error
     else:
         _failed(item, result)
     item.save(update_fields=["state", "lease_until", "attempts", "last_error", "replayed_at", "replay_receipt", "replay"])
@@ -130,7 +131,7 @@ def discard(items: list[Any], user: Any, why: str) -> int:
 
 def due_automatic() -> Any:
     """Items to try again by themselves: asked for by the caller, in no order, and their pause is over."""
-    now = timezone.now()
+    now = server_clock.now()
     free = Q(replay=None) | Q(replay__state__in=["done", "cancelled"])
     rested = Q(lease_until=None) | Q(lease_until__lte=now)
     return QuarantineItem.objects.filter(rested, free, automatic=True, state=State.WAITING)
@@ -147,11 +148,11 @@ def _failed(item: QuarantineItem, result: Settled) -> None:
     item.last_error = result.error or item.error
     item.attempts += 1
     if item.replay is not None and item.replay.automatic and _code(item.last_error) == _code(item.error):
-        item.state, item.replay, item.lease_until = State.WAITING, None, timezone.now() + after_misfit(item.attempts)
+        item.state, item.replay, item.lease_until = State.WAITING, None, server_clock.now() + after_misfit(item.attempts)
     elif item.attempts >= MAX_ATTEMPTS:
         item.state = State.PARKED
     else:
-        item.state, item.lease_until = State.WAITING, timezone.now() + AFTER_FAILURE * item.attempts
+        item.state, item.lease_until = State.WAITING, server_clock.now() + AFTER_FAILURE * item.attempts
 
 
 def _code(error: Any) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from django.utils import timezone
-
 from optimizer import experiments, followed, runs, schedule
+from schema_monitor import server_clock
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,7 @@ def work() -> int:
 
 def look() -> None:
     """Now and then, and when a trigger fired: asks for runs that are due, looks at what is being tried, follows what people decided."""
-    now = timezone.now()
+    now = server_clock.now()
     for step in (
         lambda: schedule.ask_due(now), lambda: experiments.look(now), lambda: experiments.watch_adopted(now), lambda: followed.follow(now),
         work,

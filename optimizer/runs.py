@@ -12,6 +12,7 @@ from django.utils import timezone
 from healing.doorbell import ring_on_commit
 from optimizer.models import OptimizationRun, Proposal
 from optimizer.steps import STEPS, steps_of
+from schema_monitor import server_clock
 
 LEASE = timedelta(minutes=10)
 MOST_ATTEMPTS = 3
@@ -39,7 +40,7 @@ def ask(target: str, reason: str, asked_by: str = "", *, rings: bool = True) -> 
 @transaction.atomic
 def claim(run: OptimizationRun | None = None, now: datetime | None = None) -> OptimizationRun | None:
     """A run that is due, or whose worker died, under a lease of ours; None where there is none."""
-    now = now or timezone.now()
+    now = now or server_clock.now()
     free = Q(state=State.DUE) | Q(state=State.RUNNING, lease_until__lt=now)
     rows = OptimizationRun.objects.select_for_update(skip_locked=True).filter(free).order_by("created_at")
     found = (rows if run is None else rows.filter(pk=run.pk)).first()
@@ -83,7 +84,7 @@ def _step(run: OptimizationRun, name: str, now: datetime) -> str:
 
 def _note(run: OptimizationRun, name: str, said: str) -> None:
     run.done = {**run.done, name: said}
-    run.lease_until = timezone.now() + LEASE
+    run.lease_until = server_clock.now() + LEASE
     run.save(update_fields=["done", "lease_until"])
 
 

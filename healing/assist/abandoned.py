@@ -15,6 +15,7 @@ from django.utils import timezone
 from healing.gateway.replay import REPLAYER
 from healing.models import QuarantineItem, Receipt
 from healing.target import target_connection
+from schema_monitor import server_clock
 
 State = QuarantineItem.State
 _RECORD = "SELECT headers FROM mendgate.idempotency WHERE caller = %s AND key = %s"
@@ -23,7 +24,7 @@ _RECORD = "SELECT headers FROM mendgate.idempotency WHERE caller = %s AND key = 
 def settle_abandoned() -> int:
     """Settles those whose lease has ended; returns how many had been written."""
     left = QuarantineItem.objects.filter(
-        assist__isnull=False, automatic=False, state__in=[State.WAITING, State.REPLAYING], lease_until__lt=timezone.now()
+        assist__isnull=False, automatic=False, state__in=[State.WAITING, State.REPLAYING], lease_until__lt=server_clock.now()
     )
     back = QuarantineItem.objects.filter(assist__isnull=False, automatic=False, state__in=[State.WAITING, State.PARKED], lease_until=None)
     items = list((left | back)[:200])

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from healing import policy
 from healing.assist import runs
@@ -19,6 +18,7 @@ from healing.core.assist import Case, why_not
 from healing.core.types import Healing
 from healing.models import Proposal, QuarantineItem, Source
 from healing.replay_orders import order_automatic
+from schema_monitor import server_clock
 
 Verdict = AssistRun.Verdict
 WORTH_A_RULE = 3
@@ -103,7 +103,7 @@ def _let_land(run: AssistRun) -> None:
         return
     accepted = QuarantineItem.objects.filter(pk__in=run.items, automatic=True, state__in=runs.OPEN)
     accepted.update(assist=run)
-    free = accepted.filter(Q(lease_until=None) | Q(lease_until__lte=timezone.now()) | Q(attempts__gt=0))
+    free = accepted.filter(Q(lease_until=None) | Q(lease_until__lte=server_clock.now()) | Q(attempts__gt=0))
     order_automatic(free, f"the AI's fix was proven: {sentence_of(run)}")
 
 

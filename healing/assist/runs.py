@@ -19,6 +19,7 @@ from healing.assist.models import AssistRun
 from healing.doorbell import ASSIST, ring, ring_on_commit
 from healing.models import QuarantineItem
 from healing.refusals import WrongState
+from schema_monitor import server_clock
 
 State, Verdict = AssistRun.State, AssistRun.Verdict
 LEASE_SECONDS = 240
@@ -43,7 +44,7 @@ def request(schema: str, table: str, signature: str, asked_by: str) -> AssistRun
     if not QuarantineItem.objects.filter(**place, state__in=OPEN).exists():
         raise WrongState("Nothing of this cause waits.")
     run, _ = AssistRun.objects.exclude(state=State.DONE).get_or_create(**place, defaults={"asked_by": asked_by})
-    AssistRun.objects.filter(pk=run.pk, state=State.DUE).update(due_at=timezone.now(), asked_by=asked_by)
+    AssistRun.objects.filter(pk=run.pk, state=State.DUE).update(due_at=server_clock.now(), asked_by=asked_by)
     ring_on_commit(ASSIST)
     return run
 
@@ -68,7 +69,7 @@ def put_off(run: AssistRun, why: str, seconds: float) -> None:
     if ours(run):
         AssistRun.objects.filter(pk=run.pk).update(
             state=State.DUE, verdict=Verdict.UNAVAILABLE, why=why, attempts=0, lease_until=None,
-            due_at=timezone.now() + timedelta(seconds=seconds),
+            due_at=server_clock.now() + timedelta(seconds=seconds),
         )  # fmt: skip
 
 
@@ -76,7 +77,7 @@ def put_off(run: AssistRun, why: str, seconds: float) -> None:
 def again(run: AssistRun, why: str, seconds: float) -> None:
     """It broke: due again, and the attempt counts."""
     if ours(run):
-        due = timezone.now() + timedelta(seconds=seconds)
+        due = server_clock.now() + timedelta(seconds=seconds)
         AssistRun.objects.filter(pk=run.pk).update(state=State.DUE, why=why, lease_until=None, due_at=due)
 
 
@@ -99,7 +100,7 @@ def finish(run: AssistRun, verdict: str, why: str) -> None:
 
 def ring_due() -> None:
     """For the sweeper: rings where something is due and no bell was heard."""
-    now = timezone.now()
+    now = server_clock.now()
     lost = AssistRun.objects.filter(state=State.WORKING, lease_until__lt=now)
     if (AssistRun.objects.filter(state=State.DUE, due_at__lte=now) | lost).exists():
         ring(ASSIST)

@@ -16,6 +16,7 @@ from healing.replay_orders import lock_cause
 from healing.schema_fixes.landing import land
 from healing.schema_fixes.models import SchemaFix
 from healing.schema_fixes.offers import Offer, Place, offers_for
+from schema_monitor import server_clock
 
 State = SchemaFix.State
 
@@ -45,7 +46,7 @@ def approve(place: Place, offer_id: UUID, user: Any, *, run: bool = False, note:
         row.by_us = run
         _agree(row, user if run else None)
         enough = not run or len(row.agreed_ids) >= review_rules.current().people
-        row.state, row.due_at = (State.APPROVED if enough else State.PARTLY), timezone.now() if run and enough else None
+        row.state, row.due_at = (State.APPROVED if enough else State.PARTLY), server_clock.now() if run and enough else None
         row.save()
         action = "approve" if enough else "agree"
         audit.record(user.username, action, "migration", row.pk, content_hash=row.content_hash, why=_said(row, run, note))

@@ -27,6 +27,7 @@ from healing.refusals import Refused
 from healing.schema_fixes.landing import land
 from healing.schema_fixes.models import SchemaFix
 from healing.schema_fixes.offers import offers_for
+from schema_monitor import server_clock
 from schema_monitor.capture import capture
 from schema_monitor.core.impact import Verdict
 
@@ -59,7 +60,7 @@ def run_due() -> int:
 
 @transaction.atomic
 def _claim() -> SchemaFix | None:
-    now = timezone.now()
+    now = server_clock.now()
     due = SchemaFix.objects.select_for_update(skip_locked=True, of=("self",)).select_related("decided_by")
     fix = due.filter(Q(state=State.APPROVED) | Q(state=State.RUNNING), by_us=True, due_at__lte=now).order_by("decided_at").first()
     if fix is not None:
@@ -148,7 +149,7 @@ def _stopped(fix: SchemaFix, stop: Stop) -> None:
     """Tries again later, or says why not. Statements that are committed stay committed, and are not run again."""
     fix.error = {"code": stop.code, "message": str(stop), "details": None, "hint": None}
     if stop.again and fix.tries < MOST_TRIES:
-        fix.state, fix.due_at = State.APPROVED, timezone.now() + _AGAIN * fix.tries
+        fix.state, fix.due_at = State.APPROVED, server_clock.now() + _AGAIN * fix.tries
     else:
         fix.state, fix.due_at, fix.finished_at = State.FAILED, None, timezone.now()
     with transaction.atomic():
@@ -159,7 +160,7 @@ def _stopped(fix: SchemaFix, stop: Stop) -> None:
 
 def ring_due() -> None:
     """Rings for what is due."""
-    if settings.MENDGATE.ddl_database_url and SchemaFix.objects.filter(by_us=True, due_at__lte=timezone.now()).exists():
+    if settings.MENDGATE.ddl_database_url and SchemaFix.objects.filter(by_us=True, due_at__lte=server_clock.now()).exists():
         ring(MIGRATE)
 
 

@@ -27,6 +27,7 @@ from healing.refusals import NotAllowed, Refused
 from healing.sealed_rows import receipt_facts
 from healing.take_back.orders import gather
 from healing.undo import undo_together
+from schema_monitor import server_clock
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def _batch(order: TakeBack) -> int:
     """The newest due writes; their rows stay locked until they are told, so two workers never take the same."""
     if not TakeBack.objects.filter(pk=order.pk, state=State.RUNNING).exists():
         return 0
-    due = order.items.select_for_update(skip_locked=True).filter(Q(due_at=None) | Q(due_at__lte=timezone.now()), state=Item.WAITING)
+    due = order.items.select_for_update(skip_locked=True).filter(Q(due_at=None) | Q(due_at__lte=server_clock.now()), state=Item.WAITING)
     items = list(due.order_by("-written_at", "-receipt")[:BATCH])
     for _, together in groupby(items, key=lambda item: (item.writer, item.as_service)):
         _take_back(list(together))
@@ -115,7 +116,7 @@ def _one(item: TakeBackItem, receipt: Receipt, caller: Caller) -> None:
     except (Refused, SealError) as refusal:
         _end(item, Item.CONFLICT, str(refusal))
     except psycopg.OperationalError as error:
-        item.due_at, item.why = timezone.now() + _AGAIN, f"The target did not answer: {error}".strip()
+        item.due_at, item.why = server_clock.now() + _AGAIN, f"The target did not answer: {error}".strip()
         item.save(update_fields=["due_at", "why"])
     else:
         _end(item, Item.UNDONE, rows=rows)

@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from msgspec import Struct
 
+from schema_monitor import server_clock
 from schema_monitor.alerts.models import TELLS, AlertDelivery, AlertMessage, SchemaSubscription
 from schema_monitor.alerts.sent import Sent
 from schema_monitor.core.retry import KEEP, MAX_ATTEMPTS, OPENS_AT, pause_of_destination, pause_of_message
@@ -120,7 +121,7 @@ def retry_now(ids: list[int]) -> int:
     State = AlertMessage.State
     messages = AlertMessage.objects.filter(pk__in=ids, state__in=[State.WAITING, State.FAILED]).filter(TELLS)
     SchemaSubscription.objects.filter(messages__in=messages).update(paused_until=None)
-    return messages.update(state=State.WAITING, attempts=0, next_try_at=timezone.now(), made_at=timezone.now())
+    return messages.update(state=State.WAITING, attempts=0, next_try_at=server_clock.now(), made_at=timezone.now())
 
 
 def _delivered(message: AlertMessage) -> None:
@@ -128,7 +129,7 @@ def _delivered(message: AlertMessage) -> None:
     subscription = message.subscription
     if subscription.failures >= OPENS_AT:
         waiting = AlertMessage.objects.filter(subscription=subscription, state=AlertMessage.State.WAITING)
-        waiting.update(next_try_at=timezone.now())
+        waiting.update(next_try_at=server_clock.now())
     if subscription.failures or subscription.paused_until:
         _circuit(subscription, 0, None)
     message.state, message.delivered_at, message.last_error = AlertMessage.State.DELIVERED, timezone.now(), ""
@@ -137,7 +138,7 @@ def _delivered(message: AlertMessage) -> None:
 def _failed(message: AlertMessage, sent: Sent) -> None:
     """A destination that only asks for patience (429) is not broken; one that is gone (410) is told nothing more. A test is not
     repeated."""
-    now, subscription = timezone.now(), message.subscription
+    now, subscription = server_clock.now(), message.subscription
     message.last_error = sent.error
     failures = subscription.failures + (sent.status != 429)
     pauses = [pause for pause in (sent.pause, pause_of_destination(failures)) if pause]
@@ -155,7 +156,7 @@ def _hold(message: AlertMessage, sent: Sent) -> None:
     """Back to the outbox as if it had not been claimed. A test is not repeated."""
     message.attempts = max(message.attempts - 1, 0)
     message.state = AlertMessage.State.FAILED if message.is_test else AlertMessage.State.WAITING
-    message.next_try_at, message.last_error, message.lease_until = timezone.now() + (sent.pause or _FIRST_HOLD), sent.error, None
+    message.next_try_at, message.last_error, message.lease_until = server_clock.now() + (sent.pause or _FIRST_HOLD), sent.error, None
     message.save(update_fields=["state", "attempts", "next_try_at", "last_error", "lease_until"])
 
 

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.utils import timezone
 
+from schema_monitor import server_clock
 from schema_monitor.alerts.claims import LEASE, Claim, settle
 from schema_monitor.alerts.models import AlertDelivery, AlertMessage, SchemaSubscription
 from schema_monitor.alerts.parcel import pack
@@ -24,7 +25,7 @@ def send_test(subscription: SchemaSubscription) -> AlertDelivery:
         state=AlertMessage.State.SENDING,
         attempts=1,
         made_at=timezone.now(),
-        lease_until=timezone.now() + LEASE,
+        lease_until=server_clock.now() + LEASE,
     )
     assert message.lease_until is not None
     delivery = settle(Claim(message.pk, message.lease_until), pack(message).send())

@@ -64,7 +64,7 @@ def try_apart(
     limits: Limits,
 ) -> Trial:
     """``try_out`` in a scratch database, elsewhere. Raises what both raise; ``Stopped`` too where that process died or did not end."""
-    job = Job(control_url, scratch_url, new_name(), wanted, exposed, path, statements, limits)
+    job = Job(control_url, scratch_url, new_name(scratch_url or control_url), wanted, exposed, path, statements, limits)
     seconds = limits.wait + limits.seconds + _GRACE
     command = [sys.executable, "-m", "schema_monitor.impact.apart"]
     try:

@@ -66,9 +66,10 @@ class About(Struct, frozen=True):
     is_member: bool
 
 
-def new_name() -> str:
-    """For a scratch database, with the time in it."""
-    return f"{_PREFIX}{int(time.time())}_{secrets.token_hex(4)}"
+def new_name(url: str) -> str:
+    """For a scratch database on that server, with its time in it."""
+    with _admin(url) as admin:
+        return f"{_PREFIX}{_server_time(admin)}_{secrets.token_hex(4)}"
 
 
 def sweep(control_url: str, scratch_url: str | None = None) -> None:
@@ -90,7 +91,7 @@ def scratch(
     with _locked(control_url, limits), _admin(url) as admin:
         user, password = _login(admin, separate=scratch_url is not None)
         _sweep(admin)
-        name = name or new_name()
+        name = name or new_name(url)
         _make(admin, name, user)
         try:
             with _watched(url, _at(url, name, user, password), name, limits) as connection:
@@ -176,10 +177,18 @@ def _own_role(admin: psycopg.Connection[Any], me: About) -> str:
     return password
 
 
+def _server_time(admin: psycopg.Connection[Any]) -> int:
+    """Seconds; never by the clock of a host that asks, or one that is off would drop what another is using."""
+    row = admin.execute("SELECT extract(epoch FROM clock_timestamp())::bigint").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _sweep(admin: psycopg.Connection[Any]) -> None:
+    stale = _server_time(admin) - _STALE
     for (name,) in admin.execute("SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE %s", [_PREFIX + "%"]).fetchall():
         found = _NAME.fullmatch(name)
-        if found and int(found[1]) < time.time() - _STALE:
+        if found and int(found[1]) < stale:
             try:
                 admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
             except psycopg.Error as error:  # another login's, say
