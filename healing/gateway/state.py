@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from breakers import stored
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
-from healing.gateway import tuned
+from healing.gateway import missed, tuned
 from healing.gateway.auth import Key, Quota
 from healing.gateway.certified import NOTHING, REFUSED, TALLIES, Certificate, certificate_of
 from healing.gateway.errors import DialectError
@@ -47,7 +47,18 @@ SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float
 WHERE revoked_at IS NULL"""
 _RETIRED = "SELECT relation_oid, attnum, enum_oid, label_oid, schema, name FROM schema_monitor_retiredname"
 
-
+_SUMS = {
+    "schema": missed.sum_of("SELECT max(epoch) FROM schema_monitor_schemaversion"),
+    "rules": missed.sum_of(_RULES),
+    "certified": missed.sum_of(TALLIES, REFUSED),
+    "policies": missed.sum_of(_POLICIES),
+    "keys": missed.sum_of(_KEYS),
+    "retired": missed.sum_of(_RETIRED),
+    "breakers": missed.sum_of(stored.SQL),
+    tuned.PART: missed.sum_of(tuned.SQL),
+}
+"""What tells by itself that a part has changed."""
+_LOADED_WITH = {"rules": ("rules", "certified")}
 _MOST_SIGHTINGS = 500
 P = TypeVar("P")
 
@@ -205,6 +216,8 @@ class Keeper:
         """the same of enums."""
         self._saving: asyncio.Task[None] | None = None
         self._certificate = NOTHING
+        self._sums: dict[str, str] = {}
+        """of the parts, as they were when they were loaded."""
         self.on_keys_changed: Callable[[], None] = _nothing
         self.on_version: Callable[[Iterable[int]], None] = _ignore
         """called with the oids whose own reading was put above a stored version: it may be older or newer than that."""
@@ -292,7 +305,7 @@ class Keeper:
         while True:
             await asyncio.sleep(pause)
             if await self._alive():
-                pause = 5.0
+                pause = await self._look()
                 continue
             await self._connect_once()
             pause = 0.2 if self._control is not None else min(pause * 2, 5.0)
@@ -312,6 +325,26 @@ class Keeper:
                 control.terminate()
                 return False
             return True
+
+    async def _look(self) -> float:
+        """Reads again what was changed without our hearing of it; the seconds until the next look."""
+        loop = asyncio.get_running_loop()
+        cost = 0.0
+        for part, sql in _SUMS.items():
+            async with self._lock:
+                control, began = self._control, loop.time()
+                if control is None or control.is_closed():
+                    return 0.2
+                try:
+                    now = await missed.ask(control, sql)
+                except _GONE as error:
+                    log.warning("could not look for changes of %s: %s", part, error)
+                    return missed.LOOK_EVERY
+                cost += loop.time() - began
+            if now != self._sums.get(part):
+                log.info("%s changed, and no notification was heard of yet: read again", part)
+                await self._reload_quietly(part)
+        return missed.pause_after(cost)
 
     async def _connect_once(self) -> None:
         """LISTEN first, then load: nothing between the two is missed. Who is not told of reversals certifies nothing."""
@@ -350,6 +383,8 @@ class Keeper:
             control = self._control
             if control is None or control.is_closed():
                 return False
+            for name in _LOADED_WITH.get(part, (part,)):  # before the rows: what comes between is read again
+                self._sums[name] = await missed.ask(control, _SUMS.get(name))
             match part:
                 case "schema":
                     self._parts.schema = await store.load_since(control, self._parts.schema) or self._parts.schema
