@@ -25,6 +25,7 @@ from healing.gateway import watch
 from healing.gateway.ai import Ai, is_ai
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Authenticator, Caller
+from healing.gateway.bodies import Room, read_body
 from healing.gateway.breakers import Breakers, is_breaker_events, is_breakers
 from healing.gateway.cors import cors_headers, is_preflight, preflight
 from healing.gateway.ending import when_streams_end
@@ -65,6 +66,7 @@ class Gateway:
         self.breakers = Breakers(registry.default, settings.ai.redis_url, settings.ai.namespace)
         keys = UpstreamKeys(settings.upstream_anon_key, settings.upstream_service_key)
         self.forward = Forwarder(settings.upstream_supabase_url, keys, self.open)
+        self.room = Room(settings.bodies_limit)
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -177,7 +179,14 @@ class Gateway:
         if len(scope["query_string"]) > self.settings.url_limit:
             raise DialectError("MG414", 414, "The URL is too long", None, f"At most {self.settings.url_limit} bytes.")
         breakers = is_breakers(scope["path"])
-        body = await _body(headers, receive, MOST_BYTES if breakers else self.settings.body_limit)
+        body = await read_body(headers, receive, MOST_BYTES if breakers else self.settings.body_limit, self.room)
+        try:
+            return await self._answered(services, scope, headers, body, breakers=breakers)
+        finally:
+            self.room.leave(len(body))
+
+    async def _answered(self, services: Services, scope: Message, headers: dict[str, str], body: bytes, *, breakers: bool) -> Answer:
+        method = scope["method"]
         caller = await services.auth.caller(headers)
         if breakers:
             return await self.breakers.answer(method, _raw_path(scope), headers, body, caller)
@@ -271,28 +280,6 @@ async def _ready(services: Services) -> Answer:
 def _raw_path(scope: Message) -> str:
     raw = scope.get("raw_path") or scope["path"].encode()
     return str(raw.decode("latin-1").partition("?")[0])
-
-
-async def _body(headers: dict[str, str], receive: Receive, limit: int) -> bytes:
-    length = headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
-        raise _too_large(limit)
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise DialectError("MG400", 400, "The caller hung up before the whole body came")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts) if len(parts) > 1 else part
-
-
-def _too_large(limit: int) -> DialectError:
-    return DialectError("MG413", 413, "The body is too large", None, f"At most {limit} bytes; send fewer rows at once.")
 
 
 async def _send(send: Send, answer: Answer, headers: list[tuple[str, str]], *, head: bool) -> None:

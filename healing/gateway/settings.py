@@ -27,6 +27,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pool_wait: float = 10.0
     statement_timeout: float = 30.0
     body_limit: int = 16 * 1024 * 1024
+    bodies_limit: int = 64 * 1024 * 1024
     url_limit: int = 32 * 1024
     depth_limit: int = 100
     row_limit: int = 100_000
