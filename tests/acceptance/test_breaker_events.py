@@ -123,7 +123,7 @@ def test_a_stream_begins_with_all_breakers_and_tells_each_change_once(gateway: G
         assert (kind, data["name"]) == ("breaker", f"{name}-2")
 
 
-def test_a_stream_goes_on_after_the_last_id_on_any_worker(gateway: Gateway, api: httpx.Client, name: str) -> None:
+def test_fault_16_a_stream_goes_on_after_the_last_id_on_any_worker(gateway: Gateway, api: httpx.Client, name: str) -> None:
     with listening(gateway) as stream:
         last, _, _ = next(stream)
     names = [f"{name}-{n}" for n in range(6)]

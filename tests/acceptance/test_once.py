@@ -48,7 +48,7 @@ async def at_once(gateway: Gateway, count: int, table: str, row: Any, key: str) 
         return list(await asyncio.gather(*(client.post(f"/rest/v1/{table}", json=row) for _ in range(count))))
 
 
-def test_fifty_at_once_have_one_effect(gateway: Gateway) -> None:
+def test_fault_12_fifty_at_once_have_one_effect(gateway: Gateway) -> None:
     answers = asyncio.run(at_once(gateway, 50, "payments", {"amount": 7}, "fifty"))
     assert {a.status_code for a in answers} <= {201, 409}
     landed = [a for a in answers if a.status_code == 201]
@@ -69,7 +69,7 @@ def test_the_stored_answer_is_given_again(gateway: Gateway) -> None:
     }
 
 
-def test_while_the_first_is_under_way_the_second_hears_409(gateway: Gateway) -> None:
+def test_fault_12_while_the_first_is_under_way_the_second_hears_409(gateway: Gateway) -> None:
     answers = asyncio.run(at_once(gateway, 10, "slow", {"id": 1}, "slow"))
     assert sorted(a.status_code for a in answers) == [201] + [409] * 9
     busy = next(a for a in answers if a.status_code == 409).json()
@@ -77,7 +77,7 @@ def test_while_the_first_is_under_way_the_second_hears_409(gateway: Gateway) -> 
     assert post(gateway, "slow", {"id": 1}, "slow").status_code == 201
 
 
-def test_another_payload_under_the_same_key_is_422(gateway: Gateway) -> None:
+def test_fault_12_another_payload_under_the_same_key_is_422(gateway: Gateway) -> None:
     post(gateway, "payments", {"amount": 9}, "other")
     with gateway.client(**{"Idempotency-Key": "other"}) as client:
         for method, path, row in [

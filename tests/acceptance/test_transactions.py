@@ -246,7 +246,7 @@ def test_deadlocks_begin_anew_and_every_transaction_lands(gateway: Gateway) -> N
     assert gateway.sql("SELECT count(DISTINCT balance) AS n FROM accounts WHERE id IN (100, 101)") == [{"n": 1}]
 
 
-def test_serializable_transactions_that_disturb_each_other_begin_anew(gateway: Gateway) -> None:
+def test_fault_17_serializable_transactions_that_disturb_each_other_begin_anew(gateway: Gateway) -> None:
     gateway.sql("INSERT INTO accounts VALUES (200, 0)")
 
     async def run() -> list[httpx.Response]:

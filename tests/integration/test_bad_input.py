@@ -115,7 +115,7 @@ def kept(site: Watched, reply: Reply, status: int, code: str, sent: bytes) -> di
         (b" \n ", None),
     ],
 )
-def test_what_is_no_json_is_refused(site: Watched, body: bytes, details: str | None) -> None:
+def test_fault_15_what_is_no_json_is_refused(site: Watched, body: bytes, details: str | None) -> None:
     for method, target in (("POST", "things"), ("PATCH", "things?id=eq.1"), ("PUT", "things?id=eq.1")):
         with nothing_happens(site):
             refused(site.send(method, target, body), 400, "PGRST102", "Empty or invalid json", details)
@@ -155,7 +155,7 @@ def test_a_key_sent_twice_is_refused(site: Watched, body: bytes, key: str) -> No
 
 
 @pytest.mark.parametrize("body", [b'{"id":2,"data":' + b"[" * 101 + b"]" * 101 + b"}", b"[" * 100_000, b'{"a":' * 50_000])
-def test_json_deeper_than_a_hundred_levels_is_refused(site: Watched, body: bytes) -> None:
+def test_fault_15_json_deeper_than_a_hundred_levels_is_refused(site: Watched, body: bytes) -> None:
     with nothing_happens(site):
         refused(site.send("POST", "things", body), 400, "PGRST102", "The JSON is nested deeper than 100 levels")
 
@@ -166,7 +166,7 @@ def test_brackets_in_a_text_are_no_depth(site: Watched) -> None:
     assert site.target.execute("DELETE FROM things WHERE id = 300 RETURNING name").fetchone() == (text,)
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_read(site: Watched) -> None:
+def test_fault_15_a_body_over_the_limit_is_refused_before_it_is_read(site: Watched) -> None:
     hint = "At most 16777216 bytes; send fewer rows at once."
     with nothing_happens(site):
         refused(site.send("POST", "things", content_length="16777217"), 413, "MG413", "The body is too large", None, hint)

@@ -20,7 +20,7 @@ def stage(shared_gateway: Gateway) -> Iterator[Stage]:
     shared_gateway.sql("DROP TABLE IF EXISTS " + ", ".join(migration.TABLES))
 
 
-def test_no_request_fails_and_no_value_lands_in_a_wrong_column(stage: Stage) -> None:
+def test_fault_10_no_request_fails_and_no_value_lands_in_a_wrong_column(stage: Stage) -> None:
     """Renames, chains, names taken over in one transaction, new columns, other types, dropped columns."""
     world = migration.World(random.Random(7))  # noqa: S311
     migration.prepare(stage, world)

@@ -189,7 +189,7 @@ def test_a_replay_runs_with_the_rights_of_the_original_caller(running: Gateway) 
     running.sql("GRANT INSERT ON people TO anon")
 
 
-def test_two_commands_at_once_replay_once(running: Gateway) -> None:
+def test_fault_12_two_commands_at_once_replay_once(running: Gateway) -> None:
     running.sql("DELETE FROM people")
     quarantine, _ = kept(running, {"double_name": "Gil"})
     approve(running, quarantine, "double_name")

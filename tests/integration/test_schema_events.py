@@ -100,7 +100,7 @@ def test_history_longer_than_what_is_kept_in_memory_is_replayed_from_the_databas
     asyncio.run(go())
 
 
-def test_a_lost_notification_costs_seconds_not_versions(gateway: Gateway, key: dict[str, str]) -> None:
+def test_fault_16_a_lost_notification_costs_seconds_not_versions(gateway: Gateway, key: dict[str, str]) -> None:
     async def go() -> None:
         stream = await Reader.open(gateway, **key)
         await stream.until(latest(gateway))
@@ -298,7 +298,7 @@ def test_a_version_that_comes_during_a_look_is_told_once(gateway: Gateway) -> No
     asyncio.run(go())
 
 
-def test_no_version_is_missed_over_a_kill_and_a_restart_of_the_web_process(gateway: Gateway, key: dict[str, str]) -> None:
+def test_fault_16_no_version_is_missed_over_a_kill_and_a_restart_of_the_web_process(gateway: Gateway, key: dict[str, str]) -> None:
     async def go() -> None:
         stream = await Reader.open(gateway, **key)
         first = await asyncio.to_thread(publish, gateway)

@@ -52,7 +52,7 @@ def test_a_connection_to_the_control_database_that_falls_silent_is_repaired(
     assert epochs() == [1, 2, 3]
 
 
-def test_lost_notifications_are_made_good_by_looking(settings: LazySettings, target_url: str, owner: psycopg.Connection) -> None:
+def test_fault_16_lost_notifications_are_made_good_by_looking(settings: LazySettings, target_url: str, owner: psycopg.Connection) -> None:
     point_at(settings, target_url)
     with watching():
         wait_for_detector("listen")
