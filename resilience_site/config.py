@@ -63,6 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     email_from: str
     alert_networks: tuple[str, ...]
     web_concurrency: int
+    pool_size: int
+    statement_timeout: int
     metrics: bool
     otlp_endpoint: str | None
     problems: tuple[Problem, ...]
@@ -136,6 +138,8 @@ def load(environ: Mapping[str, str]) -> Config:
         email_from=read.text("EMAIL_FROM") or "mendgate@localhost",
         alert_networks=_alert_networks(read, embedded=not database_url),
         web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
+        pool_size=read.integer("POOL_SIZE", 10, 2, 1000),
+        statement_timeout=read.integer("STATEMENT_TIMEOUT", 30, 1, 600),
         metrics=_metrics(read),
         otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),

@@ -32,6 +32,8 @@ def connect(config: Config) -> Settings:
         upstream_supabase_url=config.upstream_supabase_url,
         upstream_anon_key=config.upstream_anon_key,
         upstream_service_key=config.upstream_service_key,
+        pool_size=config.pool_size,
+        statement_timeout=float(config.statement_timeout),
         ai=_ai(config),
     )
     configure(settings)

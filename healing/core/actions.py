@@ -19,7 +19,7 @@ class Action(StrEnum):
     UNAVAILABLE = "unavailable"
     """the database cannot be reached or used now: 503, retry before send."""
     AWAY = "away"
-    """the database is known to be away: as unavailable, but not tried again at once."""
+    """the database is known to be away or too slow: as unavailable, but not tried again at once."""
     REFUSE = "refuse"
     """never healed, never escalated."""
     PASS = "pass"  # noqa: S105 - no password
@@ -29,6 +29,7 @@ class Action(StrEnum):
 
 _CODES: Final[dict[str, tuple[Action, str]]] = {
     "PGRST001": (Action.AWAY, "the breaker of the database is open"),
+    "PGRST003": (Action.AWAY, "the connection to the database fell silent"),
     "PGRST102": (Action.HEAL, "rows with different keys: split by set of keys in one transaction"),
     "PGRST204": (Action.REREAD, "unknown column: the catalog may have changed"),
     "PGRST205": (Action.REREAD, "unknown table: the catalog may have changed"),
@@ -62,7 +63,7 @@ _CODES: Final[dict[str, tuple[Action, str]]] = {
     "40001": (Action.RETRY, "serialization failure: nothing happened"),
     "40P01": (Action.RETRY, "deadlock: nothing happened"),
     "26000": (Action.RETRY, "a prepared statement got lost, as behind a pooler"),
-    "57014": (Action.BOUNDED, "statement timeout"),
+    "57014": (Action.AWAY, "the statement had its whole time; again at once it would only hold up others"),
     "55P03": (Action.BOUNDED, "a lock was not available in time"),
     "25006": (Action.UNAVAILABLE, "read-only, as during a failover"),
     "57P01": (Action.UNAVAILABLE, "the server shuts down"),

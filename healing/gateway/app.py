@@ -268,6 +268,8 @@ async def _ready(services: Services) -> Answer:
     problems = []
     if not services.keeper.ready:
         problems.append("the schema is not loaded")
+    if services.pool.is_full:
+        problems.append("target database: its disk is full")
     try:
         async with services.pool.connection(gated=False) as connection:
             await connection.fetchval("SELECT 1")

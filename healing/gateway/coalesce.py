@@ -12,7 +12,7 @@ returned another number of rows than were sent (a trigger, a policy) is never gu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TypeVar
 
 import asyncpg
@@ -29,7 +29,8 @@ MOST_ROWS = 500
 FEWEST_ROWS, ROWS_AT_ALL = 50, 2000
 MOST_BYTES = 1 << 20
 PARALLEL, PARALLEL_ALONE = 2, 8
-_SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST001")
+_SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST00")
+_OUT_OF_TIME = "57014"
 
 
 class Lane(Struct, frozen=True):
@@ -64,6 +65,10 @@ class NotMeant(Exception):
 
 class Stale(NotMeant):
     """The names in the statement have come to mean other columns."""
+
+
+class OutOfTime(NotMeant):
+    """The statement that was shared ran out of time: a lock, or a single row's trigger. Apart, each has its own time."""
 
 
 class _Queue(Struct):
@@ -105,23 +110,25 @@ class Coalescer:
     async def _drain(self, lane: Lane, queue: _Queue) -> None:
         try:
             while queue.waiting:
-                await self._settle(lane, _take(queue.waiting, _most_rows(lane)))
+                if not await self._settle(lane, _take(queue.waiting, _most_rows(lane))):
+                    _fail(list(_all(queue.waiting)), OutOfTime("the one before ran out of time"))
         finally:
             queue.running -= 1
             if not queue.waiting and queue.running == 0:
                 self._queues.pop(lane, None)
 
-    async def _settle(self, lane: Lane, items: list[Item]) -> None:
-        """Runs the items as one statement; on a failure that may be one item's own, in halves."""
+    async def _settle(self, lane: Lane, items: list[Item]) -> bool:
+        """Runs the items as one statement; on a failure that may be one item's own, in halves. False: it ran out of time, and who waits
+        behind it should not wait for the next of the kind."""
         try:
             answers = await self._run(lane, items)
         except (DatabaseError, NotMeant) as error:
-            if len(items) == 1 or _concerns_all(error):
-                _fail(items, error)
-                return
+            slow = isinstance(error, DatabaseError) and error.failure.code == _OUT_OF_TIME
+            if len(items) == 1 or slow or _concerns_all(error):
+                _fail(items, OutOfTime("it was shared") if slow and len(items) > 1 else error)
+                return not slow
             middle = len(items) // 2
-            await self._settle(lane, items[:middle])
-            await self._settle(lane, items[middle:])
+            return all([await self._settle(lane, half) for half in (items[:middle], items[middle:])])
         except BaseException as error:
             _fail(items, DatabaseError(Failure("XX000", f"The gateway failed: {type(error).__name__}", str(error))))
             raise
@@ -129,6 +136,7 @@ class Coalescer:
             for item, answer in zip(items, answers, strict=True):
                 if item.done is not None and not item.done.done():
                     item.done.set_result(answer)
+        return True
 
     async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[asyncpg.Record]]:
         body = b"[" + b",".join([item.rows for item in items]) + b"]"
@@ -173,6 +181,11 @@ def _take(waiting: Turns[Item], most_rows: int = MOST_ROWS) -> list[Item]:
             break
         batch.append(waiting.take())
     return batch
+
+
+def _all(waiting: Turns[Item]) -> Iterator[Item]:
+    while waiting:
+        yield waiting.take()
 
 
 def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -> list[Sequence[asyncpg.Record]]:

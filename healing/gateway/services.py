@@ -17,7 +17,7 @@ from healing.gateway.follow import Follower
 from healing.gateway.quotas import Quotas
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper, State
-from healing.gateway.target import DatabaseError, Pool
+from healing.gateway.target import DatabaseError, Pool, failure_of
 from healing.gateway.target_gate import Gate
 from healing.gateway.traffic import Traffic
 from healing.gateway.transactions.journal import Journal
@@ -100,8 +100,11 @@ class Services:
         known, until = self._ours
         if time.monotonic() < until:
             return known
-        async with self.pool.connection() as connection:
-            found = bool(await connection.fetchval(_OURS))
+        try:
+            async with self.pool.connection() as connection:
+                found = bool(await connection.fetchval(_OURS))
+        except (asyncpg.InterfaceError, OSError) as error:
+            raise DatabaseError(failure_of(error)) from error
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found
 

@@ -13,11 +13,13 @@ EXACT: dict[str, int] = {
     "42P01": 404,  # undefined table
     "42P17": 500,  # infinite recursion in a policy
     "53400": 500,  # configuration limit exceeded
+    "57014": 504,  # the statement ran out of time
     "57P01": 503,  # the administrator ends connections
     "57P02": 503,  # the server crashed
     "57P03": 503,  # the server is starting
     "P0001": 400,  # RAISE
     "PGRST001": 503,  # the breaker of the database is open
+    "PGRST003": 504,  # the database did not answer in time
 }
 BY_CLASS: dict[str, int] = {
     "08": 503,  # connection
@@ -34,7 +36,7 @@ BY_CLASS: dict[str, int] = {
     "53": 503,  # insufficient resources
     "54": 500,  # too complex
     "55": 500,  # object not in the prerequisite state
-    "57": 500,  # operator intervention, statement timeout too
+    "57": 500,  # operator intervention
     "58": 500,  # system error
     "F0": 500,  # configuration file
     "HV": 500,  # foreign data wrapper

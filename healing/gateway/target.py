@@ -10,6 +10,7 @@ resolved by the transaction's id (``pg_xact_status``), so "unknown" never leaves
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -25,6 +26,14 @@ from healing.gateway.turns import Turns
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
+
+GRACE = 5.0
+"""Seconds after the statement's own limit in which the server should have said so; then the connection has fallen silent."""
+MOST_RESOLVING = 20.0
+_PATIENT_TRIES = 4
+"""looks at a commit that was cut off, before what is left of it is ended: its COMMIT may still be on its way."""
+DISK_FULL, FULL_SECONDS = "53100", 10.0
+_END_OF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = session_user AND backend_xid = $1::text::xid8::xid"
 
 CLEAN = "RESET ALL;RESET ROLE;"
 """Undoes what a function of the target left on the session by ``set_config(…, false)``: the next caller shares the connection."""
@@ -57,6 +66,8 @@ def failure_of(error: BaseException) -> Failure:
     """A ``Failure`` from whatever asyncpg or the socket raised."""
     if isinstance(error, _STALE):
         return Failure("40001", "The schema changed while the statement was prepared.")
+    if isinstance(error, TimeoutError):
+        return Failure("PGRST003", "The database did not answer in time; nothing was written.", hint="Send it again.")
     if isinstance(error, asyncpg.PostgresError):
         return Failure(
             error.sqlstate or "XX000",
@@ -83,10 +94,27 @@ class Pool:
         self._gate = gate
         self._permits: dict[asyncpg.Connection, Permit] = {}
         self._timeout_ms = str(int(statement_timeout * 1000))
+        self._limit = statement_timeout + min(GRACE, statement_timeout / 2)
+        self._full_until = 0.0
         self._idle: list[asyncpg.Connection] = []
         self._open = 0
         self._waiting: Turns[asyncio.Future[asyncpg.Connection | None]] = Turns()
         self._closed = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the server said a moment ago that its disk is full."""
+        return time.monotonic() < self._full_until
+
+    @property
+    def resolving(self) -> float:
+        """Seconds in which the outcome of a commit that was cut off is looked for."""
+        return min(MOST_RESOLVING, 4 * self._limit)
+
+    @property
+    def patience(self) -> float:
+        """Seconds for what takes a server no time: the start and the end of a transaction."""
+        return min(self.wait, self._limit)
 
     @property
     def has_free(self) -> bool:
@@ -114,8 +142,19 @@ class Pool:
 
     def judge(self, connection: asyncpg.Connection, error: BaseException) -> None:
         """Tells the gate what an error on a connection says of the database. Before ``release``."""
+        if getattr(error, "sqlstate", None) == DISK_FULL:
+            self._full_until = time.monotonic() + FULL_SECONDS
+        if isinstance(error, TimeoutError):
+            self._forget(connection)
         if (permit := self._permits.pop(connection, None)) is not None:
             permit.settle(outcome_of(error), error=f"{type(error).__name__}: {error}")
+
+    def _forget(self, silent: asyncpg.Connection) -> None:
+        """A connection fell silent: it is ended without a word, and those that are idle may be no better."""
+        silent.terminate()
+        while self._idle:
+            self._idle.pop().terminate()
+            self._open -= 1
 
     async def _take(self, turn: str) -> asyncpg.Connection:
         while self._idle:
@@ -171,9 +210,11 @@ class Pool:
         for _ in range(self.size + 1):
             connection = await self.acquire(gated=gated)
             try:
-                await connection.execute(CLEAN)
+                await connection.execute(CLEAN, timeout=self.patience)
                 return connection
             except BaseException as error:
+                if isinstance(error, TimeoutError):
+                    self._forget(connection)
                 broken = connection.is_closed() or isinstance(error, _LOST)
                 connection.terminate()
                 self.release(connection)
@@ -195,7 +236,8 @@ class Pool:
         try:
             return await asyncpg.connect(
                 self.url,
-                timeout=5,
+                timeout=min(5.0, self.patience),
+                command_timeout=self._limit,
                 server_settings={
                     "application_name": "mendgate",
                     "standard_conforming_strings": "on",
@@ -254,9 +296,11 @@ class Transaction:
         for attempt in (1, 2):
             connection = await pool.acquire(turn=turn)
             try:
-                await connection.execute(CLEAN + prelude)
+                await connection.execute(CLEAN + prelude, timeout=pool.patience)
                 return cls(pool, connection)
             except BaseException as error:
+                if isinstance(error, TimeoutError):
+                    pool.judge(connection, error)
                 broken = connection.is_closed() or isinstance(error, _LOST)
                 if not broken or attempt == 2:
                     pool.judge(connection, error)
@@ -338,7 +382,7 @@ class Transaction:
             return
         try:
             if self._connection.is_in_transaction():
-                await self._connection.execute("ROLLBACK")
+                await self._connection.execute("ROLLBACK", timeout=self._pool.patience)
         except Exception:
             self._connection.terminate()
         self._give_back()
@@ -371,20 +415,30 @@ class Transaction:
 
     async def _resolved(self, xid: str | None) -> bool:
         """Whether a transaction whose commit was cut off did commit. Raises ``DatabaseError`` when it cannot be found out."""
-        for attempt in range(40):
-            try:
-                async with self._pool.connection(gated=False) as connection:
-                    status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid) if xid else None
-            except Exception:
-                status = "unreachable"
-            if status in ("committed", "aborted"):
-                return bool(status == "committed")
-            if xid is None:
-                break
-            await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
+        try:
+            async with asyncio.timeout(self._pool.resolving):
+                for attempt in range(40 if xid else 0):
+                    status = await self._status(xid, final=attempt >= _PATIENT_TRIES)
+                    if status in ("committed", "aborted"):
+                        return status == "committed"
+                    await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
+        except TimeoutError:
+            pass
         failure = Failure(
             "MG504",
             "The connection was lost while committing and the outcome could not be found out.",
             hint="Send it again with the same Idempotency-Key: it will not be written twice.",
         )
         raise DatabaseError(failure)
+
+    async def _status(self, xid: str | None, *, final: bool) -> str:
+        """What the server says of a transaction. ``final``: one that is still under way has lost its COMMIT with its connection, and
+        would keep its locks until the server notices; it is ended, and the next look knows."""
+        try:
+            async with self._pool.connection(gated=False) as connection:
+                status = str(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid))
+                if final and status == "in progress":
+                    await connection.execute(_END_OF, xid)
+                return status
+        except (DatabaseError, asyncpg.PostgresError, *_LOST):
+            return "unreachable"

@@ -18,7 +18,7 @@ from breakers.gateway.ai.ledger import Ledger
 from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.snapshot import AiSnapshot
 from resilience_site.embedded_postgres import EmbeddedPostgres
-from tests.cut_proxy import CutProxy
+from tests.faulty_proxy import FaultyProxy
 from tests.integration.ai_rows import in_loop, run
 
 KEY = str(uuid.UUID(int=7))
@@ -61,13 +61,13 @@ async def test_calls_are_in_the_log_and_in_the_days_sums_within_a_second(setting
 
 @in_loop
 async def test_a_flush_whose_answer_was_cut_off_is_not_counted_twice(settings: AiSettings, control_url: str) -> None:
-    async with CutProxy(control_url) as proxy:
+    with FaultyProxy(control_url) as proxy:
         ledger = Ledger(replace(settings, database_url=proxy.url))
         for _ in range(20):
             ledger.record(a_call())
-        proxy.cut = (b"INSERT INTO breakers_aicall", True)  # the statement that is prepared
+        proxy.cut(b"INSERT INTO breakers_aicall", answered=True)  # the statement that is prepared
         await ledger.journal.flush()
-        proxy.cut = (str(ledger.journal._sending[0].id).encode(), True)  # the values: executed, and committed
+        proxy.cut(str(ledger.journal._sending[0].id).encode(), answered=True)  # the values: executed, and committed
         await ledger.journal.flush()
         assert proxy.cuts == 2 and counted(control_url) == (20, 5.0, 200)
         assert ledger.journal._sending  # it does not know that it is there

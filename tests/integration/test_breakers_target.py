@@ -17,7 +17,7 @@ from healing.core.types import Failure
 from healing.gateway import target_gate
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from resilience_site.embedded import EmbeddedPostgres
-from tests.cut_proxy import CutProxy
+from tests.faulty_proxy import FaultyProxy
 from tests.gateway_process import Gateway
 
 PRELUDE = "BEGIN;SET LOCAL ROLE service_role"
@@ -178,16 +178,17 @@ def test_no_pile_up_before_a_database_that_answers_nobody(
 
 def test_connections_that_were_lost_count_and_stale_idle_ones_do_not(own_registry: registry.Registry, target_url: str) -> None:
     async def story() -> None:
-        async with CutProxy(target_url) as proxy, pool(proxy.url) as on:
+        async with pool(proxy.url) as on:
             assert await run(on) == 1
-            proxy.cut = (b"RESET ALL", False)  # the idle connection turns out to be dead: another is made, nobody notices
+            proxy.cut(b"RESET ALL", answered=False)  # the idle connection turns out to be dead: another is made, nobody notices
             assert await run(on) == 1
             assert own_registry.get(target_gate.NAME).view().failures == 0
-            proxy.cut = (b"SELECT 'cut me'", False)
+            proxy.cut(b"SELECT 'cut me'", answered=False)
             assert (await failure(run(on, "SELECT 'cut me'"))).code.startswith("08")
             assert own_registry.get(target_gate.NAME).view().failures == 1
 
-    asyncio.run(story())
+    with FaultyProxy(target_url) as proxy:
+        asyncio.run(story())
 
 
 def test_a_breaker_that_is_out_of_order_stops_nobody(monkeypatch: pytest.MonkeyPatch, target_url: str) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from healing.gateway.target import DatabaseError, Pool, Transaction
-from tests.cut_proxy import CutProxy
+from tests.faulty_proxy import FaultyProxy
 
 INSERT = "WITH w AS (INSERT INTO t(a) VALUES ($1::text::int) RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
 PRELUDE = """BEGIN;SET LOCAL ROLE "service_role";SELECT set_config('request.jwt.claims','{"role":"service_role"}',true)"""
@@ -56,19 +56,20 @@ async def insert(pool: Pool, value: str, before: str = "") -> None:
     await transaction.commit(before, record["xid"])
 
 
-@pytest.mark.parametrize("forwarded", [True, False])
-def test_a_cut_commit_is_resolved_to_what_happened(target_url: str, table: psycopg.Connection, forwarded: bool) -> None:
+@pytest.mark.parametrize("arrived", [True, False])
+def test_a_cut_commit_is_resolved_to_what_happened(target_url: str, table: psycopg.Connection, arrived: bool) -> None:
     """Cut after COMMIT arrived: success is reported. Cut before it: failure is reported. The row agrees."""
 
     async def scenario() -> bool:
-        async with CutProxy(target_url) as proxy, pool_at(proxy.url, wait=5) as pool:
-            proxy.cut = (b"COMMIT", forwarded)
-            code = await outcome(pool)
-            assert proxy.cuts == 1
-            return code == ""
+        with FaultyProxy(target_url) as proxy:
+            async with pool_at(proxy.url, wait=5) as pool:
+                proxy.cut(b"COMMIT", answered=arrived)
+                code = await outcome(pool)
+                assert proxy.cuts == 1
+                return code == ""
 
-    assert asyncio.run(scenario()) is forwarded
-    assert stored(table) == ([1] if forwarded else [])
+    assert asyncio.run(scenario()) is arrived
+    assert stored(table) == ([1] if arrived else [])
 
 
 def test_a_dead_idle_connection_is_replaced_without_an_error(target_url: str, table: psycopg.Connection) -> None:

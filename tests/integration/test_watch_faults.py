@@ -12,8 +12,8 @@ from django.db import connection
 from schema_monitor import lease
 from schema_monitor.capture import capture
 from schema_monitor.models import SchemaChange, SchemaVersion
+from tests.faulty_proxy import FaultyProxy
 from tests.integration.watching import control_url, epochs, point_at, state, wait_for, wait_for_detector, wait_for_epoch, watching
-from tests.silent_proxy import SilentProxy
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_connection_to_the_target_that_falls_silent_is_repaired_within_the_bound(
     settings: LazySettings, target_url: str, owner: psycopg.Connection
 ) -> None:
-    with SilentProxy(target_url) as proxy:
+    with FaultyProxy(target_url) as proxy:
         point_at(settings, proxy.url)
         with watching():
             wait_for_detector("listen")
@@ -38,7 +38,7 @@ def test_a_connection_to_the_target_that_falls_silent_is_repaired_within_the_bou
 def test_a_connection_to_the_control_database_that_falls_silent_is_repaired(
     settings: LazySettings, target_url: str, owner: psycopg.Connection
 ) -> None:
-    with SilentProxy(control_url()) as proxy:
+    with FaultyProxy(control_url()) as proxy:
         point_at(settings, target_url, proxy.url)
         with watching():
             wait_for_detector("listen")
