@@ -1,9 +1,9 @@
 """Notices by polling that the target's schema may have changed: what works with every login and every target.
 
-The tail of the DDL log, where there is one, is sure and costs nothing. Counters of catalog writes cost nearly nothing, but may lag
-and also move for temporary tables. The fingerprint of the catalog is sure and costs more with size: it is taken when the counters
-moved, and otherwise so rarely that it takes less than 1 % of the time. It is read *before* a capture reads: what commits in between is
-seen by the next look.
+The tail of the DDL log, where there is one that takes entries, is sure and costs nothing. Counters of catalog writes cost nearly
+nothing, but may lag and also move for temporary tables. The fingerprint of the catalog is sure and costs more with size: it is taken
+when the counters moved, and otherwise so rarely that it takes less than 1 % of the time. It is read *before* a capture reads: what
+commits in between is seen by the next look.
 
 In a large catalog a change that the log tells is read by itself. The fingerprint moves then too; that this change is all there was
 is verified by reading everything, but as rarely.
@@ -60,6 +60,10 @@ class Sight(NamedTuple):
     counts: bool
     triggers: str | None
 
+    def otherwise(self, before: Sight) -> bool:
+        """Whether the log can be read now and could not before, or the other way round, or its triggers are others."""
+        return (self.tail is None) != (before.tail is None) or self.triggers != before.triggers
+
 
 class Detector:
     """Decides whether one target's schema may have changed. ``clock`` is monotonic seconds."""
@@ -72,6 +76,8 @@ class Detector:
         self._costs: deque[float] = deque(maxlen=3)
         self._told = False
         """the log told of something since the last fingerprint."""
+        self.missed = False
+        """The last look found a change of which a log that was read told nothing."""
         self._verified, self._whole_cost, self._owing = 0.0, 0.0, False
 
     @property
@@ -97,27 +103,27 @@ class Detector:
 
     def look(self, *, logged: bool) -> Found:
         """Whether something changed since the last look (``logged``: there is a log that we may read). The first look says yes."""
-        before, now = self.sight, self._see(logged)
-        self.sight = now
-        if before is not None and (now.triggers != before.triggers or (logged and now.tail != before.tail)):
+        before, now = self._renewed(logged)
+        if before is not None and now.otherwise(before):
+            return self._start_anew(by_triggers=now.triggers != before.triggers)
+        if before is not None and now.tail != before.tail:
             self._settle()
             return Found.LOGGED
-        self._moved = self._moved or before is None or now.writes != before.writes
         if self._due() and self._take():
-            if not self._told or self.small:
-                self._told = False
+            told, self._told = self._told, False
+            if not told or self.small:
+                self.missed = not told and before is not None and now.tail is not None
                 return Found.CHANGED
-            self._told, self._owing = False, True
+            self._owing = True
         return Found.CHANGED if self._may_verify() else Found.NOTHING
 
     def rang(self, *, logged: bool, by_log: bool) -> Found:
         """A capture is asked for, by the log or by somebody who saw a change: what it will read need not be detected again, where
         that is cheap to tell."""
-        before = self.sight
-        self.sight = self._see(logged)
-        if before is None:
-            return Found.CHANGED
-        if by_log or (logged and self.sight.tail != before.tail):
+        before, now = self._renewed(logged)
+        if before is None or now.otherwise(before):
+            return self._start_anew(by_triggers=True)
+        if by_log or now.tail != before.tail:
             self._settle()
             return Found.LOGGED
         told, self._told = self._told, False
@@ -134,7 +140,18 @@ class Detector:
 
     def forget(self) -> None:
         """The last change was not captured after all: the next look says yes again."""
-        self.sight, self._fingerprint, self._moved, self._told = None, None, True, False
+        self.sight, self._fingerprint, self._moved, self._told, self.missed = None, None, True, False, False
+
+    def _renewed(self, logged: bool) -> tuple[Sight | None, Sight]:
+        before, now = self.sight, self._see(logged)
+        self.sight, self.missed = now, False
+        self._moved = self._moved or before is None or now.writes != before.writes
+        return before, now
+
+    def _start_anew(self, *, by_triggers: bool) -> Found:
+        """The log came, went, or was silent meanwhile: what changed until now is not what it tells."""
+        self._told, changed = False, self._take()
+        return Found.CHANGED if changed or by_triggers else Found.NOTHING
 
     def _settle(self) -> None:
         self._told = True

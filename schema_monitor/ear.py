@@ -1,7 +1,8 @@
 """Listens to the target: the DDL log rings the moment a change commits.
 
 Whether we can hear is proven, not assumed: a heartbeat, a notification to ourselves, must come back. Behind a pooler that breaks
-LISTEN, on a standby, or without event triggers we are deaf and say so; then polling is all there is.
+LISTEN, on a standby, or without event triggers we are deaf and say so; then polling is all there is. Whether there is anything to hear
+is proven too, when we start and whenever a change was found that the log should have told (``proof``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import psycopg
 from psycopg import errors
 
 from schema_monitor import ddl_log, install
-from schema_monitor.install import Monitor
+from schema_monitor.proof import takes_entries
 
 log = logging.getLogger(__name__)
 PROBE = "probe"
@@ -36,7 +37,10 @@ class Ear:
         self._heard = False
         self._next_probe = self._next_prune = 0.0
         self.heard_at: datetime | None = None
-        self.monitor = Monitor(readable=False, filled=False, notifies=False)
+        self.alive = True
+        """whether the log takes entries, as far as is known."""
+        self.look()
+        self.prove()
         self.pooled = is_pooled(listening)
         self._can_listen = not self.pooled and self._try(f"LISTEN {ddl_log.CHANNEL}")
 
@@ -48,7 +52,7 @@ class Ear:
     @property
     def hears(self) -> bool:
         """Whether a change rings here within milliseconds."""
-        return self._heard and self.monitor.works and self.monitor.notifies
+        return self._heard and self.monitor.works and self.alive and self.monitor.notifies
 
     @property
     def waits(self) -> bool:
@@ -73,6 +77,12 @@ class Ear:
         """Asks what there is of the log now."""
         self.monitor = install.look(self._target)
 
+    def prove(self) -> None:
+        """Tries whether the log takes entries; where that may not be tried it is believed."""
+        self.alive = not self.monitor.works or takes_entries(self._target) is not False
+        if not self.alive:
+            log.warning("schema watcher: the DDL log of the target takes no entries. Run: python manage.py install_monitor")
+
     def check(self) -> None:
         """Looks after itself, when that is due: is the log there, do heartbeats come back, is there something old to delete. Raises
         ``OperationalError`` where the connection heard and is deaf now."""
@@ -85,6 +95,8 @@ class Ear:
         if now >= self._next_probe:
             self._next_probe = now + PROBE_EVERY
             self.look()
+            if not self.alive:
+                self.prove()
             if self._can_listen and self._asked is None and self._try(f"NOTIFY {ddl_log.CHANNEL}, '{PROBE}'"):
                 self._asked = now
         if self.monitor.readable and now >= self._next_prune:

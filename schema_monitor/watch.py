@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from schema_monitor import lease
 from schema_monitor.capture import capture
 from schema_monitor.core.detectors import Facts, judge
-from schema_monitor.detect import PATIENCE, Detector, Found
+from schema_monitor.detect import PATIENCE, Detector, Found, Sight
 from schema_monitor.ear import Ear
 from schema_monitor.patience import within
 from schema_monitor.versions import Memory
@@ -140,9 +140,9 @@ class Round:
         wanted = self._rang or self._asked
         found = self._detector.rang(logged=logged, by_log=self._rang) if wanted else self._detector.look(logged=logged)
         sight = self._detector.sight
-        if before is not None and sight is not None and sight.triggers != before.triggers:
+        if before is not None and sight is not None:
             with within(self._patience, self._target):
-                self._ear.look()
+                self._judge_log(before, sight)
         changed = found is not Found.NOTHING and self._capture(whole=found is Found.CHANGED or self._detector.small)
         with within(self._patience, self._control):
             self._say(changed)
@@ -154,6 +154,14 @@ class Round:
         select.select([self._control.fileno(), self._ear.fileno()], [], [], self._every)
         self._rang = self._ear.drain()
         self._asked = bool(list(self._control.notifies(timeout=0)))
+
+    def _judge_log(self, before: Sight, now: Sight) -> None:
+        if now.otherwise(before):
+            self._ear.look()
+        elif now.tail != before.tail:
+            self._ear.alive = True
+        elif self._detector.missed:
+            self._ear.prove()
 
     def _paced(self) -> float:
         """What is set, asked for now and then."""
@@ -185,6 +193,7 @@ class Round:
         facts = Facts(
             monitor=known[1].monitor if known else "",
             readable=ear.monitor.readable,
+            alive=ear.alive and (sight is None or sight.tail is not None),
             notifies=ear.monitor.notifies,
             hears=hears,
             pooled=ear.pooled,

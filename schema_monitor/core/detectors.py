@@ -14,10 +14,11 @@ SILENT = 5.0
 
 class Facts(Struct, frozen=True):
     """What was found out about the target. ``every``: seconds between two looks; ``interval``: between two fingerprints in quiet;
-    ``moved``: between two while counters move."""
+    ``moved``: between two while counters move; ``alive``: the log takes entries."""
 
     monitor: str = ""
     readable: bool = False
+    alive: bool = True
     notifies: bool = False
     hears: bool = False
     pooled: bool = False
@@ -31,7 +32,7 @@ class Facts(Struct, frozen=True):
     @property
     def logged(self) -> bool:
         """Changes are logged, and we may read the log."""
-        return self.monitor == "on" and self.readable
+        return self.monitor == "on" and self.readable and self.alive
 
 
 class Verdict(Struct, frozen=True):
@@ -86,8 +87,10 @@ def _no_log(facts: Facts) -> str:
         return "The DDL log's event triggers are disabled. Run: python manage.py install_monitor"
     if facts.monitor == "dropped":
         return "The DDL log's event triggers are gone. Run: python manage.py install_monitor"
+    if facts.monitor == "on" and facts.readable:
+        return "The DDL log takes no entries: our triggers cannot write it, or it is locked. Run: python manage.py install_monitor"
     if facts.monitor == "on":
-        return "Our login may not read the DDL log. Run: python manage.py install_monitor"
+        return "Our login may not read the DDL log, or its table is gone or was altered. Run: python manage.py install_monitor"
     if facts.removed:
         return "The DDL log was removed on purpose. To have it again: python manage.py install_monitor"
     return "The DDL log is not installed. Run: python manage.py install_monitor"

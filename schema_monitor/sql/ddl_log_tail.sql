@@ -1,1 +1,1 @@
-(SELECT coalesce(sum(id), 0)::text FROM (SELECT id FROM mendgate.ddl_log ORDER BY id DESC LIMIT 200) newest)
+(SELECT coalesce(sum(id), 0)::text FROM (SELECT id, xid, at, system, database, tag, classid, objid, objsubid, otype, ident, dropped, usr, app, names FROM mendgate.ddl_log ORDER BY id DESC LIMIT 200) newest)

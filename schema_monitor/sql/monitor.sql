@@ -26,6 +26,12 @@ BEGIN
        OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'mendgate'::pg_catalog.regnamespace AND p.proowner <> current_user::pg_catalog.regrole) THEN
         RAISE insufficient_privilege USING MESSAGE = 'schema mendgate holds a DDL log or functions of another role';
     END IF;
+    -- A log that was altered takes no entries and cannot be read: what is in it is lost already.
+    IF (SELECT count(*) FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = pg_catalog.to_regclass('mendgate.ddl_log') AND a.attnum > 0 AND NOT a.attisdropped
+          AND a.attname IN ('id', 'xid', 'at', 'system', 'database', 'tag', 'classid', 'objid', 'objsubid', 'otype', 'ident', 'dropped', 'usr', 'app', 'names')) < 15 THEN
+        DROP TABLE IF EXISTS mendgate.ddl_log;
+    END IF;
 END
 $$;
 REVOKE ALL ON SCHEMA mendgate FROM PUBLIC;

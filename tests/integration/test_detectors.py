@@ -1,4 +1,4 @@
-"""Every kind of target has its detector: the best that it allows, and what that promises is kept."""
+"""Every kind of target has its detector: the best that it allows, and it sees what changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resilience_site.embedded_state import free_port
 from schema_monitor import install
 from schema_monitor.ear import is_pooled
 from schema_monitor.models import SchemaChange
-from tests.integration.watching import point_at, state, wait_for, wait_for_detector, wait_for_epoch, watching
+from tests.integration.watching import HANGS, point_at, state, wait_for, wait_for_detector, wait_for_epoch, watching
 from tests.transaction_pooler import TransactionPooler
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +32,7 @@ def test_a_login_that_may_only_read_polls_counters_and_the_fingerprint(
         with watching():
             wait_for_detector("counters")
             owner.execute("CREATE TABLE t (a int)")
-            assert wait_for_epoch(2, 30) < state().bound + 20  # on a busy machine
+            wait_for_epoch(2)
             assert "not installed" in state().why_not[0]
     finally:
         owner.execute("ALTER ROLE authenticator RESET default_transaction_read_only")
@@ -47,7 +47,7 @@ def test_behind_a_transaction_pooler_the_log_is_looked_at(settings: LazySettings
             wait_for_detector("log")
             for number in range(3):
                 owner.execute(f"CREATE TABLE t{number} (a int)")
-                assert wait_for_epoch(number + 2, 30) < state().bound + 20  # on a busy machine
+                wait_for_epoch(number + 2)
             assert "transaction pooler" in state().why_not[0]
     assert SchemaChange.objects.filter(usr="postgres").count() == 3
 
@@ -70,11 +70,11 @@ def standby(postgres: EmbeddedPostgres, owner: psycopg.Connection) -> Iterator[i
     command = [BINARIES / "postgres", "-D", home / "data", "-p", str(port), *options]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_account)
     try:
-        wait_for(lambda: _answers(owner, port), 20)
+        wait_for(lambda: _answers(owner, port))
         yield port
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(HANGS)
 
 
 def _answers(owner: psycopg.Connection, port: int) -> bool:
@@ -92,10 +92,9 @@ def test_a_standby_is_watched_by_its_log_and_without_one_by_its_fingerprint(
     with watching():
         wait_for_detector("log")
         owner.execute("CREATE TABLE t (a int)")
-        assert wait_for_epoch(2, 30) < state().bound + 20
+        wait_for_epoch(2)
         assert any("standby" in reason for reason in state().why_not)
         install.remove(owner)
-        wait_for_detector("fingerprint", 30)
-        before = SchemaChange.objects.count()
+        wait_for_detector("fingerprint")
         owner.execute("CREATE TABLE u (a int)")
-        wait_for(lambda: SchemaChange.objects.count() > before, 30)
+        wait_for(lambda: SchemaChange.objects.filter(kind="table_added", relation="u").exists())

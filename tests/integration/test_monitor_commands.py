@@ -59,7 +59,7 @@ def test_a_removal_on_purpose_is_no_alarm_and_says_so(owner: psycopg.Connection)
         wait_for(lambda: state().detector == "counters")
         assert "removed on purpose" in state().why_not[0]
         install.install()
-        wait_for_detector("listen", 40)
+        wait_for_detector("listen")
     changes = [(change.kind, change.severity) for change in SchemaChange.objects.order_by("id")]
     assert changes == [("monitor_removed", "low"), ("monitor_on", "low")]
 

@@ -11,8 +11,9 @@ import msgspec
 from django.conf import LazySettings
 from django.db import connection, connections
 
-from schema_monitor.models import MonitorState, SchemaVersion
+from schema_monitor.models import MonitorState, SchemaChange, SchemaVersion
 from schema_monitor.watch import Watcher
+from tests.waiting import HANGS
 
 
 def control_url() -> str:
@@ -42,22 +43,26 @@ def watching() -> Iterator[Watcher]:
         yield watcher
     finally:
         watcher.stop()
-        thread.join(30)
+        thread.join(HANGS)
         assert not thread.is_alive()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> float:
-    """Waits until it holds; the seconds that took."""
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Waits until it holds. How long that takes says how busy the machine is."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < seconds, "waited in vain"
+        assert time.monotonic() - began < HANGS, "waited in vain"
         time.sleep(0.02)
-    return time.monotonic() - began
 
 
-def wait_for_epoch(epoch: int, seconds: float = 15) -> float:
+def wait_for_epoch(epoch: int) -> None:
     """Waits until so many versions are stored."""
-    return wait_for(lambda: SchemaVersion.objects.filter(epoch=epoch).exists(), seconds)
+    wait_for(lambda: SchemaVersion.objects.filter(epoch=epoch).exists())
+
+
+def wait_for_change(kind: str) -> None:
+    """Waits until one of that kind is stored."""
+    wait_for(lambda: SchemaChange.objects.filter(kind=kind).exists())
 
 
 def state() -> MonitorState:
@@ -65,9 +70,9 @@ def state() -> MonitorState:
     return MonitorState.objects.get()
 
 
-def wait_for_detector(detector: str, seconds: float = 15) -> None:
+def wait_for_detector(detector: str) -> None:
     """Waits until that one is in force."""
-    wait_for(lambda: MonitorState.objects.filter(detector=detector).exists(), seconds)
+    wait_for(lambda: MonitorState.objects.filter(detector=detector).exists())
 
 
 def epochs() -> list[int]:

@@ -24,6 +24,7 @@ def test_the_best_has_nothing_to_excuse() -> None:
         (Facts(notifies=True, hears=True), "counters", "not installed"),
         (Facts(removed=True), "counters", "removed on purpose"),
         (Facts(monitor="on"), "counters", "may not read"),
+        (Facts(monitor="on", readable=True, notifies=True, hears=True, alive=False), "counters", "takes no entries"),
         (Facts(monitor="disabled", readable=True), "counters", "disabled"),
         (Facts(monitor="dropped", readable=True), "counters", "are gone"),
         (Facts(standby=True), "fingerprint", "standby"),
