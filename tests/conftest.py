@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import redis
@@ -30,11 +32,13 @@ from resilience_site import embedded_databases, monitor_setup, target_setup
 from resilience_site.config import config
 from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import CONTROL, GATEWAY, OWNER
-from tests import commands
+from tests import commands, emptying
+from tests.again import pytest_runtestloop, pytest_terminal_summary
 from tests.gateway_process import Gateway
 from tests.local_model import local_model
+from tests.waiting import HANGS
 
-__all__ = ["local_model"]
+__all__ = ["local_model", "pytest_runtestloop", "pytest_terminal_summary"]
 
 CONTROL_TEMPLATE = "control_template"
 TARGET_TEMPLATE = "target_template"
@@ -43,6 +47,7 @@ numbers = itertools.count(1)
 # How long one example takes says how busy the machine is, no more.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("any machine")
+vars(inspect.signature(httpx.get).parameters["timeout"].default).update(httpx.Timeout(HANGS).as_dict())  # httpx gives up after 5 s
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -96,7 +101,8 @@ def django_db_modify_db_settings(templates: EmbeddedPostgres) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Django empties its own test database after each test; the audit, which nobody may empty, would object."""
+    """Its test database is emptied after each test that commits; the audit, which nobody may empty, would object."""
+    emptying.be_quick()
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE healing_decision DISABLE TRIGGER never_emptied")
 
@@ -121,43 +127,72 @@ def templates(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
 
 
 @pytest.fixture(scope="session")
-def make_databases(templates: EmbeddedPostgres) -> Callable[[], tuple[str, str]]:
-    """Makes a control database and a target, both fresh; returns their names."""
+def make_control(templates: EmbeddedPostgres) -> Callable[[], str]:
+    """Makes a fresh control database; returns its name."""
 
-    def make() -> tuple[str, str]:
-        number = next(numbers)
-        control, target = f"control_{number}", f"target_{number}"
+    def make() -> str:
+        name = f"control_{next(numbers)}"
         with psycopg.connect(templates.url("postgres"), autocommit=True) as owner:
-            embedded_databases.make_database(owner, control, owned_by=CONTROL, template=CONTROL_TEMPLATE)
-            embedded_databases.make_database(owner, target, template=TARGET_TEMPLATE)
-            owner.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO authenticator").format(sql.Identifier(target)))
-        return control, target
+            embedded_databases.make_database(owner, name, owned_by=CONTROL, template=CONTROL_TEMPLATE)
+        return name
 
     return make
 
 
+@pytest.fixture(scope="session")
+def make_target(templates: EmbeddedPostgres) -> Callable[[], str]:
+    """Makes a fresh target; returns its name."""
+
+    def make() -> str:
+        name = f"target_{next(numbers)}"
+        with psycopg.connect(templates.url("postgres"), autocommit=True) as owner:
+            embedded_databases.make_database(owner, name, template=TARGET_TEMPLATE)
+            owner.execute(sql.SQL("GRANT CREATE ON DATABASE {} TO authenticator").format(sql.Identifier(name)))
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_databases(make_control: Callable[[], str], make_target: Callable[[], str]) -> Callable[[], tuple[str, str]]:
+    """Makes a control database and a target, both fresh; returns their names."""
+    return lambda: (make_control(), make_target())
+
+
 @pytest.fixture
-def databases(make_databases: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+def control_name(make_control: Callable[[], str]) -> str:
+    """The name of this test's control database."""
+    return make_control()
+
+
+@pytest.fixture
+def target_name(make_target: Callable[[], str]) -> str:
+    """The name of this test's target."""
+    return make_target()
+
+
+@pytest.fixture
+def databases(control_name: str, target_name: str) -> tuple[str, str]:
     """Names of this test's control database and target."""
-    return make_databases()
+    return control_name, target_name
 
 
 @pytest.fixture
-def control_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+def control_url(control_name: str, postgres: EmbeddedPostgres) -> str:
     """This test's control database: migrated, empty."""
-    return postgres.url(databases[0], CONTROL)
+    return postgres.url(control_name, CONTROL)
 
 
 @pytest.fixture
-def target_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+def target_url(target_name: str, postgres: EmbeddedPostgres) -> str:
     """This test's target, as the gateway logs in."""
-    return postgres.url(databases[1], GATEWAY)
+    return postgres.url(target_name, GATEWAY)
 
 
 @pytest.fixture
-def owner_url(databases: tuple[str, str], postgres: EmbeddedPostgres) -> str:
+def owner_url(target_name: str, postgres: EmbeddedPostgres) -> str:
     """This test's target, as its owner."""
-    return postgres.url(databases[1], OWNER)
+    return postgres.url(target_name, OWNER)
 
 
 @pytest.fixture
@@ -176,13 +211,18 @@ def static_files(home: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def make_gateway(
-    make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres, valkey: EmbeddedValkey, home: Path, static_files: Path
+    make_control: Callable[[], str],
+    make_target: Callable[[], str],
+    postgres: EmbeddedPostgres,
+    valkey: EmbeddedValkey,
+    home: Path,
+    static_files: Path,
 ) -> Iterator[Callable[..., Gateway]]:
     """Makes gateways that are not started yet; keywords are environment variables. All are stopped at the end."""
     made: list[Gateway] = []
 
     def make(**environment: str) -> Gateway:
-        control, target = make_databases()
+        control, target = make_control(), make_target()
         own = home / control
         own.mkdir()
         (own / "static").symlink_to(static_files)

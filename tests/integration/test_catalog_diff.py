@@ -32,9 +32,9 @@ Look = Callable[[str], Snapshot]
 
 
 @pytest.fixture(scope="module")
-def database(make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
+def database(make_target: Callable[[], str], postgres: EmbeddedPostgres) -> Iterator[psycopg.Connection]:
     """A target that the tests of this module share, a schema each."""
-    with psycopg.connect(postgres.url(make_databases()[1], OWNER), autocommit=True) as owner:
+    with psycopg.connect(postgres.url(make_target(), OWNER), autocommit=True) as owner:
         yield owner
 
 

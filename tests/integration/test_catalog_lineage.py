@@ -158,8 +158,8 @@ def by_default(column: Column) -> int:
     return int((column.default or "").split("'")[1])
 
 
-def test_random_ddl_on_a_real_database(make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres) -> None:
-    with psycopg.connect(postgres.url(make_databases()[1], OWNER), autocommit=True) as database:
+def test_random_ddl_on_a_real_database(make_target: Callable[[], str], postgres: EmbeddedPostgres) -> None:
+    with psycopg.connect(postgres.url(make_target(), OWNER), autocommit=True) as database:
         RealDdl.database = database
         small = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
         run_state_machine_as_test(RealDdl, settings=small)  # type: ignore[no-untyped-call]

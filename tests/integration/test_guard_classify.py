@@ -57,8 +57,8 @@ CASES: list[tuple[Row, Kind, str]] = [
 
 
 @pytest.fixture(scope="module")
-def pets(make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres) -> Iterator[tuple[psycopg.Connection, Relation]]:
-    with psycopg.connect(postgres.url(make_databases()[1]), autocommit=True) as connection:
+def pets(make_target: Callable[[], str], postgres: EmbeddedPostgres) -> Iterator[tuple[psycopg.Connection, Relation]]:
+    with psycopg.connect(postgres.url(make_target()), autocommit=True) as connection:
         connection.execute(SCHEMA)
         snapshot = catalog.read_snapshot_sync(connection, ["public"])
         yield connection, next(r for r in snapshot.relations.values() if r.name == "pet")

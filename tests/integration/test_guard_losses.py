@@ -62,8 +62,8 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def table(make_databases: Callable[[], tuple[str, str]], postgres: EmbeddedPostgres) -> Iterator[Table]:
-    with psycopg.connect(postgres.url(make_databases()[1]), autocommit=True) as connection:
+def table(make_target: Callable[[], str], postgres: EmbeddedPostgres) -> Iterator[Table]:
+    with psycopg.connect(postgres.url(make_target()), autocommit=True) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         yield Table(connection)
 

@@ -12,8 +12,8 @@ from tests.integration.dialect_target import Target
 
 
 @pytest.fixture(scope="module")
-def target(make_databases, postgres) -> Iterator[Target]:
-    _, name = make_databases()
+def target(make_target, postgres) -> Iterator[Target]:
+    name = make_target()
     target = Target.fresh(postgres.url(name, OWNER))
     yield target
     target.close()

@@ -11,8 +11,8 @@ from tests.integration.dialect_target import Target
 
 
 @pytest.fixture(scope="module")
-def target(make_databases, postgres):
-    _, name = make_databases()
+def target(make_target, postgres):
+    name = make_target()
     target = Target.fresh(postgres.url(name, OWNER))
     target.execute("ALTER TABLE person RENAME note TO remark")
     target.execute("ALTER TABLE person RENAME remark TO remarks")
