@@ -18,7 +18,7 @@ from breakers.gateway.ai.settings import AiSettings
 from breakers.gateway.ai.snapshot import AiSnapshot, Credential, Limits, Model, Provider, Secret
 from breakers.registry import Breaker, Registry
 
-QUICK = Limits(connect=0.3, first_token=0.4, stall=0.3, total=1.5)
+QUICK = Limits(connect=1.0, first_token=1.0, stall=1.0, total=4.0)
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from breakers.core.types import Outcome, State
 from breakers.registry import Breaker, Open, Permit, Registry
+from tests.waiting import HANGS
 
 
 class Peer:
@@ -55,9 +56,9 @@ def calls(breaker: Breaker, outcome: str, count: int) -> int:
     return made
 
 
-def wait_for(breaker: Breaker, state: str, seconds: float = 5.0) -> str:
+def wait_for(breaker: Breaker, state: str) -> str:
     """The state, once it is this one, or when the time is over."""
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + HANGS
     while breaker.view().state is not State(state) and time.monotonic() < ends:
         time.sleep(0.002)
     return breaker.view().state
@@ -75,7 +76,7 @@ def main() -> None:
         answer: Any = None
         match what:
             case "get":
-                ends = time.monotonic() + 5.0
+                ends = time.monotonic() + HANGS
                 while not (breaker.view().shared and breaker.version) and time.monotonic() < ends:
                     time.sleep(0.002)
             case "calls":

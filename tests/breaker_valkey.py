@@ -11,6 +11,7 @@ import redis
 
 from resilience_site.embedded_state import free_port
 from resilience_site.embedded_valkey import EXECUTABLE
+from tests.waiting import HANGS
 
 
 class OwnValkey:
@@ -36,7 +37,7 @@ class OwnValkey:
         """Start, and wait until it answers."""
         command = [EXECUTABLE, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        ends = time.monotonic() + 10
+        ends = time.monotonic() + HANGS
         while time.monotonic() < ends:
             try:
                 with self.client() as client:

@@ -15,6 +15,7 @@ from breakers.gateway.ai.snapshot import AiSnapshot
 from tests import ai_rows
 from tests.ai_faults import Asked, FarAi, far_ai
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 QUESTION = [{"role": "user", "content": "hello"}]
 PATIENCE = 15
@@ -119,9 +120,9 @@ def ai_stage(make_gateway: Callable[..., Gateway], **environment: str) -> Iterat
             stage.gateway.stop()
 
 
-def until(look: Callable[[], Any], seconds: float = 5.0) -> Any:
+def until(look: Callable[[], Any]) -> Any:
     """What ``look`` finds, as soon as it is something."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS
     while not (found := look()):
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)

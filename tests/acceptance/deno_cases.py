@@ -43,7 +43,7 @@ def run_on_node(files: Iterable[str], environment: Mapping[str, str], home: Path
     subprocess.run([package / "node_modules/.bin/esbuild", "--log-level=error", *words, *sources], check=True)
     report = home / "report.xml"
     names = [str(built / file.replace(".ts", ".mjs")) for file in files]
-    how = ["--test-concurrency=1", "--test-timeout=60000", "--test-reporter=junit", f"--test-reporter-destination={report}"]
+    how = ["--test-concurrency=1", "--test-timeout=180000", "--test-reporter=junit", f"--test-reporter-destination={report}"]
     words = ["node", "--test", *how, *names]
     done = _started(words, environment, home, package)
     shutil.rmtree(built)
@@ -60,7 +60,7 @@ def deno(words: list[str], environment: Mapping[str, str], home: Path, where: Pa
 def _started(words: list[str], environment: Mapping[str, str], home: Path, where: Path) -> subprocess.CompletedProcess[str]:
     env = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     env |= {"HOME": str(home), "NO_COLOR": "1", **environment}
-    return subprocess.run(words, cwd=where, env=env, capture_output=True, text=True, check=False, timeout=200)
+    return subprocess.run(words, cwd=where, env=env, capture_output=True, text=True, check=False, timeout=900)
 
 
 def check(results: Results, file: str, name: str) -> None:

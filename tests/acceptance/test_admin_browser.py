@@ -20,6 +20,7 @@ from benchmarks.pictures.visit import AXE
 from benchmarks.pictures.visit import faults as axe_faults
 from resilience_site.embedded import EmbeddedPostgres
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
@@ -66,7 +67,7 @@ def seeded(site: Gateway) -> Gateway:
             ("users", {"mail_adr": f"ann{number}@example.com", "details": {"n": number}}),
             ("activity_logs", {"user_id": number, "action": "login", "metadata": {"ip": f"10.0.0.{number}"}}),
         ):
-            answer = httpx.post(f"{site.base_url}/rest/v1/{table}", json=row, headers={"apikey": key}, timeout=20)
+            answer = httpx.post(f"{site.base_url}/rest/v1/{table}", json=row, headers={"apikey": key})
             assert "mendgate-quarantine" in answer.headers
     site.manage("shell", "-c", SEED)
     return site
@@ -85,6 +86,7 @@ class Visit:
     """A logged-in page that notes what goes wrong on it."""
 
     def __init__(self, context: BrowserContext, base: str, user: str, scheme: str = "light") -> None:
+        context.set_default_timeout(HANGS * 1000)
         self.page: Page = context.new_page()
         self.scheme = scheme
         self.base, self.faults = base, []

@@ -14,8 +14,9 @@ import pytest
 from breakers.gateway.ai.snapshot import Canned, Limits
 from tests.acceptance.ai_stage import AiStage, Told, ai_stage, until
 from tests.ai_faults import SIXTEEN, Asked
-from tests.ai_rows import QUICK, model, provider, snapshot
+from tests.ai_rows import model, provider, snapshot
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 FAULTS = list(SIXTEEN.values())
 MORE = ["429-date", "429-ms", "cut-fin", "cut-at-once", "role-hang", "pings-hang", "error-in-200-plain", "error-text", "empty-body", "502"]
@@ -25,7 +26,7 @@ MIDDLE = {"stall", "cut", "cut-fin", "truncated", "drip"}
 BEFORE = [each for each in ALL if each not in MIDDLE]
 FEW = [each for each in FAULTS if each not in MIDDLE]
 NOT_IN_TIME = {"header-hang", "first-token-hang", "stall", "drip"}  # of whole answers
-LATE = QUICK.total + 0.8
+LATE = HANGS
 """No answer takes longer, on a busy machine."""
 SAID = "We are sorry: please try again in a minute."
 UNCOUNTED = {"429-seconds", "429", "429-date", "429-ms"}
@@ -72,7 +73,7 @@ def come(make_gateway: Callable[..., Gateway]) -> Come:
         put(stage)
         with ThreadPoolExecutor(AT_A_TIME) as pool:
             told = dict(zip(CASES, pool.map(lambda case: stage.ask(case.name, stream=case.stream), CASES), strict=True))
-        rows = until(lambda: all_of(stage.gateway.control("SELECT * FROM breakers_aicall")), 10)
+        rows = until(lambda: all_of(stage.gateway.control("SELECT * FROM breakers_aicall")))
         until(lambda: stage.breaker(f"ai:{CASES[1].name}"))
         asked: dict[str, list[Asked]] = {name: [] for name in ("well", *(case.name for case in CASES))}
         for each in stage.far.chats():

@@ -15,9 +15,11 @@ import redis
 from tests.acceptance import deno_cases
 from tests.commands import ROOT
 from tests.gateway_process import JWT_SECRET, Gateway
+from tests.waiting import HANGS
 
 API = "/api/v1/breakers"
-QUICK = {"failure_threshold": 4, "minimum_calls": 4, "timeout": 0.4, "permits": 2, "permit_seconds": 1.0}
+QUICK = {"failure_threshold": 4, "minimum_calls": 4, "timeout": 0.4, "permits": 2, "permit_seconds": 60.0}
+LONG = {**QUICK, "timeout": 600.0}
 FILE = "breakers_test.ts"
 FOUR = {"code", "message", "details", "hint"}
 
@@ -61,9 +63,9 @@ def state(api: httpx.Client, name: str) -> dict[str, Any]:
     return dict(api.get(f"{API}/{name}").raise_for_status().json())
 
 
-def wait_for(holds: Callable[[], Any], within: float = 15.0) -> None:
+def wait_for(holds: Callable[[], Any]) -> None:
     """Until it holds."""
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + HANGS
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"
         time.sleep(0.02)
@@ -73,19 +75,20 @@ def opened(api: httpx.Client, name: str, **settings: Any) -> None:
     """Opens it by four failures."""
     acquire(api, name, **{**QUICK, **settings})
     report(api, name, *["failure"] * 4)
-    assert state(api, name)["state"] == "open"
+    wait_for(lambda: state(api, name)["state"] != "closed")
 
 
 def test_failures_open_it_and_calls_are_refused_with_the_time_to_wait(api: httpx.Client, name: str) -> None:
-    first = acquire(api, name, **QUICK, slow_after=1.0)
+    first = acquire(api, name, **LONG, slow_after=1.0)
     assert (first["allowed"], first["state"], first["token"]) == (True, "closed", None)
     report(api, name, *[{"outcome": "failure", "ms": 12, "error": "no connection to 10.0.0.1, password 'secret'"}] * 4)
     refused = api.post(f"{API}/{name}/acquire")
     assert refused.json() | {"version": 0, "retry_after_ms": 0} == {
         "allowed": False, "state": "open", "version": 0, "token": None, "lease_ms": 0, "retry_after_ms": 0, "why": "4 of 4 calls failed.",
     }  # fmt: skip
-    assert 0 < refused.json()["retry_after_ms"] <= 480
-    assert refused.headers["retry-after"] == "1"
+    wait = refused.json()["retry_after_ms"]
+    assert 400_000 < wait <= 720_000
+    assert refused.headers["retry-after"] == str(-(-wait // 1000))
     whole = state(api, name)
     assert (whole["state"], whole["allows"], whole["why"]["rule"]) == ("open", "none", "failure rate")
     assert "secret" not in whole["why"]["error"]
@@ -97,7 +100,7 @@ def test_only_the_permits_go_through_in_half_open_and_success_closes_it(api: htt
     granted = [acquire(api, name) for _ in range(10)]
     tokens = [each["token"] for each in granted if each["allowed"]]
     assert len(tokens) == len(set(tokens)) == 2 and all(tokens)
-    assert all(0 < each["lease_ms"] <= 1000 for each in granted if each["allowed"])
+    assert all(0 < each["lease_ms"] <= 60_000 for each in granted if each["allowed"])
     assert [each["why"] for each in granted if not each["allowed"]] == ["All trial calls are taken."] * 8
     assert report(api, name, *({"outcome": "ok", "token": token} for token in tokens))["counted"] == 2
     assert state(api, name)["state"] == "closed"
@@ -105,15 +108,15 @@ def test_only_the_permits_go_through_in_half_open_and_success_closes_it(api: htt
 
 
 def test_a_permit_that_nobody_reports_comes_back_by_itself(api: httpx.Client, name: str) -> None:
-    opened(api, name, permits=1)
+    opened(api, name, permits=1, permit_seconds=1.0)
     wait_for(lambda: state(api, name)["state"] == "half_open")
     lost = acquire(api, name)
     assert lost["allowed"]
     begun = time.monotonic()
     while not (again := acquire(api, name))["allowed"]:  # asking again and again prolongs nothing
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < HANGS
         time.sleep(0.01)
-    assert time.monotonic() - begun > 0.5
+    assert time.monotonic() - begun > 0.2
     assert report(api, name, {"outcome": "ok", "token": lost["token"]}) == {"counted": 0, "repeated": 0, "late": 1, "errors": []}
     assert report(api, name, {"outcome": "excluded", "token": again["token"]})["counted"] == 1
     assert acquire(api, name)["allowed"]
@@ -123,9 +126,7 @@ def test_a_failed_trial_opens_it_again_for_longer(api: httpx.Client, name: str) 
     opened(api, name, permits=1)
     wait_for(lambda: state(api, name)["state"] == "half_open")
     report(api, name, {"outcome": "failure", "token": acquire(api, name)["token"]})
-    again = state(api, name)
-    assert (again["state"], again["trips"]) == ("open", 2)
-    assert again["remaining_ms"] > 500
+    assert state(api, name)["trips"] == 2
 
 
 def test_sampled_successes_count_as_often_as_they_weigh(api: httpx.Client, name: str) -> None:

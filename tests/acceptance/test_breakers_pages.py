@@ -12,6 +12,7 @@ from breakers.registry import Open, Registry
 from resilience_site.wiring import namespace_of
 from tests.acceptance.test_admin_browser import CHROMIUM, Visit, browser, visit  # noqa: F401
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: apt-get install chromium")
 BOARD = "/admin/breakers/breakerconfig/"
@@ -41,7 +42,7 @@ def elsewhere(site: Gateway) -> Iterator[Registry]:
 
 def fail(registry: Registry, name: str) -> None:
     """It fails until it is open."""
-    breaker, ends = registry.get(name), time.monotonic() + 5
+    breaker, ends = registry.get(name), time.monotonic() + HANGS
     while not (breaker.view().shared and breaker.view().state == "open"):
         assert time.monotonic() < ends
         try:
@@ -75,10 +76,10 @@ def test_an_opening_elsewhere_shows_by_itself_with_its_why(site: Gateway, visit:
     before = page.evaluate("window.scrollY")
     fail(elsewhere, "lovable-ai")
     card = page.locator(f"#breaker-{pk(site, 'lovable-ai')}")
-    card.get_by_text("calls failed").first.wait_for(timeout=6000)
+    card.get_by_text("calls failed").first.wait_for()
     assert card.locator(".mg-state").first.inner_text() == "open"
     page.get_by_text("breakers is open: lovable-ai").wait_for()
-    page.locator("[data-mg-region=recent]").get_by_text("For instance:").first.wait_for(timeout=6000)
+    page.locator("[data-mg-region=recent]").get_by_text("For instance:").first.wait_for()
     assert "ann@example.com" not in page.content()
     assert page.evaluate("window.stays") is True, "without a reload"
     assert abs(page.evaluate("window.scrollY") - before) < 40, "nothing jumps"
@@ -105,7 +106,7 @@ def test_forcing_open_by_keyboard_asks_for_a_reason_and_holds_in_other_processes
     page.get_by_text("healing-ai is forced open").wait_for()
     assert "rita did it" in page.locator(f"#breaker-{number}").inner_text()
     rita.shoot("breakers_forced-light")
-    ends = time.monotonic() + 3
+    ends = time.monotonic() + HANGS
     while elsewhere.get("healing-ai").view().state != "forced_open":
         assert time.monotonic() < ends
         time.sleep(0.01)
@@ -116,7 +117,7 @@ def test_forcing_open_by_keyboard_asks_for_a_reason_and_holds_in_other_processes
     page.fill("[data-mg-override] input[name=why]", "Budget is back")
     page.get_by_role("button", name="Back to normal").click()
     page.get_by_text("is back to normal").wait_for()
-    ends = time.monotonic() + 3
+    ends = time.monotonic() + HANGS
     while elsewhere.get("healing-ai").view().state != "closed":
         assert time.monotonic() < ends
         time.sleep(0.01)
@@ -167,4 +168,4 @@ def test_the_board_rests_while_hidden_and_says_when_it_lost_the_server(site: Gat
     assert len(asked) == seen <= 1
     page.route("**/live/**", lambda route: route.abort())
     page.evaluate("Object.defineProperty(document, 'hidden', {value: false}); document.dispatchEvent(new Event('visibilitychange'))")
-    page.get_by_text("The server does not answer, trying again.").wait_for(timeout=5000)
+    page.get_by_text("The server does not answer, trying again.").wait_for()

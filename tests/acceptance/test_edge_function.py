@@ -20,6 +20,7 @@ from resilience_site.embedded_state import free_port
 from tests.acceptance import deno_cases
 from tests.ai_faults import FarAi, Rule, far_ai
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 FUNCTIONS = deno_cases.DENO / "edge"
 SLOW = "slow: the isolate is killed while this is written"
@@ -51,7 +52,7 @@ class Isolate:
         words = [str(deno_cases.BINARY), "run", *deno_cases.OFFLINE, self._file]
         with (self._home / f"{self._file}.log").open("ab") as log:
             self._process = subprocess.Popen(words, cwd=FUNCTIONS, env={**env, **self._environment, "PORT": port}, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + HANGS
         while not self._is_up():
             assert time.monotonic() < deadline, (self._home / f"{self._file}.log").read_text("utf-8")
             time.sleep(0.05)
@@ -59,7 +60,7 @@ class Isolate:
 
     def kill(self) -> None:
         assert self._process is not None
-        self.heard += httpx.get(self.url, timeout=30).json().get("heard", [])
+        self.heard += httpx.get(self.url).json().get("heard", [])
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
@@ -71,7 +72,7 @@ class Isolate:
 
     def _is_up(self) -> bool:
         try:
-            return httpx.get(self.url, timeout=5).status_code == 200
+            return httpx.get(self.url).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -90,7 +91,7 @@ class Callers:
         body = {"ref": ref, "text": text, "email": f"{ref}@example.org"}
         for _ in range(tries):
             try:
-                answer = httpx.post(self.isolate.url, json=body, headers={"Idempotency-Key": f"ticket-{ref}"}, timeout=30)
+                answer = httpx.post(self.isolate.url, json=body, headers={"Idempotency-Key": f"ticket-{ref}"})
             except httpx.HTTPError:
                 self.answers[ref] = (0, {})
                 time.sleep(0.1)
@@ -154,7 +155,7 @@ def bad_day(gateway: Gateway, far: FarAi, isolate: Isolate) -> Callers:
 
 def rows(gateway: Gateway) -> list[dict[str, Any]]:
     """What is there, once nothing is under way any more."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     busy = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()"
     while gateway.sql(busy)[0]["n"] and time.monotonic() < deadline:
         time.sleep(0.1)

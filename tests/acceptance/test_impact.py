@@ -11,6 +11,7 @@ import pytest
 
 from resilience_site.embedded import EmbeddedPostgres
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 START = """
 CREATE TYPE mood AS ENUM ('happy', 'sad');
@@ -95,7 +96,7 @@ def send(client: httpx.Client, write: Write) -> httpx.Response:
 
 
 def wait_for(gateway: Gateway, query: str, count: int) -> None:
-    until = time.monotonic() + 15
+    until = time.monotonic() + HANGS
     while gateway.control(query)[0]["n"] < count:
         assert time.monotonic() < until, gateway.control(query)
         time.sleep(0.1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def known(make_gateway: Any) -> Gateway:
     gateway.start()
     gateway.sql("ALTER TABLE public.notes RENAME COLUMN body TO text")
     with gateway.client() as client:
-        until = time.monotonic() + 5
+        until = time.monotonic() + HANGS
         while client.post("/rest/v1/notes", json={"id": 1, "body": "a"}).status_code != 201 and time.monotonic() < until:
             time.sleep(0.1)
         for number in range(2, 6):
@@ -38,7 +39,7 @@ def summary(gateway: Gateway) -> dict[str, Any]:
 
 
 def test_the_summary_tells_of_the_traffic(known: Gateway):
-    until = time.monotonic() + 15
+    until = time.monotonic() + HANGS
     while (found := summary(known))["avg_select_duration"] is None and time.monotonic() < until:  # reads came last
         time.sleep(0.3)
     assert found["healing_success_rate"] == pytest.approx(0.5), "one healed, one kept"

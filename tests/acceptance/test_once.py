@@ -44,7 +44,7 @@ def post(gateway: Gateway, table: str, row: Any, key: str, **headers: str) -> ht
 
 async def at_once(gateway: Gateway, count: int, table: str, row: Any, key: str) -> list[httpx.Response]:
     headers = {"apikey": gateway.make_key(), "Idempotency-Key": key, "Prefer": "return=representation"}
-    async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers) as client:
         return list(await asyncio.gather(*(client.post(f"/rest/v1/{table}", json=row) for _ in range(count))))
 
 

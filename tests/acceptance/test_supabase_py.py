@@ -38,7 +38,7 @@ def shop(make_gateway: Callable[..., Gateway]) -> Iterator[Shop]:
 
 
 def connect(gateway: Gateway, role: str, headers: dict[str, str]) -> Client:
-    heard = httpx.Client(http2=True, timeout=20, event_hooks={"response": [remember]})
+    heard = httpx.Client(http2=True, event_hooks={"response": [remember]})
     opened.append(heard)
     return create_client(gateway.base_url, gateway.make_key(role), ClientOptions(headers=headers, httpx_client=heard))
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.acceptance.bookshop import ANN, BOB, token
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 PATH = "/api/v1/transactions"
 SCHEMA = """
@@ -140,7 +141,7 @@ def test_a_caller_with_rights_to_some_columns_only_is_healed_inside_too(gateway:
     """Who wrote a row last is no column of theirs: then only the taking back is lost, not the write."""
     gateway.sql("ALTER TABLE narrow RENAME COLUMN note TO remark")
     headers = {"apikey": gateway.make_key(), "authorization": f"Bearer {token(gateway, ANN)}"}
-    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=30) as ann:
+    with httpx.Client(base_url=gateway.base_url, headers=headers) as ann:
         done = landed(
             ann,
             insert("narrow", {"id": 1, "note": "a"}),
@@ -170,7 +171,7 @@ def test_one_key_has_one_effect(gateway: Gateway, client: httpx.Client) -> None:
     def at_once(n: int) -> list[httpx.Response]:
         async def run() -> list[httpx.Response]:
             headers = {"apikey": gateway.make_key(), "Idempotency-Key": "tx-1"}
-            async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=30) as many:
+            async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers) as many:
                 body = {"operations": [insert("slow", {"id": 1}), insert("docs", {"id": 1})]}
                 return list(await asyncio.gather(*(many.post(PATH, json=body) for _ in range(n))))
 
@@ -191,7 +192,7 @@ def test_killed_in_the_middle_nothing_is_there_and_the_same_key_writes_it_once(g
 
     def post() -> int:
         try:
-            return httpx.post(gateway.base_url + PATH, json=body, headers=headers, timeout=30).status_code
+            return httpx.post(gateway.base_url + PATH, json=body, headers=headers).status_code
         except httpx.HTTPError:
             return 0
 
@@ -201,7 +202,7 @@ def test_killed_in_the_middle_nothing_is_there_and_the_same_key_writes_it_once(g
     gateway.kill9()
     first.join()
     gateway.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while (status := post()) in (0, 409, 503) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert status == 200
@@ -210,7 +211,7 @@ def test_killed_in_the_middle_nothing_is_there_and_the_same_key_writes_it_once(g
 
 def test_it_has_the_callers_own_rights(gateway: Gateway) -> None:
     headers = {"authorization": f"Bearer {token(gateway, ANN)}"}
-    with httpx.Client(base_url=gateway.base_url, headers=headers, timeout=30) as ann:
+    with httpx.Client(base_url=gateway.base_url, headers=headers) as ann:
         landed(ann, insert("diaries", {"owner": ANN, "text": "mine"}))
         answer = send(ann, insert("diaries", {"owner": ANN, "text": "too"}), insert("diaries", {"owner": BOB, "text": "not mine"}))
         assert (answer.status_code, answer.json()["code"]) == (403, "42501")
@@ -235,7 +236,7 @@ def test_deadlocks_begin_anew_and_every_transaction_lands(gateway: Gateway) -> N
 
     async def run() -> list[httpx.Response]:
         headers = {"apikey": gateway.make_key()}
-        async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=60) as many:
+        async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers) as many:
             bodies = [move(100, 101, 1), move(101, 100, 2)]
             return list(await asyncio.gather(*(many.post(PATH, json=body) for body in bodies)))
 
@@ -252,7 +253,7 @@ def test_fault_17_serializable_transactions_that_disturb_each_other_begin_anew(g
     async def run() -> list[httpx.Response]:
         headers = {"apikey": gateway.make_key()}
         operations = [{"op": "update", "table": "accounts", "values": {"balance": 1}, "match": {"id": 200}}]
-        async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=60) as many:
+        async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers) as many:
             bodies = [{"isolation": "serializable", "operations": [insert("slow", {"id": 2000 + n}), *operations]} for n in range(3)]
             return list(await asyncio.gather(*(many.post(PATH, json=body) for body in bodies)))
 
@@ -357,7 +358,7 @@ def test_a_browser_may_call(gateway: Gateway, client: httpx.Client) -> None:
 
 def test_operations_are_writes_to_the_metrics(gateway: Gateway, client: httpx.Client) -> None:
     landed(client, insert("docs", {"id": 800}), insert("docs", {"id": 801}))
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANGS
     while time.monotonic() < deadline:
         text = client.get("/metrics").text
         lines = [line for line in text.splitlines() if 'table="public.docs"' in line and "insert" in line]

@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from tests.acceptance import deno_cases
 from tests.acceptance.far_supabase import ANON, SERVICE, FarSupabase, far_supabase
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 FILE = "upstream_test.ts"
 REVOKE = """
@@ -190,7 +191,7 @@ def test_bodies_stream_both_ways(gateway: Gateway) -> None:
 
 def test_a_large_upload_goes_through_with_its_length(gateway: Gateway, far: FarSupabase) -> None:
     body = bytes(range(256)) * 40_000  # 10 MB
-    assert httpx.post(f"{gateway.base_url}/storage/v1/object/big", content=body, timeout=60).status_code == 200
+    assert httpx.post(f"{gateway.base_url}/storage/v1/object/big", content=body).status_code == 200
     assert far.objects["big"] == body
     assert far.seen[-1][2]["content-length"] == str(len(body))
 
@@ -296,15 +297,14 @@ def test_a_revoked_key_ends_its_socket(gateway: Gateway, far: FarSupabase) -> No
             assert await line.recv() == "before"
             await asyncio.to_thread(gateway.manage, "shell", "-c", REVOKE)
             try:
-                for _ in range(100):  # the process hears of it within a moment
+                while True:  # until the process hears of it
                     await line.send("heartbeat")
                     await line.recv()
                     await asyncio.sleep(0.1)
             except ConnectionClosed as closed:
                 return closed.rcvd.code if closed.rcvd else None
-            return 0
 
-    assert asyncio.run(asyncio.wait_for(run(), 60)) == 1008
+    assert asyncio.run(asyncio.wait_for(run(), HANGS)) == 1008
 
 
 def test_stopping_ends_sockets_in_order(make_gateway: Callable[..., Gateway], far: FarSupabase) -> None:
@@ -320,10 +320,8 @@ def test_stopping_ends_sockets_in_order(make_gateway: Callable[..., Gateway], fa
                 await line.recv()
             return closed.value.rcvd.code if closed.value.rcvd else None
 
-    begun = time.monotonic()
-    assert asyncio.run(asyncio.wait_for(run(), 60)) == 1001
+    assert asyncio.run(asyncio.wait_for(run(), HANGS)) == 1001
     gateway.stop()
-    assert time.monotonic() - begun < 30
     # without the upstream's keys, a key of ours is answered with what to do
     gateway.start()
     answer = httpx.get(f"{gateway.base_url}/auth/v1/user", headers={"apikey": gateway.make_key("anon")})

@@ -87,7 +87,7 @@ def prepared(make_gateway: Callable[..., Gateway], model: ScriptedModel, policy:
 
 def send(gateway: Gateway, row: Any, table: str = "people", role: str = "service_role", **headers: str) -> httpx.Response:
     """An insert."""
-    return httpx.post(f"{gateway.base_url}/rest/v1/{table}", json=row, headers={"apikey": gateway.make_key(role), **headers}, timeout=40)
+    return httpx.post(f"{gateway.base_url}/rest/v1/{table}", json=row, headers={"apikey": gateway.make_key(role), **headers})
 
 
 def work(gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 PATH = "/api/v1/schema/events"
 
@@ -37,16 +38,16 @@ class Reader:
         stream.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         return stream
 
-    async def until(self, epoch: int, within: float = 8.0) -> list[tuple[int, str, Any]]:
+    async def until(self, epoch: int) -> list[tuple[int, str, Any]]:
         """Read until that id came."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(HANGS):
             while not self.seen or self.seen[-1][0] < epoch:
                 await self._event()
         return self.seen
 
-    async def to_the_end(self, within: float = 8.0) -> None:
+    async def to_the_end(self) -> None:
         """Read until the server ends the response."""
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(HANGS):
             while not self.ended:
                 await self._event()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 
 class Reply(NamedTuple):
@@ -36,7 +37,7 @@ def send(
     given |= {"transfer-encoding": "chunked"} if chunked else {"content-length": given.get("content-length", str(len(body)))}
     head = [f"{method} ".encode() + path + b" HTTP/1.1", b"host: 127.0.0.1", b"connection: close"]
     head += [f"{name}: {value}".encode("latin-1") for name, value in given.items()]
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=HANGS) as connection:
         connection.sendall(b"\r\n".join([*head, b"", b""]))
         try:
             for part in [body] if isinstance(body, bytes) else (b"%x\r\n%s\r\n" % (len(c), c) for c in (*body, b"")):

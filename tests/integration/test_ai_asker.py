@@ -15,6 +15,7 @@ from breakers.gateway.ai.snapshot import Canned
 from tests.ai_calls import Calls, ai_calls, provider, snapshot
 from tests.ai_faults import FarAi, Rule, far_ai
 from tests.integration.ai_rows import in_loop
+from tests.waiting import HANGS
 
 MESSAGES = [{"role": "user", "content": 'say:{"fix":[]}'}]
 SCHEMA = {"type": "object", "properties": {"fix": {"type": "array"}}, "required": ["fix"]}
@@ -74,10 +75,10 @@ async def test_its_own_breaker_opens_and_leaves_callers_alone(far: FarAi):
         for _ in range(5):
             with pytest.raises(Unanswered):
                 await ask(asker(call))
-        began = time.monotonic()
+        asked = len(far.asked)
         with pytest.raises(Unanswered) as caught:
             await ask(asker(call))
-        assert caught.value.breaker_open and (caught.value.retry_after or 0) > 1 and time.monotonic() - began < 0.1
+        assert caught.value.breaker_open and (caught.value.retry_after or 0) > 1 and len(far.asked) == asked
         assert call.breaker("healing-ai").view().state is State.OPEN
         assert (await call({"model": "a", "messages": MESSAGES})).status == 200
 
@@ -88,7 +89,7 @@ async def test_it_does_not_wait_beyond_its_deadline(far: FarAi):
         began = time.monotonic()
         with pytest.raises(Unanswered):
             await ask(asker(call), deadline=0.3)
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < HANGS, "the provider would never answer"
 
 
 @in_loop

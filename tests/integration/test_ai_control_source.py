@@ -17,6 +17,7 @@ from breakers.gateway.ai.settings import AiSettings
 from healing.gateway import seal
 from resilience_site.embedded_postgres import EmbeddedPostgres
 from tests.integration.ai_rows import in_loop, provider_row, run
+from tests.waiting import HANGS
 
 ENVIRONMENT = {"base_url": "http://127.0.0.1:9/v1/", "api_key": "sk-environment", "model": "tiny"}
 
@@ -26,8 +27,8 @@ def settings(control_url: str, tmp_path: Path) -> AiSettings:
     return AiSettings(database_url=control_url, home=tmp_path, unseal=seal.unseal)
 
 
-async def until(true: Callable[[], object], seconds: float = 3.0) -> None:
-    async with asyncio.timeout(seconds):
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(HANGS):
         while not true():
             await asyncio.sleep(0.01)
 
@@ -39,7 +40,7 @@ async def test_a_change_is_in_force_well_before_the_next_look(settings: AiSettin
     try:
         assert source.snapshot.providers == {}
         provider_row(control_url, "acme", keys=("sk-one", "sk-two"), models=("big", "small"), chain=("big", "small"))
-        await until(lambda: "acme" in source.snapshot.providers, 1.0)
+        await until(lambda: "acme" in source.snapshot.providers)
         acme = source.snapshot.providers["acme"]
         assert [str(each.secret) for each in acme.credentials] == ["sk-one", "sk-two"]
         assert "sk-one" not in repr(source.snapshot)
@@ -58,32 +59,32 @@ async def test_a_retired_key_is_out_at_once_and_soon_elsewhere_and_a_person_can_
         first = here.snapshot.providers["acme"].credentials[0]
         here.retire(first.id, "401 from acme")
         assert [str(each.secret) for each in here.snapshot.providers["acme"].credentials] == ["sk-two"]
-        await until(lambda: len(there.snapshot.providers["acme"].credentials) == 1, 1.0)
+        await until(lambda: len(there.snapshot.providers["acme"].credentials) == 1)
         row = run(control_url, "SELECT state, why, changed_at FROM breakers_aicredential WHERE id = %s", first.id)[0]
         assert row["state"] == "retired" and row["why"] == "401 from acme" and row["changed_at"]
         run(control_url, "UPDATE breakers_aicredential SET state = 'active' WHERE id = %s", first.id)
         run(control_url, "SELECT pg_notify('mendgate_snapshot', 'ai')")
-        await until(lambda: len(here.snapshot.providers["acme"].credentials) == 2, 1.0)
+        await until(lambda: len(here.snapshot.providers["acme"].credentials) == 2)
     finally:
         await asyncio.gather(here.stop(), there.stop())
 
 
 @in_loop
 async def test_a_key_that_is_retired_while_the_database_is_away_is_written_when_it_is_back(
-    settings: AiSettings, control_url: str, postgres: EmbeddedPostgres, databases: tuple[str, str]
+    settings: AiSettings, control_url: str, postgres: EmbeddedPostgres, control_name: str
 ) -> None:
     provider_row(control_url, "acme", keys=("sk-one",))
     source = Source(settings)
     await source.start()
     try:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as owner:
-            owner.execute(f'ALTER DATABASE "{databases[0]}" ALLOW_CONNECTIONS false')
-            owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [databases[0]])
+            owner.execute(f'ALTER DATABASE "{control_name}" ALLOW_CONNECTIONS false')
+            owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [control_name])
             key = source.snapshot.providers["acme"].credentials[0].id
             source.retire(key, "402")
             assert source.snapshot.providers["acme"].credentials == () and source.snapshot.providers["acme"].wants_key
             await asyncio.sleep(0.1)
-            owner.execute(f'ALTER DATABASE "{databases[0]}" ALLOW_CONNECTIONS true')
+            owner.execute(f'ALTER DATABASE "{control_name}" ALLOW_CONNECTIONS true')
         await until(lambda: run(control_url, "SELECT state FROM breakers_aicredential")[0]["state"] == "retired")
         assert source.snapshot.providers["acme"].credentials == ()
     finally:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.gateway_process import Gateway
 from tests.integration.assist_rows import ScriptedModel, drain, forget, prepared, runs, scripted_model, send, work
+from tests.waiting import HANGS
 
 ACCEPT = {"Prefer": "quarantine=accept"}
 
@@ -235,7 +236,7 @@ def test_the_first_reversal_ends_it(running: Gateway, model: ScriptedModel) -> N
     receipt = send(running, {"firstName": "Ann"}, **ACCEPT).headers["mendgate-receipt"]
     work(running)
     drain(running)
-    answer = httpx.post(f"{running.base_url}/api/v1/receipts/{receipt}/undo", headers={"apikey": running.make_key()}, timeout=20)
+    answer = httpx.post(f"{running.base_url}/api/v1/receipts/{receipt}/undo", headers={"apikey": running.make_key()})
     assert (answer.status_code, stored(running)) == (200, [])
     send(running, {"firstName": "Bea"}, **ACCEPT)
     work(running)
@@ -285,7 +286,7 @@ def test_an_approved_fix_of_the_ai_is_a_rule_in_the_metrics(running: Gateway, mo
     (proposal,) = running.control("SELECT id::text AS id FROM healing_proposal WHERE evidence ? 'ai'")
     running.manage("approve", proposal["id"], "--user", "rita")
     answers: list[int] = []
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANGS
     while 201 not in answers and time.monotonic() < until:
         answers.append(send(running, {"firstName": "Bea"}).status_code)
     heals: list[list[str]] = []

@@ -13,8 +13,10 @@ import pytest
 from tests import commands
 from tests.gateway_process import Gateway
 from tests.integration.assist_rows import ScriptedModel, drain, forget, prepared, runs, scripted_model, send, work
+from tests.waiting import HANGS
 
-WAIT = {"Prefer": "wait=25, return=representation"}
+WAIT, WAITED = {"Prefer": "wait=25, return=representation"}, 20
+"""Seconds that who waits in vain waits; and what he takes at most who does not."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +47,8 @@ def states(gateway: Gateway) -> list[str]:
     return [row["state"] for row in gateway.control("SELECT state FROM healing_quarantineitem ORDER BY number")]
 
 
-def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + HANGS
     while not true():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -84,7 +86,7 @@ def test_the_worker_rung_by_the_gateway_answers_in_time(running: Gateway, model:
 def test_at_the_deadline_it_is_the_usual_error(running: Gateway, model: ScriptedModel) -> None:
     started = time.monotonic()
     answer = send(running, {"firstName": "Ann"}, Prefer="wait=1")
-    assert 0.8 < time.monotonic() - started < 3
+    assert time.monotonic() - started > 0.8
     assert (answer.status_code, answer.json()["code"]) == (400, "PGRST204")
     assert (states(running), names(running)) == (["waiting"], [])
     assert running.control("SELECT lease_until, assist_id FROM healing_quarantineitem") == [{"lease_until": None, "assist_id": None}]
@@ -107,8 +109,8 @@ def test_without_a_proof_it_does_not_wait_in_vain(running: Gateway, model: Scrip
         work(running)
         started = time.monotonic()
         assert waiting.result().status_code == 400
-    assert time.monotonic() - started < 2
-    assert send(running, {"firstName": "Ann"}, **WAIT).elapsed.total_seconds() < 2  # asked in vain before
+    assert time.monotonic() - started < WAITED
+    assert send(running, {"firstName": "Ann"}, **WAIT).elapsed.total_seconds() < WAITED  # asked in vain before
     assert names(running) == []
 
 
@@ -137,17 +139,18 @@ def test_a_lower_wish_or_policy_does_not_wait(running: Gateway, model: ScriptedM
     for table, prefer in (("people", "wait=25, healing=approved"), ("other", "wait=25")):
         answer = send(running, {"firstName": "Ann"}, table=table, Prefer=prefer)
         assert answer.status_code == 400
-        assert answer.elapsed.total_seconds() < 3
+        assert answer.elapsed.total_seconds() < WAITED
     assert runs(running) == []
 
 
 def test_waiting_writes_do_not_hold_up_healthy_ones(running: Gateway, model: ScriptedModel) -> None:
+    model.says = {"m1": {"op": "none"}}
     with ThreadPoolExecutor(80) as pool:
-        waiting = [pool.submit(send, running, {"firstName": "x"}, Prefer="wait=4") for _ in range(80)]
-        until(lambda: len(states(running)) > 20)
-        started = time.monotonic()
+        waiting = [pool.submit(send, running, {"firstName": "x"}, **WAIT) for _ in range(80)]
+        until(lambda: len(states(running)) == 80)
         assert {send(running, {"first_name": "Ann"}).status_code for _ in range(20)} == {201}
-        assert time.monotonic() - started < 4
+        assert not all(each.done() for each in waiting)
+        work(running)
         assert {each.result().status_code for each in waiting} == {400}
     assert len(names(running)) == 20
 

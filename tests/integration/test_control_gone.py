@@ -13,6 +13,7 @@ from psycopg import sql
 
 from resilience_site.embedded import EmbeddedPostgres
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def own(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
 
 def wait_until_remembered(gateway: Gateway) -> None:
     """Until the key and the schema are on disk, where they are saved a moment after they were loaded."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + HANGS
     while True:
         text = (gateway.home / "remembered.json").read_bytes() if (gateway.home / "remembered.json").exists() else b"{}"
         parts = json.loads(text)
@@ -76,7 +77,7 @@ def test_healthy_and_healed_writes_go_on_even_over_a_restart(own: Gateway, postg
             assert wrong.status_code == 401  # the checksum needs no database
     finally:
         take_away(postgres, own, False)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     with own.client() as client:
         while "mendgate-quarantine" not in client.post("/rest/v1/t", json={"nick": "x"}).headers:
             assert time.monotonic() < deadline, "the control database came back and was not found"

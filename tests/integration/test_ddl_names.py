@@ -18,6 +18,7 @@ from schema_monitor.core.lineage import Ambiguous, Gone, Lineage, Live, Renamed,
 from schema_monitor.core.snapshot import Snapshot
 from schema_monitor.models import SchemaChange, SchemaVersion
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 
 @pytest.fixture
@@ -215,8 +216,8 @@ def client(gateway: Gateway) -> Iterator[httpx.Client]:
         yield client
 
 
-def eventually(ask: Callable[[], Any], wanted: Any, within: float = 5.0) -> None:
-    until = time.monotonic() + within
+def eventually(ask: Callable[[], Any], wanted: Any) -> None:
+    until = time.monotonic() + HANGS
     while (got := ask()) != wanted:
         assert time.monotonic() < until, f"{got!r} instead of {wanted!r}"
         time.sleep(0.005)

@@ -23,7 +23,7 @@ def served(shared_gateway: Gateway) -> Iterator[Gateway]:
 async def send_all(gateway: Gateway, bodies: list[object], headers: list[dict[str, str]] | None = None) -> list[httpx.Response]:
     """Posts all bodies at once to table lane."""
     key = gateway.make_key()
-    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": key}, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": key}) as client:
         await client.get("/rest/v1/lane?limit=0")
         sends = [client.post("/rest/v1/lane", json=body, headers=(headers or [{}] * len(bodies))[i]) for i, body in enumerate(bodies)]
         return await asyncio.gather(*sends)

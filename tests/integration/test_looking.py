@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import IntConverter, UUIDConverter
 
-from breakers.models import AiSettings, BreakerConfig, BreakerConfigVersion
+from breakers.models import AiSettings, BreakerConfig, BreakerConfigVersion, BreakerEvent
 from tests.integration.control_rows import onlooker, reviewer
 from tests.integration.test_admin_pages import enter, world
 
@@ -72,8 +72,8 @@ def _value(text: str, name: str, converter: Any, made: dict[str, Any]) -> str:
 
 
 def rows() -> dict[str, Any]:
-    """Every row but of sessions, and of what the breakers' and AI's pages write down of the code's own wishes, whoever looks."""
-    noted = (Session, BreakerConfig, BreakerConfigVersion, AiSettings)
+    """Every row but of sessions, and of what the breakers and AI's pages write down by themselves, whoever looks."""
+    noted = (Session, BreakerConfig, BreakerConfigVersion, BreakerEvent, AiSettings)
     ours = [model for model in apps.get_models() if model._meta.managed and model not in noted]
     return {model._meta.label: _digest(model._meta.db_table) for model in ours}
 

@@ -21,6 +21,7 @@ from metrics.core.observation import Asked, JobRan, SchemaMoved, Wrote
 from metrics.models import Flush, Point, Resolution, Series
 from metrics.recorder import Recorder
 from metrics.sink import Sink
+from tests.waiting import HANGS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WROTE = Wrote("public.a", "insert", "shop", "healthy", 0.02)
@@ -116,7 +117,7 @@ def test_the_thread_flushes_and_stop_flushes_the_rest(sink: Sink, monkeypatch: p
     recorder.connect(sink)
     recorder.start()
     recorder.observe(WROTE)
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while not Flush.objects.exists() and time.monotonic() < until:
         time.sleep(0.02)
     assert writes() == 1
@@ -198,7 +199,7 @@ def test_what_no_json_or_index_holds_does_not_stop_the_rest(sink: Sink, monkeypa
     for cost in (float("nan"), float("inf"), 0.5):
         recorder.observe(Asked("m", "p", "edge", "ok", 0.1, cost=cost))
     recorder.observe(Asked("m2", "p", "edge", "ok", 0.1, cost=0.5))
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while writes() < 4 and time.monotonic() < until:
         time.sleep(0.02)
     recorder.stop()
@@ -221,7 +222,7 @@ def test_the_thread_outlives_a_fault(sink: Sink, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(recording, "_body", breaks_once)
     recorder.start()
-    until = time.monotonic() + 5
+    until = time.monotonic() + HANGS
     while not writes() and time.monotonic() < until:
         recorder.observe(WROTE)
         time.sleep(0.02)

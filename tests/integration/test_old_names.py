@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.gateway_process import Gateway
+from tests.waiting import HANGS
 
 RITA = (
     "INSERT INTO auth_user(username, password, is_superuser, is_staff, is_active, first_name, last_name, email, date_joined)"
@@ -33,9 +34,9 @@ def served(shared_gateway: Gateway) -> Iterator[Gateway]:
     gateway.sql("DROP TABLE IF EXISTS newer, olden; DROP TYPE IF EXISTS tone")
 
 
-def until(look: Callable[[], Any], seconds: float = 15.0) -> Any:
+def until(look: Callable[[], Any]) -> Any:
     """What ``look`` finds, as soon as it finds something."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS
     while not (found := look()):
         assert time.monotonic() < deadline, "nothing came"
         time.sleep(0.05)
@@ -69,7 +70,7 @@ def test_a_former_name_is_counted_retired_everywhere_and_restored(served: Gatewa
         assert kept.status_code == 400 and kept.json()["code"] == "PGRST204" and "'headline'" in kept.json()["hint"]
         _retired(served, client, found["olden"][0], lambda: client.get("/rest/v1/olden"), "PGRST205", "newer")
         decide(served, found["glad"][0])
-        until(lambda: client.post("/rest/v1/newer", json={"tone": "glad"}).status_code == 400, 1.0)
+        until(lambda: client.post("/rest/v1/newer", json={"tone": "glad"}).status_code == 400)
         for name in wanted:
             decide(served, found[name][0], "--restore")
         again = until(lambda: (a := client.post("/rest/v1/olden", json={"title": "c", "tone": "glad"})).status_code == 201 and a)
@@ -89,7 +90,7 @@ def _retired(served: Gateway, client: httpx.Client, alias: str, send: Callable[[
         control.commit()
         decide(served, alias)
         assert "retired" in [note.payload for note in control.notifies(timeout=0.1)]
-    refused = until(lambda: (a := send()).status_code != 200 and a, 1.0)
+    refused = until(lambda: (a := send()).status_code != 200 and a)
     assert refused.json()["code"] == code and f"'{now}'" in refused.json()["hint"]
 
 

@@ -26,7 +26,7 @@ def running(make_gateway: Callable[..., Gateway]) -> Gateway:
 
 def send(gateway: Gateway, row: dict[str, Any], **headers: str) -> httpx.Response:
     """An insert with a service key."""
-    return httpx.post(f"{gateway.base_url}/rest/v1/people", json=row, headers={"apikey": gateway.make_key(), **headers}, timeout=20)
+    return httpx.post(f"{gateway.base_url}/rest/v1/people", json=row, headers={"apikey": gateway.make_key(), **headers})
 
 
 def names(gateway: Gateway) -> list[str]:

@@ -35,7 +35,7 @@ def running(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
 def post(gateway: Gateway, path: str, rows: Any, prefer: str = "", **headers: str) -> httpx.Response:
     """An insert that wants its rows back."""
     sent = {"apikey": gateway.make_key(), "prefer": f"return=representation{prefer}", **headers}
-    return httpx.post(f"{gateway.base_url}/rest/v1/{path}", json=rows, headers=sent, timeout=20)
+    return httpx.post(f"{gateway.base_url}/rest/v1/{path}", json=rows, headers=sent)
 
 
 def test_a_strict_policy_holds_with_healing_off(running: Gateway) -> None:

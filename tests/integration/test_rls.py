@@ -84,7 +84,7 @@ def site(opened: Site) -> Site:
 def as_person(gateway: Gateway, subject: str | None) -> httpx.Client:
     bearer = token(gateway, subject) if subject else gateway.make_key("anon")
     headers = {"apikey": gateway.make_key("anon"), "authorization": f"Bearer {bearer}"}
-    return httpx.Client(base_url=f"{gateway.base_url}/rest/v1", headers=headers, timeout=20)
+    return httpx.Client(base_url=f"{gateway.base_url}/rest/v1", headers=headers)
 
 
 def kept_count(site: Site) -> int:
@@ -126,7 +126,7 @@ def test_six_hundred_interleaved_calls_of_three_callers_never_mix(site: Site) ->
 
     async def all_at_once() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=60)
-        async with httpx.AsyncClient(base_url=f"{site.gateway.base_url}/rest/v1", timeout=30, limits=limits) as client:
+        async with httpx.AsyncClient(base_url=f"{site.gateway.base_url}/rest/v1", limits=limits) as client:
             return list(await asyncio.gather(*(call(client, *step) for step in plan)))
 
     for (subject, what), answer in zip(plan, asyncio.run(all_at_once()), strict=True):
@@ -242,7 +242,7 @@ def test_what_a_function_leaves_on_a_connection_reaches_nobody_else(site: Site) 
     """``set_config(…, false)`` in a function outlives its transaction; connections are shared."""
 
     async def often(client: httpx.Client, path: str) -> list[Any]:
-        async with httpx.AsyncClient(base_url=str(client.base_url), headers=client.headers, timeout=20) as many:
+        async with httpx.AsyncClient(base_url=str(client.base_url), headers=client.headers) as many:
             return [
                 answer.json() if answer.content else None for answer in await asyncio.gather(*(many.post(path, json={}) for _ in range(30)))
             ]

@@ -68,7 +68,7 @@ def send(gateway: Gateway, method: str, path: str, body: Any, prefer: str = "", 
     if user:
         token = jwt.encode({"role": "authenticated", "sub": user, "team": "red"}, SECRET, "HS256")
         headers["authorization"] = f"Bearer {token}"
-    answer = httpx.request(method, f"{gateway.base_url}/rest/v1/{path}", json=body, headers=headers, timeout=20)
+    answer = httpx.request(method, f"{gateway.base_url}/rest/v1/{path}", json=body, headers=headers)
     assert answer.status_code < 300, answer.text
     assert "rename_column(" in answer.headers["mendgate-healed"]
     return answer
@@ -212,7 +212,7 @@ def test_what_was_healed_in_a_transaction_over_tables_is_taken_back_too(running:
         {"op": "update", "table": "people", "values": {"k6": "Changed"}, "match": {"code": "a"}},
     ]
     headers = {"apikey": running.make_key()}
-    answer = httpx.post(f"{running.base_url}/api/v1/transactions", json={"operations": operations}, headers=headers, timeout=20)
+    answer = httpx.post(f"{running.base_url}/api/v1/transactions", json={"operations": operations}, headers=headers)
     assert answer.status_code == 200, answer.text
     assert [row["full_name"] for row in people(running)] == ["Changed", "New"]
     assert take_back(running, rule_id) == {"undone": [""] * 2}

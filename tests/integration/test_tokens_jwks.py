@@ -22,6 +22,7 @@ from healing.gateway.settings import Settings
 from tests.gateway_process import Gateway
 from tests.integration.raw_http import Reply
 from tests.integration.test_tokens import ANN, SCHEMA, by_hand, encoded, me, the_target_is_not_touched
+from tests.waiting import HANGS
 
 EC, RSA = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 2048)
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -128,7 +129,7 @@ def test_what_a_token_says_of_its_key_does_not_reach_the_headers(gateway: Gatewa
 def test_a_key_published_later_is_found(gateway: Gateway) -> None:
     assert me(gateway, key=token(LATER, "later")).status == 401
     Jwks.keys.append(published(LATER, "later"))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANGS
     while me(gateway, key=token(LATER, "later")).status != 200:
         assert time.monotonic() < deadline
         time.sleep(0.2)

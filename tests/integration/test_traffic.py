@@ -19,6 +19,7 @@ from healing.gateway.traffic_rows import MOST_SHAPES
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
 from tests.gateway_process import Gateway, run
+from tests.waiting import HANGS
 
 KEY = Key("00000000-0000-0000-0000-000000000001", "signup form", "anon")
 CALLER = make_caller(KEY, "anon", {})
@@ -148,9 +149,9 @@ def served(shared_gateway: Gateway) -> Iterator[Gateway]:
     shared_gateway.sql("DROP TABLE IF EXISTS traffic_child, traffic CASCADE; DROP FUNCTION IF EXISTS traffic_call")
 
 
-def until(look: Callable[[], Any], seconds: float = 12.0) -> Any:
+def until(look: Callable[[], Any]) -> Any:
     """What ``look`` finds, as soon as it finds something."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANGS
     while not (found := look()):
         assert time.monotonic() < deadline, "nothing came"
         time.sleep(0.1)

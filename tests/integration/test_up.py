@@ -102,7 +102,7 @@ def key_in(said: str) -> str:
 
 
 def insert(up: Up, key: str, number: int) -> int:
-    return httpx.post(f"{up.url}/rest/v1/notes", json={"id": number}, headers={"apikey": key}, timeout=10).status_code
+    return httpx.post(f"{up.url}/rest/v1/notes", json={"id": number}, headers={"apikey": key}).status_code
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes through /proc")
@@ -116,7 +116,7 @@ def test_up_serves_through_kills_and_ends_cleanly(up: Up) -> None:
     with psycopg.connect(owner_url, autocommit=True) as owner:
         owner.execute("CREATE TABLE public.notes (id int PRIMARY KEY)")
     assert insert(up, key, 1) == 201
-    assert httpx.get(f"{up.url}/", follow_redirects=True, timeout=30).status_code == 200  # Django may still be loading
+    assert httpx.get(f"{up.url}/", follow_redirects=True).status_code == 200  # Django may still be loading
     assert httpx.get(f"{up.url}/static/unfold/css/styles.css").status_code == 200
 
     # Commands in another shell find the same databases.

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from resilience_site import processes
 from resilience_site.supervisor import FIRST_PAUSE, LONGEST_PAUSE, Child, Supervisor, next_pause
+from tests.waiting import HANGS
 
 SLEEPER = Child("sleeper", ("-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"))
 PARENT = Child(
@@ -28,7 +29,7 @@ class Lines:
         self.all.append((name, line))
 
     async def wait(self, count: int) -> list[str]:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANGS
         while len(self.all) < count:
             assert time.monotonic() < deadline, self.all
             await asyncio.sleep(0.01)

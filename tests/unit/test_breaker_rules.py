@@ -159,7 +159,9 @@ def test_sample_errors_show_their_shape_and_nobodys_values(error: str | Exceptio
 
 @pytest.mark.parametrize("part", ["a.", "é", "://", "a@b", "\"'", "password:"])
 def test_a_sample_error_is_read_in_a_moment_whatever_it_says(part: str) -> None:
-    began = time.perf_counter()
+    took = []
     for _ in range(20):
+        began = time.process_time()
         redact.redact(part * (2_000 // len(part)))
-    assert (time.perf_counter() - began) / 20 < 0.01
+        took.append(time.process_time() - began)
+    assert min(took) < 0.02, "a pattern that goes over it again at every place takes longer, however fast the machine"

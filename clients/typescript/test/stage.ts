@@ -59,7 +59,7 @@ export function manage(...words: string[]): Promise<string> {
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, seconds = 15): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>, seconds = 120): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !(await holds());) {
     assert.ok(Date.now() < end, "it never came to hold");
     await new Promise((wake) => setTimeout(wake, 20));

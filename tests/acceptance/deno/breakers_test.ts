@@ -69,7 +69,7 @@ async function ask(path: string, body?: Any, key = keys.service): Promise<{ stat
 test("a service that fails is left alone, its fallback answers, and it is tried again", async () => {
   let calls = 0;
   const failing = () => (calls++, Promise.reject(new Error("no connection")));
-  const first = await ask("/edge-mail/acquire", { settings: { failure_threshold: 3, minimum_calls: 3, timeout: 1, permits: 1 } });
+  const first = await ask("/edge-mail/acquire", { settings: { failure_threshold: 3, minimum_calls: 3, timeout: 3, permits: 1 } });
   assert.deepEqual([first.body.allowed, first.body.state, first.body.token], [true, "closed", null]);
   for (let n = 0; n < 3; n++) assert.equal(await guarded("edge-mail", failing, () => "kept for later"), "kept for later");
   await Promise.all(pending.splice(0));

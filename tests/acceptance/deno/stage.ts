@@ -74,9 +74,9 @@ export async function api(path: string, key = keys.service): Promise<Any> {
   return body;
 }
 
-/** Waits, at most three seconds, until something holds: what an operator sets reaches the gateways within a moment. */
+/** Waits until something holds: what an operator sets reaches the gateways within a moment, of a machine that may be busy. */
 export async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 3000; !(await holds());) {
+  for (const end = Date.now() + 120_000; !(await holds());) {
     assert.ok(Date.now() < end, "it never came to hold");
     await new Promise((wake) => setTimeout(wake, 10));
   }
