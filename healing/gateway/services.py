@@ -16,9 +16,11 @@ from healing.gateway.coalesce import Coalescer
 from healing.gateway.follow import Follower
 from healing.gateway.quotas import Quotas
 from healing.gateway.settings import Settings
+from healing.gateway.shapes import Shapes
 from healing.gateway.state import Keeper, State
 from healing.gateway.target import DatabaseError, Pool, failure_of
 from healing.gateway.target_gate import Gate
+from healing.gateway.together import Together
 from healing.gateway.traffic import Traffic
 from healing.gateway.transactions.journal import Journal
 from schema_monitor import catalog
@@ -49,7 +51,8 @@ class Services:
         self.follower = Follower(settings, self.keeper)
         self.auth = Authenticator(settings, self.keeper.find_key)
         self.keeper.on_keys_changed = self.auth.forget
-        self.coalescer = Coalescer(self.pool)
+        self.coalescer, self.together = Coalescer(self.pool), Together(self.pool)
+        self.shapes = Shapes()
         self.quotas = Quotas(settings.ai.redis_url, settings.ai.namespace, settings.most_in_flight)
         self.traffic = Traffic(self.control, lambda: self.keeper.state)
         self.journal = Journal(self.control)
@@ -84,6 +87,7 @@ class Services:
         if self._housekeeping is not None:
             self._housekeeping.cancel()
         await self.coalescer.close()
+        await self.together.close()
         await self.quotas.close()
         if self._telling:
             await asyncio.wait(self._telling, timeout=2)

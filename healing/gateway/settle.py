@@ -78,15 +78,15 @@ def suits(attempt: Attempt) -> bool:
     )
 
 
-def lane_relation(attempt: Attempt) -> Relation | None:
-    """The relation under its own name, where a lane may write to it: a table without insert triggers whose defaults and policies
+def lane_relation(attempt: Attempt, events: tuple[str, ...] = ("INSERT",)) -> Relation | None:
+    """The relation under its own name, where a lane may write to it: a table without triggers on these events whose defaults and policies
     cannot ask for the request's headers, which a lane leaves out."""
     relation = attempt.find_relation()
     if relation is None or relation.name != attempt.request.name or relation.kind not in _PLAIN_KINDS:
         return None
     texts = (*relation.policies, *(column.default or "" for column in relation.columns))
     asks = any("request.headers" in text or _OWN_FUNCTION.search(text) for text in texts)
-    return None if asks or any(" INSERT " in trigger for trigger in relation.triggers) else relation
+    return None if asks or any(f" {event} " in trigger for trigger in relation.triggers for event in events) else relation
 
 
 def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied: Sequence[Applied]) -> Plan | None:

@@ -1,6 +1,6 @@
 """One write, from request to answer.
 
-parse -> policy -> fast lane (clean or exactly healed inserts share a statement)
+parse -> policy -> fast lane (clean or exactly healed inserts share a statement, clean writes by key another)
                 -> else the healing core, step by step
 landed -> 2xx with the receipt's headers        kept -> quarantine, then the original error (or 202)
 refused -> the error, nothing written           ``healing=partial`` -> row by row
@@ -28,6 +28,7 @@ from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim, make_claim
 from healing.gateway.kept import Envelope
+from healing.gateway.keyed import try_keyed
 from healing.gateway.payload import EMPTY, NOTHING, Payload, parse_payload
 from healing.gateway.request import Request
 from healing.gateway.services import Services
@@ -76,7 +77,8 @@ async def write(
     failure: Failure | None = None
     if replaying is None and claim is None:
         tried_under = services.state.snapshot
-        found = await lane.try_lane(attempt)
+        inserts = attempt.statement.operation is Operation.INSERT
+        found = await (lane.try_lane(attempt) if inserts else try_keyed(attempt))
         if isinstance(found, Answer):
             return found
         if services.state.snapshot is tried_under:  # else it was said of a catalog that is known better by now: send it again

@@ -1,0 +1,163 @@
+"""Writes by key share a statement and a commit, one batch of a lane at a time, so that writes to one key stay in order.
+
+A lane is one SQL text under one prelude (role, claims, schema). An entry that finds its lane idle is sent at once; what comes while a
+batch is under way goes with the next one, callers in turn. Nobody waits for company, and nobody waits for a lock that somebody else
+holds: a batch that meets one is given up after ``LOCK_MS``, and its entries go by themselves.
+
+One entry's failure is its own: a failed batch is halved until the culprit stands alone. Where the statement says that an entry missed
+its row because another one of the batch took it (``lost``), the batch is undone and halved too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Hashable
+
+import asyncpg
+from msgspec import Struct
+
+from healing.core.types import Failure
+from healing.gateway.target import DatabaseError, Pool, Transaction
+from healing.gateway.turns import Turns
+
+MOST_ENTRIES = 500
+MOST_BYTES = 1 << 20
+LOCK_MS = 50
+_LOCKED = ("55P03", "40P01", "40001")
+"""Somebody else is at one of the rows."""
+_SHARED_FATE = ("08", "53", "57P", "MG", "PGRST001")
+
+
+class KeyedLane(Struct, frozen=True):
+    """What entries have in common. ``sql`` yields one record an entry, in order: ``same`` (whether names mean what was meant), ``lost``,
+    ``xid``, and what the answer needs."""
+
+    prelude: str
+    sql: str
+
+
+class Entry(Struct):
+    """One request's row as a JSON object. No two of a batch have the same ``key``, as far as its text tells."""
+
+    text: bytes
+    key: Hashable
+    turn: str = ""
+    done: asyncio.Future[asyncpg.Record] | None = None
+
+
+class ByItself(Exception):
+    """Nothing was written for this entry; it must go the ordinary way."""
+
+
+class Together:
+    """Writes by key through lanes over one pool."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._waiting: dict[KeyedLane, Turns[Entry]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def send(self, lane: KeyedLane, entry: Entry) -> asyncpg.Record:
+        """Commits the entry; its record. Raises ``DatabaseError`` or ``ByItself``: then nothing of it was written."""
+        entry.done = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(lane)
+        if waiting is not None:
+            waiting.put(entry.turn, entry)
+        else:
+            waiting = self._waiting[lane] = Turns()
+            waiting.put(entry.turn, entry)
+            self._spawn(self._drain(lane, waiting))
+        return await entry.done  # who hangs up takes only this with them: the write goes on, and is not told to anybody
+
+    async def close(self) -> None:
+        """Waits for what is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self, lane: KeyedLane, waiting: Turns[Entry]) -> None:
+        try:
+            while waiting:
+                await self._settle(lane, _take(waiting))
+        finally:
+            del self._waiting[lane]
+
+    async def _settle(self, lane: KeyedLane, entries: list[Entry]) -> None:
+        """Runs the entries as one statement; on a failure that may be one entry's own, in halves."""
+        try:
+            records = await self._run(lane, entries)
+        except (DatabaseError, ByItself) as error:
+            if len(entries) > 1 and _may_be_one_of_them(error):
+                middle = len(entries) // 2
+                await self._settle(lane, entries[:middle])
+                await self._settle(lane, entries[middle:])
+            else:
+                _fail(entries, ByItself() if _is_locked(error) else error)
+        except BaseException as error:
+            _fail(entries, DatabaseError(Failure("XX000", f"The gateway failed: {type(error).__name__}", str(error))))
+            raise
+        else:
+            for entry, record in zip(entries, records, strict=True):
+                if entry.done is not None and not entry.done.done():
+                    entry.done.set_result(record)
+
+    async def _run(self, lane: KeyedLane, entries: list[Entry]) -> list[asyncpg.Record]:
+        begin = f"BEGIN;{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
+        transaction = await Transaction.begin(self._pool, begin, entries[0].turn)
+        try:
+            body = b"[" + b",".join([entry.text for entry in entries]) + b"]"
+            records = await transaction.fetch(lane.sql, body.decode())
+            _require_own(records, entries)
+        except DatabaseError:
+            raise
+        except BaseException:
+            await transaction.rollback()
+            raise
+        await transaction.commit("", records[0]["xid"])
+        return records
+
+
+class _Stale(ByItself):
+    """Names have come to mean other columns."""
+
+
+def _require_own(records: list[asyncpg.Record], entries: list[Entry]) -> None:
+    if records and not records[0]["same"]:
+        raise _Stale
+    if len(records) != len(entries) or (len(entries) > 1 and any([record["lost"] for record in records])):
+        raise ByItself
+
+
+def _take(waiting: Turns[Entry]) -> list[Entry]:
+    """The next batch: at least one entry, at most so many and so many bytes, and no key twice."""
+    batch = [waiting.take()]
+    size, keys = len(batch[0].text), {batch[0].key}
+    while waiting and len(batch) < MOST_ENTRIES:
+        entry = waiting.peek()
+        size += len(entry.text)
+        if size > MOST_BYTES or entry.key in keys:
+            break
+        keys.add(entry.key)
+        batch.append(waiting.take())
+    return batch
+
+
+def _may_be_one_of_them(error: Exception) -> bool:
+    """Whether smaller batches may help: not where the names are out of date, a lock is held, or the database is away."""
+    if isinstance(error, DatabaseError):
+        return not error.failure.code.startswith((*_SHARED_FATE, *_LOCKED))
+    return not isinstance(error, _Stale)
+
+
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, DatabaseError) and error.failure.code in _LOCKED
+
+
+def _fail(entries: list[Entry], error: Exception) -> None:
+    for entry in entries:
+        if entry.done is not None and not entry.done.done():
+            entry.done.set_exception(error)

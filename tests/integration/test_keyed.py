@@ -1,0 +1,147 @@
+"""Concurrent writes by key through the real gateway: shared statements, separate fates, one order for each key."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import httpx
+import jwt
+import psycopg
+import pytest
+
+from healing.gateway.keyed_sql import key_name, update_sql
+from healing.gateway.target import Pool
+from healing.gateway.together import Entry, KeyedLane, Together
+from schema_monitor import catalog
+from tests.gateway_process import JWT_SECRET, Gateway
+
+Answers = list[httpx.Response]
+MERGE = {"prefer": "resolution=merge-duplicates"}
+
+
+@pytest.fixture
+def served(shared_gateway: Gateway) -> Iterator[Gateway]:
+    """The gateway of the run; its table is dropped afterwards."""
+    yield shared_gateway
+    shared_gateway.sql("DROP TABLE IF EXISTS public.keyed CASCADE")
+
+
+async def patch_all(gateway: Gateway, sends: list[tuple[str, object, dict[str, str]]]) -> Answers:
+    """PATCHes all at once: query, body, headers."""
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": gateway.make_key()}, timeout=60) as client:
+        await client.get("/rest/v1/keyed?limit=0")
+        return await asyncio.gather(*[client.patch(f"/rest/v1/keyed?{query}", json=body, headers=more) for query, body, more in sends])
+
+
+async def upsert_all(gateway: Gateway, bodies: list[object]) -> Answers:
+    """Posts all at once, over what is there."""
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": gateway.make_key(), **MERGE}, timeout=60) as client:
+        await client.get("/rest/v1/keyed?limit=0")
+        return await asyncio.gather(*[client.post("/rest/v1/keyed", json=body) for body in bodies])
+
+
+def test_updates_share_commits_and_each_has_its_own_outcome(served: Gateway) -> None:
+    """A row that is not there, a value that is refused and a key that is none are their senders' alone."""
+    served.sql("CREATE TABLE keyed(id int PRIMARY KEY, n int CHECK (n >= 0)); INSERT INTO keyed SELECT i, 0 FROM generate_series(0, 99) i")
+    sends = [(f"id=eq.{i}", {"n": i + 1}, {"prefer": "return=representation"}) for i in range(100)]
+    sends[10] = ("id=eq.5000", {"n": 1}, {"prefer": "return=representation"})
+    sends[20] = ("id=eq.20", {"n": -1}, {"prefer": "return=representation"})
+    sends[30] = ("id=eq.thirty", {"n": 1}, {"prefer": "return=representation"})
+    answers = asyncio.run(patch_all(served, sends))
+    assert [a.json() for i, a in enumerate(answers) if i not in (10, 20, 30)] == [
+        [{"id": i, "n": i + 1}] for i in range(100) if i not in (10, 20, 30)
+    ]
+    assert (answers[10].status_code, answers[10].json()) == (200, [])
+    assert (answers[20].status_code, answers[20].json()["code"]) == (400, "23514")
+    assert (answers[30].status_code, answers[30].json()["code"]) == (400, "22P02")
+    assert served.sql("SELECT count(DISTINCT xmin::text) AS n FROM keyed WHERE n > 0")[0]["n"] < 97
+
+
+def test_upserts_say_whether_the_row_was_new(served: Gateway) -> None:
+    """201 for a new row, 200 for one that was there; the last of those with the same key stays."""
+    served.sql("CREATE TABLE keyed(sku text PRIMARY KEY, n int); INSERT INTO keyed SELECT 's' || i, 0 FROM generate_series(0, 39) i")
+    answers = asyncio.run(upsert_all(served, [{"sku": f"s{i}", "n": i + 1} for i in range(80)]))
+    assert [a.status_code for a in answers] == [200] * 40 + [201] * 40
+    assert served.sql("SELECT count(*) AS n FROM keyed WHERE 's' || (n - 1) = sku")[0]["n"] == 80
+    again = asyncio.run(upsert_all(served, [{"sku": "one", "n": i} for i in range(30)]))
+    assert sorted(a.status_code for a in again) == [200] * 29 + [201]
+
+
+def test_two_spellings_of_one_key_lose_nothing(served: Gateway) -> None:
+    """They may come in one batch, where only the database knows that they are equal: both are told of their row."""
+    served.sql("CREATE TABLE keyed(id numeric PRIMARY KEY, n int NOT NULL); INSERT INTO keyed VALUES (1, 0)")
+    sends = [(f"id=eq.{('1', '1.0', '1.00')[i % 3]}", {"n": i}, {"prefer": "return=representation"}) for i in range(45)]
+    answers = asyncio.run(patch_all(served, sends))
+    assert [a.json() for a in answers] == [[{"id": 1, "n": i}] for i in range(45)]
+
+
+def test_who_waits_for_a_lock_keeps_nobody_else_waiting(served: Gateway) -> None:
+    """Updates of a row that somebody holds wait for it; those of other rows are answered meanwhile."""
+    served.sql("CREATE TABLE keyed(id int PRIMARY KEY, n int); INSERT INTO keyed SELECT i, 0 FROM generate_series(0, 9) i")
+
+    async def run(holder: psycopg.Connection) -> tuple[httpx.Response, Answers]:
+        held = asyncio.create_task(patch_all(served, [("id=eq.3", {"n": 1}, {})]))
+        others = await patch_all(served, [(f"id=eq.{i % 3}", {"n": 7}, {}) for i in range(30)])
+        assert not held.done()
+        holder.rollback()
+        return (await held)[0], others
+
+    with psycopg.connect(served.owner_url) as holder:
+        holder.execute("UPDATE keyed SET n = 5 WHERE id = 3")
+        held, others = asyncio.run(run(holder))
+    assert held.status_code == 204 and {a.status_code for a in others} == {204}
+    assert [row["n"] for row in served.sql("SELECT n FROM keyed WHERE id < 4 ORDER BY id")] == [7, 7, 7, 1]
+
+
+def test_a_tenant_changes_nobody_elses_row(served: Gateway) -> None:
+    """Under row level security a key of somebody else's row is a key of no row, also beside its owner's."""
+    served.sql(
+        """CREATE TABLE keyed(id int PRIMARY KEY, owner text, n int DEFAULT 0); ALTER TABLE keyed ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY own ON keyed TO authenticated USING (owner = (current_setting('request.jwt.claims', true)::json ->> 'sub'));
+        INSERT INTO keyed SELECT i, CASE WHEN i % 2 = 0 THEN 'ann' ELSE 'bob' END FROM generate_series(0, 39) i"""
+    )
+    tokens = [jwt.encode({"role": "authenticated", "sub": user, "exp": time.time() + 600}, JWT_SECRET, "HS256") for user in ("ann", "bob")]
+    heads = [{"authorization": f"Bearer {token}", "prefer": "return=representation"} for token in tokens]
+    answers = asyncio.run(patch_all(served, [(f"id=eq.{i // 2}", {"n": 1 + i % 2}, heads[i % 2]) for i in range(80)]))
+    assert [len(a.json()) for a in answers] == [int(i // 2 % 2 == i % 2) for i in range(80)]
+    assert served.sql("SELECT count(*) AS n FROM keyed WHERE n = 1 + (owner = 'bob')::int")[0]["n"] == 40
+
+
+def test_a_renamed_column_leaves_the_lane_at_once(served: Gateway) -> None:
+    """A statement whose names mean something else by now writes nothing; the ordinary way heals."""
+    served.sql("CREATE TABLE keyed(id int PRIMARY KEY, email text); INSERT INTO keyed VALUES (1, 'a')")
+    served.manage("capture_schema")
+    assert asyncio.run(patch_all(served, [("id=eq.1", {"email": "b"}, {})]))[0].status_code == 204
+    served.sql("ALTER TABLE keyed RENAME COLUMN email TO email_address; ALTER TABLE keyed ADD COLUMN other text")
+    answer = asyncio.run(patch_all(served, [("id=eq.1", {"email": "c"}, {})]))[0]
+    assert answer.headers["mendgate-healed"] == "rename_column(email->email_address)"
+    assert served.sql("SELECT email_address FROM keyed")[0]["email_address"] == "c"
+
+
+def test_writes_to_one_key_stay_in_the_order_in_which_they_came(target_url: str, owner: psycopg.Connection) -> None:
+    """Whatever shares a batch with them."""
+    owner.execute("CREATE TABLE keyed_order(id int PRIMARY KEY, n int, past int[] DEFAULT '{}')")
+    owner.execute("INSERT INTO keyed_order SELECT i FROM generate_series(0, 9) i; GRANT ALL ON keyed_order TO PUBLIC")
+    snapshot = catalog.read_snapshot_sync(owner, ["public"])
+    relation = snapshot.named("public", "keyed_order")[0]
+    key, n = relation.column("id"), relation.column("n")
+    assert key is not None and n is not None
+    lane = KeyedLane("SELECT set_config('a.b','',true)", update_sql(relation, (key,), (n,), "", "true", snapshot))
+
+    async def run() -> list[bool]:
+        pool = Pool(target_url, 4, 60, 60)
+        together = Together(pool)
+        entries = [Entry(f'{{"{key_name(0)}":"{i % 7 % 3}","n":{i}}}'.encode(), str(i % 7 % 3)) for i in range(100)]
+        found = await asyncio.gather(*[together.send(lane, entry) for entry in entries])
+        await pool.close()
+        return [record["hit"] for record in found]
+
+    try:
+        assert all(asyncio.run(run()))
+        last = {key: max(i for i in range(100) if i % 7 % 3 == key) for key in range(3)}
+        rows = owner.execute("SELECT id, n FROM keyed_order WHERE n IS NOT NULL ORDER BY id").fetchall()
+        assert rows == sorted(last.items())
+    finally:
+        owner.execute("DROP TABLE keyed_order")
