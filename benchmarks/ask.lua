@@ -1,11 +1,12 @@
--- wrk: one request after another, {n} in path and body is a number from 1 to `most`, by chance ({n:012} with twelve digits). Arguments: method, path, body
+-- wrk: one request after another, {n} in path and body is a number from 1 to `most`, by chance ({n:012} with twelve digits); with seed 0 one after the other. Arguments: method, path, body
 -- ("-" for none), most, seed, then "name: value" headers; a header "@file" takes one of the file's lines instead (a caller each). The last
 -- line it prints is JSON.
 local callers = {}
 
 function init(args)
   method, path, body, most = args[1], args[2], args[3], tonumber(args[4])
-  math.randomseed(tonumber(args[5]))
+  seed, number = tonumber(args[5]), 0
+  math.randomseed(seed)
   headers = {}
   if body == "-" then body = nil else headers["content-type"] = "application/json" end
   for i = 6, #args do
@@ -20,7 +21,8 @@ function init(args)
 end
 
 function request()
-  local n = tostring(math.random(most))
+  number = number % most + 1
+  local n = string.format("%d", seed == 0 and number or math.random(most))
   if #callers > 0 then
     local line = callers[(tonumber(n) - 1) % #callers + 1]
     for name, value in line:gmatch("([^\t]-): ([^\t]*)") do headers[name] = value end

@@ -17,6 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 
 import jwt
@@ -110,17 +111,30 @@ def compare(
     """Many beside few: the median of the rounds' ratios of processor time, and the blocks of both."""
     rng, blocks = random.Random(options.seed), [list[Block]() for _ in places]
     what = Ask(*ASKS[name], most=ROWS)
-    for number in range(options.rounds + 1):
+    for place in places:
+        warm_up(place, what, callers_of(place), clients)
+    for _ in range(options.rounds):
         for which in rng.sample((0, 1), 2):
-            seconds, seed = (options.seconds if number else 2), rng.randrange(1 << 30)
+            seed = rng.randrange(1, 1 << 30)
             block = beside.measured(
                 places[which],
                 beside.postmaster(gateways[which]),
-                lambda p=places[which], s=seconds, r=seed: beside.ask(p, what, clients, s, r),  # type: ignore[misc]
+                lambda p=places[which], r=seed: beside.ask(p, what, clients, options.seconds, r),  # type: ignore[misc]
             )
-            if number:
-                blocks[which].append(block)
+            blocks[which].append(block)
     return median(many.cost / few.cost for few, many in zip(*blocks, strict=True)), blocks
+
+
+def callers_of(place: Place) -> int:
+    """How many ask."""
+    return next((len(Path(line[1:]).read_text().splitlines()) for line in place.headers if line.startswith("@")), 1)
+
+
+def warm_up(place: Place, what: Ask, callers: int, clients: int) -> None:
+    """Until every caller was seen: who comes for the first time is verified, which is not what is measured here."""
+    seconds = 2.0
+    while (seen := beside.ask(place, what, max(clients, min(callers, 32)), seconds, seed=0).requests) < callers:
+        seconds *= 1.3 * callers / max(seen, callers // 20)
 
 
 def tables(gateway: Gateway, number: int) -> Place:
@@ -142,8 +156,9 @@ SELECT gen_random_uuid(), 'public', CASE WHEN n <= 100 THEN 'parcels' ELSE 'othe
 def rules(gateway: Gateway, number: int) -> Place:
     """So many active rules. They are put there by hand: the database holds that a rule is decided by people."""
     with psycopg.connect(gateway.control_url, autocommit=True) as control:
-        control.execute("SET session_replication_role = replica")
+        control.execute("ALTER TABLE healing_rule DISABLE TRIGGER USER")
         control.execute(RULE, (number,))
+        control.execute("ALTER TABLE healing_rule ENABLE TRIGGER USER")
     return beside.ours(gateway)
 
 

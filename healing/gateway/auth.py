@@ -28,6 +28,7 @@ _ALGORITHMS_SHARED = ["HS256"]
 _ALGORITHMS_JWKS = ["ES256", "RS256"]
 _LEEWAY = 30
 _MOST_CACHED = 10_000
+"""of the callers seen last, and as many before them."""
 
 
 class Quota(Struct, frozen=True):
@@ -124,6 +125,8 @@ class Authenticator:
     def __init__(self, settings: Settings, find_key: Callable[[str], Awaitable[Key | None]]) -> None:
         self._settings, self._find_key = settings, find_key
         self._cache: dict[tuple[str, str], Caller] = {}
+        self._before: dict[tuple[str, str], Caller] = {}
+        """what the cache held until it was full last: who comes again moves up, nobody else is verified anew because of them."""
         # no cache of single keys: it never forgets one that the issuer withdrew
         self._jwks = jwt.PyJWKClient(settings.jwks_url, timeout=3, cooldown_duration=5) if settings.jwks_url else None
         self.used: set[str] = set()
@@ -131,18 +134,19 @@ class Authenticator:
 
     def forget(self) -> None:
         """Keys changed: verify everyone anew."""
-        self._cache.clear()
+        self._cache, self._before = {}, {}
 
     async def caller(self, headers: Mapping[str, str]) -> Caller:
         """The caller of a request (lower-cased header names). Raises ``DialectError`` 401."""
         credentials = headers.get("apikey", ""), headers.get("authorization", "")
         caller = self._cache.get(credentials)
         if caller is None:
-            caller = await self._verify(*credentials)
+            caller = self._before.get(credentials) or await self._verify(*credentials)
             if len(self._cache) >= _MOST_CACHED:
-                self._cache.clear()
+                self._cache, self._before = {}, self._cache
             self._cache[credentials] = caller
-        elif caller.expires_at is not None and caller.expires_at + _LEEWAY < time.time():
+        if caller.expires_at is not None and caller.expires_at + _LEEWAY < time.time():
+            self._before.pop(credentials, None)
             del self._cache[credentials]
             raise unauthorized("PGRST303", "JWT expired" if caller.token_expires_at else "The API key has expired")
         if caller.key is not None:

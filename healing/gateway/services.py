@@ -37,7 +37,9 @@ JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipts'
 JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
 WHERE n.nspname = 'mendgate'"""
 _SIGHTING = "INSERT INTO schema_monitor_schemasighting (body) VALUES ($1::text::jsonb)"
-_USED = "UPDATE healing_apikey SET last_used_at = now() WHERE id = ANY($1::text[]::uuid[])"
+_USED = """
+UPDATE healing_apikey SET last_used_at = now()
+WHERE id = ANY($1::text[]::uuid[]) AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')"""
 
 
 class Services:

@@ -41,8 +41,13 @@ EVERY = 5.0
 """Seconds between two flushes."""
 HEARTBEAT = 60.0
 """Seconds between two signs of life where nothing is sent: no traffic is knowledge too."""
-MOST = 10_000
+MOST = 40_000
 """Shapes held between two flushes, and rows held while the control database is away."""
+PACE, SLOWEST = 200, 60.0
+"""Many callers have many shapes, each with few requests. Then the counts are kept for longer, so that no more than so many rows a second
+are stored, but for so many seconds at most: a row then stands for more requests."""
+IN_A_THREAD = 300
+"""More shapes than that are worked out off the event loop."""
 _MOST_NAMES, _MOST_CHARACTERS = 300, 8_000
 _HUGE = ("…",)
 
@@ -56,7 +61,7 @@ class Traffic:
         self._labels: dict[tuple[int, str, str | None, str], int] = {}
         self._lost = 0
         self._waiting = Rows()
-        self._beat = 0.0
+        self._beat = self._flushed = 0.0
         self._task: asyncio.Task[None] | None = None
         self._flushing = asyncio.Lock()
 
@@ -123,7 +128,7 @@ class Traffic:
     async def flush(self) -> None:
         """Adds what was counted to the control database. Where that is away the counts are kept, up to ``MOST`` rows."""
         async with self._flushing:
-            self._gather()
+            await self._gather()
             if self._waiting.empty and time.monotonic() < self._beat:
                 return
             try:
@@ -137,15 +142,16 @@ class Traffic:
             else:
                 self._waiting, self._beat = Rows(), time.monotonic() + HEARTBEAT
 
-    def _gather(self) -> None:
+    async def _gather(self) -> None:
         """Turns the counters into rows: names are resolved by what is known now, and added to what waits already."""
         counts, labels, lost = self._counts, self._labels, self._lost
         self._counts, self._labels, self._lost = {}, {}, 0
-        self._waiting.lost += lost
+        self._waiting.lost, self._flushed = self._waiting.lost + lost, time.monotonic()
         if not counts and not labels:
             return
         try:
-            self._waiting.add(rows_of(counts, labels, self._state()), MOST)
+            args = (counts, labels, self._state())
+            self._waiting.add(rows_of(*args) if len(counts) < IN_A_THREAD else await asyncio.to_thread(rows_of, *args), MOST)
         except Exception:  # the counters must never hurt the gateway
             log.exception("could not work out what callers send; dropped")
             self._waiting.lost += sum(count.requests for count in counts.values())
@@ -154,9 +160,15 @@ class Traffic:
         while True:
             await asyncio.sleep(EVERY)
             try:
-                await self.flush()
+                if self._is_due():
+                    await self.flush()
             except Exception:
                 log.exception("could not flush the traffic counters")
+
+    def _is_due(self) -> bool:
+        """Few shapes are stored at every look; many wait until they are worth it."""
+        kept = time.monotonic() - self._flushed
+        return kept >= min(len(self._counts) / PACE, SLOWEST) or len(self._counts) > MOST // 2
 
     def _new(self, place: Place, thing: Relation | Function) -> Count:
         """A counter for a shape not seen since the last flush."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import sha256
 
 from msgspec import Struct, field
@@ -88,11 +89,8 @@ class Rows(Struct):
     def add(self, more: Rows, most: int) -> None:
         """Takes more rows in; new ones beyond ``most`` are lost."""
         for key, row in more.shapes.items():
-            known = self.shapes.get(key)
-            if known is not None:
-                _add_up(known, row)
-            elif len(self.shapes) < most:
-                self.shapes[key] = row
+            if key in self.shapes or len(self.shapes) < most:
+                _put(self.shapes, row)
             else:
                 self.lost += row.requests
         for use_key, use in more.uses.items():
@@ -114,7 +112,7 @@ def rows_of(counts: Mapping[Place, Count], labels: Mapping[Label, int], state: S
         if len(seen) >= MOST_SHAPES and row.shape not in seen:
             row.keys, row.named, row.shape = OTHERS, (), digest(OTHERS, ())
         seen.add(row.shape)
-        rows.add(Rows({_shape_key(row): row}), len(counts) + 1)
+        _put(rows.shapes, row)
         _note_uses(rows, place, count, state, row)
     for (enum, label, key, role), uses in labels.items():
         _note_label(rows, (enum, label, key, role), uses, state, callers)
@@ -128,11 +126,27 @@ def digest(keys: Iterable[str], named: Iterable[str]) -> str:
 
 def _shape_row(place: Place, count: Count, callers: Mapping[str, str]) -> ShapeRow:
     oid, _, sent, operation, key, role, keys, named = place
-    keys, named = _plain_names(keys), _plain_names(named)
+    keys, named, shape = _described(keys, named)
     caller = callers.get(key or "", role)[:100]
     totals = (count.requests, count.rows, count.misfits, count.healed)
     thing = count.thing
-    return ShapeRow(thing.schema, oid, plain(sent), operation, key, caller, role, keys, named, digest(keys, named), *totals)
+    return ShapeRow(thing.schema, oid, plain(sent), operation, key, caller, role, keys, named, shape, *totals)
+
+
+@lru_cache(maxsize=4096)
+def _described(keys: tuple[str, ...], named: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...], str]:
+    """Both as they are stored, and their digest: the same for every caller."""
+    keys, named = _plain_names(keys), _plain_names(named)
+    return keys, named, digest(keys, named)
+
+
+def _put(shapes: dict[ShapeKey, ShapeRow], row: ShapeRow) -> None:
+    key = _shape_key(row)
+    known = shapes.get(key)
+    if known is None:
+        shapes[key] = row
+    else:
+        _add_up(known, row)
 
 
 def _shape_key(row: ShapeRow) -> ShapeKey:
