@@ -1,8 +1,9 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
-Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.kill``, ``.ddl_latency``,
-``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``,
-``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``, ``.schema_fixes``, ``.backtest``.
+Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.bulk``, ``.selects``,
+``.keyed``, ``.flatness``, ``.kill``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``,
+``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``, ``.schema_fixes``,
+``.backtest``.
 Words after ``python -m benchmarks`` choose parts.
 """
 
@@ -18,6 +19,10 @@ from benchmarks.figures import Figure, parsed
 PARTS: dict[str, list[str]] = {
     "throughput": ["--rounds", "3", "--seconds", "2", "--clients", "1", "64"],
     "heal_cost": ["--rounds", "3", "--seconds", "2", "--clients", "1", "64"],
+    "bulk": ["--rounds", "3", "--rows", "20000"],
+    "selects": ["--rounds", "3"],
+    "keyed": ["--rounds", "3", "--clients", "64"],
+    "flatness": ["--rounds", "3"],
     "kill": ["--kills", "15"],
     "ddl_latency": ["--tables", "100", "--rounds", "60"],
     "large_catalog": ["--tables", "3000", "--rounds", "20", "--idle", "10"],
