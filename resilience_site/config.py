@@ -23,6 +23,7 @@ __all__ = ["Config", "ConfigError", "Problem", "config", "load"]
 
 RESERVED_SCHEMAS = {"mendgate", "pg_catalog", "information_schema"}
 EMAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "consolemail")
+GIVEN_WHERE_DEPLOYED = ("DATABASE_URL", "TARGET_DATABASE_URL", "REDIS_URL", "SECRET_KEY")
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 ANY_ADDRESS = {"0.0.0.0", "::", ""}  # noqa: S104  (recognised, not bound)
 
@@ -37,6 +38,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     home: Path
+    static: Path
+    """What pages load besides themselves; the web server reads it here."""
     database_url: str
     target_database_url: str
     scratch_database_url: str | None
@@ -102,8 +105,9 @@ def config() -> Config:
 def load(environ: Mapping[str, str]) -> Config:
     """Read a configuration. Creates MENDGATE_HOME with generated secrets where something is not given."""
     read = Reader(environ)
+    deployed = _deployed(read)
     home = _home(read)
-    state = embedded_state.load(home) if home.is_dir() else None
+    state = embedded_state.load(home) if home.is_dir() and not deployed else None
     database_url = read.postgres_url("DATABASE_URL")
     target_url = read.postgres_url("TARGET_DATABASE_URL")
     scratch_url = read.postgres_url("SCRATCH_DATABASE_URL")
@@ -113,6 +117,7 @@ def load(environ: Mapping[str, str]) -> Config:
         host=host,
         port=read.integer("PORT", 8000, 1, 65535),
         home=home,
+        static=Path(read.text("STATIC_DIR") or home / "static"),
         database_url=database_url or (state.control_url if state else ""),
         target_database_url=target_url or (state.target_url if state else ""),
         ddl_database_url=_ddl_url(read, target_url, state),
@@ -121,7 +126,7 @@ def load(environ: Mapping[str, str]) -> Config:
         embedded_control=not database_url,
         embedded_target=not target_url,
         embedded_redis=not redis_url,
-        secret_key=_secret_key(read, home),
+        secret_key=_secret_key(read, home, keep=not deployed),
         secret_key_fallbacks=read.words("SECRET_KEY_FALLBACKS", secret=True),
         exposed_schemas=_schemas(read),
         jwt_secret=_jwt_secret(read),
@@ -144,6 +149,17 @@ def load(environ: Mapping[str, str]) -> Config:
         otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),
     )
+
+
+def _deployed(read: Reader) -> bool:
+    """Whether nothing may be made up here: what a container makes for itself is gone with it, and no other host has it."""
+    given = (read.text("DEPLOYED") or "off").lower()
+    if given not in ("on", "off"):
+        read.problem("E016", "DEPLOYED is neither on nor off.", "Leave it out (off), or set DEPLOYED=on where nothing may be generated.")
+    missing = [name for name in GIVEN_WHERE_DEPLOYED if not (read.text(name) or read.text(f"{name}_FILE"))]
+    if given == "on" and missing:
+        read.problem("E017", f"{', '.join(missing)} not given, and DEPLOYED=on makes nothing up.", "Give each, or its _FILE variant.")
+    return given == "on"
 
 
 def _ddl_url(read: Reader, target_url: str | None, state: embedded_state.State | None) -> str | None:
@@ -170,8 +186,10 @@ def _home(read: Reader) -> Path:
     return home
 
 
-def _secret_key(read: Reader, home: Path) -> str:
+def _secret_key(read: Reader, home: Path, *, keep: bool) -> str:
     given = read.secret("SECRET_KEY")
+    if given is None and not keep:
+        return secrets.token_urlsafe(48)  # nothing starts with it: E017
     if given is None:
         path = home / "secret_key"
         try:

@@ -130,7 +130,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATIC_ROOT = MENDGATE.home / "static"  # collected by ``up``, served by the web server itself
+STATIC_ROOT = MENDGATE.static  # collected by ``up``, served by the web server itself
 
 UNFOLD = {
     "SITE_TITLE": "Mendgate",

@@ -32,7 +32,7 @@ class Server(Granian):  # type: ignore[misc, valid-type]
 
 def serve(config: Config) -> None:
     """Serve until told to stop. Workers that end unasked are replaced."""
-    static = config.home / "static"
+    static = config.static
     Server(
         "resilience_site.asgi:application",
         address=config.host,

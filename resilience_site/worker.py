@@ -1,9 +1,11 @@
-"""RQ's worker as we run it: each job's process ends by ``os._exit``, so breakers and metrics are reported before."""
+"""RQ's worker as we run it: each job's process ends by ``os._exit``, so breakers and metrics are reported before; each round of its loop
+leaves a pulse; it knows whether it was told to stop."""
 
 from __future__ import annotations
 
 from time import perf_counter
-from typing import Any
+from types import FrameType
+from typing import Any, ClassVar
 
 from rq.job import Job
 from rq.queue import Queue
@@ -12,6 +14,8 @@ from rq.worker import Worker
 from breakers import registry
 from metrics.core.observation import JobRan
 from metrics.recorder import recorder
+from resilience_site import pulse
+from resilience_site.config import config
 
 PATIENCE = 0.5
 """Seconds that the end of a job waits for Valkey."""
@@ -19,6 +23,19 @@ PATIENCE = 0.5
 
 class ReportingWorker(Worker):
     """As RQ's own."""
+
+    told: ClassVar[bool] = False
+    """Whether this process was asked to end."""
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """A signal's handler."""
+        ReportingWorker.told = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """Ours first: a worker that waits for Valkey is well."""
+        pulse.beat(config().home, "-".join(self.queue_names()))
+        super().heartbeat(*args, **kwargs)
 
     def perform_job(self, job: Job, queue: Queue, *args: Any, **kwargs: Any) -> bool:
         """The job, then the reports."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import select
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -44,10 +45,12 @@ PATIENCE_READING = 120.0
 
 
 class Watcher:
-    """The loop: look, capture, wait until something rings or the next look is due. ``stop`` may be called from a signal handler."""
+    """The loop: look, capture, wait until something rings or the next look is due. ``stop`` may be called from a signal handler.
+    ``beat`` is called in every round, also while it waits for a database or for its turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, beat: Callable[[], None] = lambda: None) -> None:
         self.stopping = False
+        self._beat = beat
         self._failures = 0
         self._memory = Memory()
         self._former: list[lease.Session] = []
@@ -88,6 +91,7 @@ class Watcher:
         former, self._former = self._former, []
         lease.end(control, former)
         while not self.stopping:
+            self._beat()
             if (token := lease.take(control)) is not None:
                 return token
             time.sleep(EVERY)
@@ -95,6 +99,7 @@ class Watcher:
 
     def _loop(self, watch: Round) -> None:
         while not self.stopping:
+            self._beat()
             watch.look()
             self._failures = 0
             watch.wait()
@@ -113,6 +118,7 @@ class Watcher:
     def _recover(self, error: Exception) -> None:
         pause = PAUSES[min(self._failures, len(PAUSES) - 1)]
         self._failures += 1
+        self._beat()
         log.warning("schema watcher: %s Trying again in %s s.", str(error).strip(), pause)
         connection.close()  # Django's own connection to the control database may be the broken one
         if self._failures > 1:

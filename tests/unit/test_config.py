@@ -129,3 +129,17 @@ def test_a_mail_server_is_a_url_with_its_usual_port(tmp_path: Path) -> None:
     assert (server["EMAIL_HOST"], server["EMAIL_PORT"], server["EMAIL_HOST_PASSWORD"]) == ("mail.example", 587, "secret!")
     assert server["EMAIL_USE_TLS"] is True
     assert codes(read(tmp_path, EMAIL_URL="mail.example")) == ["E012"]
+
+
+def test_where_it_is_deployed_nothing_is_made_up(tmp_path: Path) -> None:
+    config = read(tmp_path, DEPLOYED="on", DATABASE_URL="postgresql://me@db.example/control", SECRET_KEY="x" * 40)
+    assert codes(config) == ["E017"]
+    assert config.problems[0].message.startswith("TARGET_DATABASE_URL, REDIS_URL not given")
+    assert config.target_database_url == ""
+    assert list(tmp_path.iterdir()) == []
+    assert codes(read(tmp_path, DEPLOYED="maybe")) == ["E016"]
+
+
+def test_static_files_may_lie_beside_the_code(tmp_path: Path) -> None:
+    assert read(tmp_path).static == tmp_path / "static"
+    assert read(tmp_path, STATIC_DIR="/app/static").static == Path("/app/static")

@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--requests-per-minute", type=_count, default=0, help="Of the data API; 0 = no limit.")
         parser.add_argument("--at-once", type=_count, default=0, help="Requests at a time; 0 = no limit.")
         parser.add_argument("--most-bytes", type=_count, default=0, help="Of a body; 0 = what the gateway takes.")
-        parser.add_argument("--scope", action="append", choices=["data", "ai", "api", "breakers"], default=[])
+        parser.add_argument("--scope", action="append", choices=["data", "ai", "api", "breakers", "metrics"], default=[])
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create and print."""

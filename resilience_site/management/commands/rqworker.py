@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError
@@ -10,6 +11,14 @@ from django.urls import get_resolver
 from django_rq.management.commands import rqworker
 
 from breakers import publish
+from resilience_site import pulse
+from resilience_site.config import config
+from resilience_site.staying import stay
+from resilience_site.worker import ReportingWorker
+
+WORKER_TTL = 75
+"""Seconds. An idle worker shows itself a quarter of a minute sooner than that: what watches it need not wait for RQ's seven minutes."""
+ENDS_BY_ITSELF = ("burst", "max_jobs", "max_idle_time")
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +29,17 @@ class Command(rqworker.Command):
     def add_arguments(self, parser: Any) -> None:
         """As in django-rq; only the default differs."""
         super().add_arguments(parser)  # type: ignore[no-untyped-call]
-        parser.set_defaults(serializer="rq.serializers.JSONSerializer", worker_class="resilience_site.worker.ReportingWorker")
+        worker = "resilience_site.worker.ReportingWorker"
+        parser.set_defaults(serializer="rq.serializers.JSONSerializer", worker_class=worker, worker_ttl=WORKER_TTL)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Works until stopped. The pages' addresses, which alerts link to, are imported once and not by each job's process."""
+        """Works until stopped, also through Valkey being away. The pages' addresses, which alerts link to, are imported once, not by each
+        job's process."""
         _ = get_resolver().url_patterns
         _load_breakers()
-        super().handle(*args, **options)  # type: ignore[no-untyped-call]
+        once = any(options.get(name) for name in ENDS_BY_ITSELF)
+        beat = partial(pulse.beat, config().home, "-".join(args or ("default",)))
+        stay(lambda: super(Command, self).handle(*args, **options), lambda: once or ReportingWorker.told, beat)  # type: ignore[no-untyped-call]
 
 
 def _load_breakers() -> None:
