@@ -41,6 +41,7 @@ check-imports:
 	$(BIN)/lint-imports --no-cache
 check-migrations:
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run  # no database is needed
+	$(BIN)/python -W ignore::RuntimeWarning manage.py check_upgrade  # nor here
 check-holes:
 	@sh .ci/audit $(BIN)/pip-audit
 check-secrets:

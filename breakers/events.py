@@ -19,7 +19,7 @@ from django.utils import timezone
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from breakers import where
+from breakers import valkey_address, where
 from breakers.models import BreakerConfigVersion, BreakerEvent
 from breakers.shared.keys import Names
 
@@ -50,7 +50,7 @@ def copy() -> int:
         return 0
     log = Names(place.namespace).log
     bounds: dict[str, Any] = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE, "retry": Retry(NoBackoff(), 0)}
-    with redis.Redis.from_url(place.redis_url, decode_responses=True, **bounds) as client:
+    with valkey_address.client(place.redis_url, decode_responses=True, **bounds) as client:
         start, copied = _start(client, log), 0
         while copied < MOST:
             entries: Any = client.xrange(log, start, "+", PAGE)

@@ -9,7 +9,7 @@ from msgspec import Struct
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from breakers import where
+from breakers import valkey_address, where
 from breakers.shared.keys import Names
 
 PATIENCE = 0.1
@@ -31,7 +31,7 @@ def probes(names: Sequence[str]) -> dict[str, Probes]:
         return {}
     keys = [Names(place.namespace).of(name) for name in names]
     try:
-        with redis.Redis.from_url(
+        with valkey_address.client(
             place.redis_url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
         ) as client:
             pipe = client.pipeline(transaction=False)

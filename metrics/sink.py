@@ -26,7 +26,9 @@ class Sink:
 
         if self._connection is None or self._connection.closed or self._pid != os.getpid():  # a fork must not use its parent's
             self._pid = os.getpid()
-            self._connection = psycopg.connect(self._url, autocommit=True, connect_timeout=3, application_name="mendgate metrics")
+            self._connection = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=3, application_name="mendgate metrics", prepare_threshold=None
+            )
         try:
             self._connection.execute(_INSERT, [boot, number, body])
         except psycopg.Error:

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from resilience_site import wiring
 from resilience_site.config import config
+from resilience_site.draining import READY_PATH, Draining, closing, say_not_ready
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -33,11 +34,17 @@ class Site:
         self.fast = fast
         self.load_django = load_django
         self.django: asyncio.Task[App] | None = None
+        self.draining = Draining()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Hand the connection to the one that serves its path."""
+        if self.draining.begun and scope["type"] == "http":
+            send = closing(send)
+            if scope["path"] == READY_PATH:
+                await say_not_ready(send)
+                return
         if scope["type"] == "lifespan":
-            await self.fast(scope, receive, self._loading_django(send))
+            await self.fast(scope, receive, self._started(send))
         elif scope["path"].startswith(FAST_PREFIXES) or scope["path"] in FAST_PATHS:
             await self.fast(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -51,8 +58,10 @@ class Site:
             self.django = asyncio.create_task(asyncio.to_thread(self.load_django))
         return self.django
 
-    def _loading_django(self, send: Send) -> Send:
+    def _started(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self.draining.follow()
             await send(message)
             if message["type"] == "lifespan.startup.complete":
                 self._django()

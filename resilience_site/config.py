@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
+from breakers import valkey_address
 from resilience_site import embedded_state
 from resilience_site.config_reader import Problem, Reader
 from resilience_site.private_files import create_private
@@ -68,6 +70,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     web_concurrency: int
     pool_size: int
     statement_timeout: int
+    drain_seconds: int
+    """How long a web process that was told to stop says that it is not ready, and serves on."""
+    stop_seconds: int
+    """How long it then waits for what is under way."""
+    pooler_mode: str
+    """``transaction`` or ``session``: what a pooler before one of the databases does, if there is one."""
     metrics: bool
     otlp_endpoint: str | None
     problems: tuple[Problem, ...]
@@ -111,7 +119,7 @@ def load(environ: Mapping[str, str]) -> Config:
     database_url = read.postgres_url("DATABASE_URL")
     target_url = read.postgres_url("TARGET_DATABASE_URL")
     scratch_url = read.postgres_url("SCRATCH_DATABASE_URL")
-    redis_url = read.url("REDIS_URL", ("redis", "rediss", "unix"), "E006", "redis://127.0.0.1:6379/0", secret=True)
+    redis_url = _redis_url(read)
     host = read.text("HOST") or "127.0.0.1"
     return Config(
         host=host,
@@ -145,6 +153,9 @@ def load(environ: Mapping[str, str]) -> Config:
         web_concurrency=read.integer("WEB_CONCURRENCY", 1, 1, 256),
         pool_size=read.integer("POOL_SIZE", 10, 2, 1000),
         statement_timeout=read.integer("STATEMENT_TIMEOUT", 30, 1, 600),
+        drain_seconds=read.integer("DRAIN_SECONDS", 0, 0, 3600),
+        stop_seconds=read.integer("STOP_SECONDS", 10, 1, 3600),
+        pooler_mode=_pooler_mode(read),
         metrics=_metrics(read),
         otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),
@@ -160,6 +171,24 @@ def _deployed(read: Reader) -> bool:
     if given == "on" and missing:
         read.problem("E017", f"{', '.join(missing)} not given, and DEPLOYED=on makes nothing up.", "Give each, or its _FILE variant.")
     return given == "on"
+
+
+def _redis_url(read: Reader) -> str | None:
+    """One Valkey, or sentinels. A cluster is refused: our scripts and RQ's queues want one."""
+    given = read.secret("REDIS_URL")
+    scheme = urlsplit(given).scheme if given else ""
+    if scheme in valkey_address.CLUSTER_SCHEMES:
+        read.problem("E018", "REDIS_URL names a Valkey Cluster, which cannot be used.", valkey_address.INSTEAD_OF_CLUSTER)
+        return None
+    if not given or scheme not in valkey_address.SENTINEL_SCHEMES:
+        return read.url("REDIS_URL", valkey_address.SCHEMES, "E006", "redis://127.0.0.1:6379/0", secret=True)
+    try:
+        valkey_address.sentinels(given)
+    except ValueError as error:
+        example = "redis+sentinel://user:password@one:26379,two:26379/service/0"
+        read.problem("E006", f"REDIS_URL is no URL of sentinels: {error}.", f"Write it like {example}")
+        return None
+    return given
 
 
 def _ddl_url(read: Reader, target_url: str | None, state: embedded_state.State | None) -> str | None:
@@ -225,6 +254,13 @@ def _ai_model(read: Reader) -> str | None:
     if read.text("AI_BASE_URL") and not model:
         read.problem("W002", "AI_BASE_URL is set but AI_MODEL is not.", "Set AI_MODEL, or healing by AI stays off.")
     return model
+
+
+def _pooler_mode(read: Reader) -> str:
+    given = (read.text("POOLER_MODE") or "transaction").lower()
+    if given not in ("transaction", "session"):
+        read.problem("E019", "POOLER_MODE is neither transaction nor session.", "Leave it out (transaction): it works with both.")
+    return given
 
 
 def _metrics(read: Reader) -> bool:

@@ -17,9 +17,12 @@ from django.db import OperationalError, connection
 from rq import Worker
 from rq.cron import CronScheduler
 
+from breakers import valkey_address
+from breakers.valkey_address import INSTEAD_OF_CLUSTER
 from resilience_site import monitor_setup, run_lock, target_setup
 from resilience_site.config import Config
 from resilience_site.target_setup import Finding
+from resilience_site.valkey_kind import is_cluster
 
 START = "make up"
 LEAST_DISK = 1 << 30
@@ -78,9 +81,10 @@ def _target(config: Config) -> Iterator[Finding]:
 
 
 def _redis(config: Config) -> Iterator[Finding]:
-    with redis.Redis.from_url(config.redis_url, socket_connect_timeout=3, socket_timeout=3) as client:
+    with valkey_address.client(config.redis_url, socket_connect_timeout=3, socket_timeout=3) as client:
         client.ping()
-        yield Finding("redis", True, "answers")
+        cluster = is_cluster(client)
+        yield Finding("redis", not cluster, "a node of a cluster" if cluster else "answers", INSTEAD_OF_CLUSTER if cluster else "")
         workers = Worker.all(connection=client)
         yield Finding("worker", bool(workers), f"{len(workers)} running", "" if workers else "python manage.py rqworker")
         crons = CronScheduler.all(client)

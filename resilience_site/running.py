@@ -22,6 +22,8 @@ CHILDREN = (
 )
 DEMO = Child("demo", ("manage.py", "demo_traffic", "--skip-checks"))
 LOOK_EVERY = 0.1
+LATER = 2.0
+"""Seconds that a child may take beyond what the web process may take to drain and stop."""
 WATCHER_SECONDS = 10.0
 """How long the ready line waits for the schema watcher; everything else works without it."""
 
@@ -35,7 +37,8 @@ async def _run(config: Config, servers: Sequence[EmbeddedServer], say: Callable[
     told = asyncio.Event()
     for sign in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(sign, told.set)
-    supervisor = Supervisor(children, lambda name, line: say(f"{name:>6} | {line}"))
+    patience = config.drain_seconds + config.stop_seconds + LATER
+    supervisor = Supervisor(children, lambda name, line: say(f"{name:>6} | {line}"), patience)
     supervisor.start()
     watching = [asyncio.create_task(_announce(config, servers, say)), *(asyncio.create_task(_revive(s, say)) for s in servers)]
     await told.wait()

@@ -8,6 +8,7 @@ import environ
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from breakers.valkey_address import queue_settings
 from resilience_site.config import config
 from resilience_site.mail_server import mail_server
 
@@ -77,7 +78,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 RQ_QUEUES = {
     name: {
-        "URL": MENDGATE.redis_url,
+        **queue_settings(MENDGATE.redis_url),
         "DEFAULT_TIMEOUT": 300,
         # Pickle would let whoever writes to Redis run code here.
         "SERIALIZER": "rq.serializers.JSONSerializer",

@@ -37,8 +37,9 @@ def next_pause(pause: float, lived: float) -> float:
 class Supervisor:
     """Runs ``children`` from ``start`` until ``stop``. ``say(name, line)`` gets every line that they print."""
 
-    def __init__(self, children: Sequence[Child], say: Callable[[str, str], None]) -> None:
+    def __init__(self, children: Sequence[Child], say: Callable[[str, str], None], patience: float = PATIENCE) -> None:
         self.children = children
+        self.patience = patience
         self.say = say
         self.processes: dict[str, Process] = {}
         self.tasks: list[asyncio.Task[None]] = []
@@ -49,14 +50,14 @@ class Supervisor:
         self.tasks = [asyncio.create_task(self._keep(child), name=child.name) for child in self.children]
 
     async def stop(self) -> None:
-        """Ask them all to end; after ``PATIENCE`` seconds kill those that remain."""
+        """Ask them all to end; after ``patience`` seconds kill those that remain."""
         self.stopping = True
         for process in self.processes.values():
             _signal(process.pid, signal.SIGTERM, group=False)
-        _, late = await asyncio.wait(self.tasks, timeout=PATIENCE) if self.tasks else (set(), set())
+        _, late = await asyncio.wait(self.tasks, timeout=self.patience) if self.tasks else (set(), set())
         for task in late:
             if (running := self.processes.get(task.get_name())) is not None:
-                self.say(task.get_name(), f"did not end within {PATIENCE:.0f} s: killed")
+                self.say(task.get_name(), f"did not end within {self.patience:.0f} s: killed")
                 _signal(running.pid, signal.SIGKILL, group=True)
             else:
                 task.cancel()

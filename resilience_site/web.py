@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 
 from healing.gateway.ending import STREAMS_END
+from resilience_site import draining
 from resilience_site.config import Config, ConfigError, config
 from resilience_site.web_log import logging_config
 
@@ -21,19 +24,39 @@ STATIC_EXPIRES = 3600
 
 
 class Server(Granian):  # type: ignore[misc, valid-type]
-    """Tells each worker to end its streams before it is asked to stop: it stops when no request is under way."""
+    """Before it stops, its workers drain for ``drain_seconds``; a second signal ends that at once. Then each ends its streams, and stops
+    when no request is under way."""
 
-    def _stop_workers(self) -> None:
+    drain_seconds = 0.0
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        """Also called where a worker could not start; then there is nobody to drain for."""
+        if self.interrupt_signal and self.drain_seconds:
+            self._tell_workers(draining.BEGINS)
+            self._wait_for_another_signal(self.drain_seconds)
+        super().shutdown(exit_code)
+
+    def _wait_for_another_signal(self, seconds: float) -> None:
+        self.interrupt_signal, ends = False, time.monotonic() + seconds
+        while not self.interrupt_signal and (left := ends - time.monotonic()) > 0:
+            self.main_loop_interrupt.clear()  # a worker that ended meanwhile sets it, too
+            if not self.interrupt_signal:
+                self.main_loop_interrupt.wait(left)
+
+    def _tell_workers(self, sign: signal.Signals) -> None:
         for worker in self.wrks:
             with suppress(ProcessLookupError, AttributeError, TypeError):
-                os.kill(worker.inner.pid, STREAMS_END)
+                os.kill(worker.inner.pid, sign)
+
+    def _stop_workers(self) -> None:
+        self._tell_workers(STREAMS_END)
         super()._stop_workers()
 
 
 def serve(config: Config) -> None:
     """Serve until told to stop. Workers that end unasked are replaced."""
     static = config.static
-    Server(
+    server = Server(
         "resilience_site.asgi:application",
         address=config.host,
         port=config.port,
@@ -45,14 +68,16 @@ def serve(config: Config) -> None:
         backlog=2048,
         respawn_failed_workers=True,
         respawn_interval=RESPAWN_SECONDS,
-        workers_kill_timeout=10,
+        workers_kill_timeout=config.stop_seconds,
         log_level=LogLevels.warning,
         log_dictconfig=logging_config(),
         static_path_route=["/static"] if static.is_dir() else None,
         static_path_mount=[static] if static.is_dir() else None,
         static_path_expires=STATIC_EXPIRES,
         working_dir=ROOT,
-    ).serve()
+    )
+    server.drain_seconds = config.drain_seconds
+    server.serve()
 
 
 def main() -> None:

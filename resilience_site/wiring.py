@@ -16,6 +16,7 @@ from metrics.recorder import recorder
 from metrics.sink import Sink
 from resilience_site import ai_bell, tracing
 from resilience_site.config import Config
+from schema_monitor import pooled
 from schema_monitor.alerts import gates, sealed
 from schema_monitor.core.reach import reachable
 
@@ -37,6 +38,7 @@ def connect(config: Config) -> Settings:
         ai=_ai(config),
     )
     configure(settings)
+    pooled.configure(session_mode=config.pooler_mode == "session")
     bell.configure(ai_bell.ring)
     seal.configure(config.secret_key, config.secret_key_fallbacks)
     sealed.configure(seal.seal, seal.unseal)
@@ -70,6 +72,7 @@ def _ai(config: Config) -> AiSettings:
         unseal=seal.unseal,
         told=watch.asked,
         tuned=tuned.live.number,
+        connect=pooled.connect,
         public=lambda address: reachable(address, (), plain=False),
     )
     return replace(settings, outward=tracing.outward) if config.otlp_endpoint else settings

@@ -95,7 +95,8 @@ def _asked(before: Snapshot) -> bool:
 
 
 def _connect() -> psycopg.Connection[Any]:
-    return psycopg.connect(settings.MENDGATE.target_database_url, autocommit=True, connect_timeout=10, application_name="mendgate capture")
+    url, name = settings.MENDGATE.target_database_url, "mendgate capture"
+    return psycopg.connect(url, autocommit=True, connect_timeout=10, application_name=name, prepare_threshold=None)
 
 
 def _lock() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import asyncpg
 from msgspec import Struct
 
+from schema_monitor import pooled
 from schema_monitor.listening import GONE, keep_listening, ring
 
 log = logging.getLogger("mendgate.events")
@@ -161,7 +162,7 @@ class Feed:
         await keep_listening(self._connect, self._listen, log, "no schema events, the control database is away")
 
     async def _connect(self) -> asyncpg.Connection:
-        connection = await asyncpg.connect(self._url, timeout=5, server_settings={"application_name": "mendgate events"})
+        connection = await pooled.connect(self._url, server_settings={"application_name": "mendgate events"})
         connection.add_termination_listener(lambda _: self._bell.set())
         await connection.add_listener(CHANNEL, self._ring)
         return connection

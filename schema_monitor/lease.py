@@ -31,14 +31,33 @@ class Superseded(Exception):
     """Another watcher is in charge now."""
 
 
-def take(control: psycopg.Connection[Any]) -> int | None:
-    """The token of whoever is in charge through this connection from now on; None while another one is."""
-    if control.info.server_version >= 140000:
-        control.execute(f"SET idle_session_timeout = '{SILENCE}s'")
-    if control.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
+def take(control: psycopg.Connection[Any], behind_pooler: psycopg.Connection[Any] | None = None) -> int | None:
+    """The token of whoever is in charge through this connection from now on; None while another one is. A session is not ours behind a
+    transaction pooler: there the lock is one transaction's, which stays open on a connection for it alone."""
+    if not (_in_transaction(behind_pooler) if behind_pooler else _in_session(control)):
         return None
     (token,) = control.execute(_RAISE, [TARGET]).fetchone() or (0,)
     return int(token)
+
+
+def _in_session(control: psycopg.Connection[Any]) -> bool:
+    if control.info.server_version >= 140000:
+        control.execute(f"SET idle_session_timeout = '{SILENCE}s'")
+    return control.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() == (True,)
+
+
+def _in_transaction(lock: psycopg.Connection[Any]) -> bool:
+    """A transaction that only waits holds back no clean-up: it has no snapshot."""
+    lock.execute("BEGIN")
+    if lock.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK]).fetchone() == (True,):
+        return True
+    lock.execute("ROLLBACK")
+    return False
+
+
+def behind_pooler(control: psycopg.Connection[Any]) -> bool:
+    """Whether somebody else answered when we connected: the session that serves us may be another one in the next transaction."""
+    return control.execute("SELECT pg_catalog.pg_backend_pid()").fetchone() != (control.info.backend_pid,)
 
 
 Session = tuple[int, object]

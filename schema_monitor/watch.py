@@ -14,6 +14,7 @@ import logging
 import select
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -74,25 +75,28 @@ class Watcher:
 
     def _watch(self) -> None:
         """LISTEN first, then look: nothing between the two is missed."""
-        with self._connect(settings.MENDGATE.database_url) as control:
-            control.execute(f"LISTEN {CHANNEL}")
-            token = self._charge(control)
+        with self._connect(settings.MENDGATE.database_url) as control, ExitStack() as stack:
+            pooled = lease.behind_pooler(control)
+            if not pooled:
+                control.execute(f"LISTEN {CHANNEL}")
+            lock = stack.enter_context(self._connect(settings.MENDGATE.database_url)) if pooled else None
+            token = self._charge(control, lock)
             if token is None:
                 return
-            self._former = lease.sessions(control)
+            self._former = [] if pooled else lease.sessions(control)
             url, patience = settings.MENDGATE.target_database_url, PATIENCE * (1 + self._failures)
             with self._connect(url) as target, self._connect(url) as listening:
                 with within(patience, target, listening):
                     ear = Ear(listening, target)
                 self._loop(Round(self._memory, control, target, ear, token, patience))
 
-    def _charge(self, control: psycopg.Connection[Any]) -> int | None:
+    def _charge(self, control: psycopg.Connection[Any], lock: psycopg.Connection[Any] | None) -> int | None:
         """The right to write; None when stopped before it came."""
         former, self._former = self._former, []
         lease.end(control, former)
         while not self.stopping:
             self._beat()
-            if (token := lease.take(control)) is not None:
+            if (token := lease.take(control, lock)) is not None:
                 return token
             time.sleep(EVERY)
         return None

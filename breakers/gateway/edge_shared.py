@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from breakers import valkey_address
 from breakers.shared.keys import checked
 from breakers.shared.scripts import Command
 
@@ -16,6 +17,7 @@ log = logging.getLogger("mendgate.breakers")
 
 PATIENCE = 1.0
 """Seconds for one question. The link, which has less, says long before that Valkey is away; then nothing is asked."""
+CONNECTIONS = 50
 PAUSE = 1.0
 """Seconds without a question after one was not answered."""
 
@@ -73,12 +75,12 @@ class Shared:
     def client(self) -> Any:
         """The client; every caller bounds its own waiting."""
         if self._client is None:
-            from redis.asyncio import Redis
             from redis.asyncio.retry import Retry
             from redis.backoff import NoBackoff
 
             retry = Retry(NoBackoff(), 1)  # a connection that was cut meanwhile is made again
-            self._client = Redis.from_url(self.redis_url, socket_connect_timeout=PATIENCE, retry=retry)
+            bounds = {"socket_connect_timeout": PATIENCE, "retry": retry}
+            self._client = valkey_address.async_client(self.redis_url, most=CONNECTIONS, wait=PATIENCE, **bounds)
         return self._client
 
     async def close(self) -> None:

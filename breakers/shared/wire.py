@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, cast
 
+from breakers import valkey_address
 from breakers.shared.scripts import Command
 
 LIMIT = 0.1
@@ -26,8 +27,8 @@ class Wire:
         from redis.retry import Retry
 
         self._errors = (redis.RedisError, OSError)
-        pool: Any = redis.ConnectionPool.from_url(url, maint_notifications_config=MaintNotificationsConfig(enabled=False))
         bounds = {"socket_timeout": LIMIT, "socket_connect_timeout": LIMIT, "retry": Retry(NoBackoff(), 0), "protocol": 2}
+        pool = valkey_address.pool(url, maint_notifications_config=MaintNotificationsConfig(enabled=False), **bounds)
         pool.connection_kwargs.update(bounds, driver_info=None)
         self._asking = pool.make_connection()
         self._listening = pool.make_connection()
@@ -105,4 +106,7 @@ def of_its_keys(error: Exception) -> bool:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]
+    from redis.exceptions import ClusterDownError, MovedError
+
+    said = f"{type(error).__name__}: {error}"[:300]
+    return f"{said}. {valkey_address.INSTEAD_OF_CLUSTER}" if isinstance(error, MovedError | ClusterDownError) else said

@@ -17,7 +17,7 @@ import asyncpg
 
 from healing.gateway.settings import Settings
 from healing.gateway.state import Keeper
-from schema_monitor import catalog, ddl_log
+from schema_monitor import catalog, ddl_log, pooled
 from schema_monitor.core.ddl import Entry, sightings
 from schema_monitor.core.snapshot import Relation
 from schema_monitor.listening import GONE, keep_listening, ring
@@ -57,7 +57,7 @@ class Follower:
     async def look_once(self) -> None:
         """One look, for a process that does not live long (a worker's job): its catalog is the target's of now."""
         try:
-            connection = await asyncpg.connect(self._settings.target_database_url, timeout=5)
+            connection = await pooled.connect(self._settings.target_database_url)
             try:
                 await self._look(connection)
             finally:
@@ -70,7 +70,7 @@ class Follower:
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {"application_name": "mendgate follower"}
-        connection = await asyncpg.connect(self._settings.target_database_url, timeout=5, server_settings=settings)
+        connection = await pooled.connect(self._settings.target_database_url, server_settings=settings)
         connection.add_termination_listener(lambda _: self._bell.set())
         with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):  # a standby: we look every few seconds
             await connection.add_listener(ddl_log.CHANNEL, self._ring)

@@ -29,7 +29,7 @@ from healing.gateway.settings import Settings
 from healing.gateway.settled import Settled
 from metrics.core.observation import Invalidated
 from metrics.recorder import observe
-from schema_monitor import catalog, store
+from schema_monitor import catalog, pooled, store
 from schema_monitor.core.lineage import Former, Lineage, Renamed, Seen, Sighting, former
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 
@@ -60,6 +60,7 @@ _SUMS = {
 """What tells by itself that a part has changed."""
 _LOADED_WITH = {"rules": ("rules", "certified")}
 _MOST_SIGHTINGS = 500
+_PARTS = ("schema", "rules", "policies", "keys", "certified", "retired", "breakers", tuned.PART)
 P = TypeVar("P")
 
 
@@ -353,12 +354,10 @@ class Keeper:
             self._certificate = NOTHING
             self._adopt_parts()
         try:
-            connection = await asyncpg.connect(
-                self._settings.database_url, timeout=5, server_settings={"application_name": "mendgate state"}
-            )
+            connection = await pooled.connect(self._settings.database_url, server_settings={"application_name": "mendgate state"})
             await connection.add_listener(CHANNEL, self._on_notify)
             self._control = connection
-            for part in ("schema", "rules", "policies", "keys", "certified", "retired", "breakers", tuned.PART):
+            for part in _PARTS:
                 await self._reload(part)
             self._known = True
         except _GONE as error:
@@ -412,7 +411,8 @@ class Keeper:
         return True
 
     async def _load_certificate(self, control: asyncpg.Connection) -> None:
-        self._certificate = certificate_of(await control.fetch(TALLIES), await control.fetch(REFUSED))
+        if not pooled.is_deaf(control):  # who hears of reversals late certifies nothing either
+            self._certificate = certificate_of(await control.fetch(TALLIES), await control.fetch(REFUSED))
 
     def _adopt_schema(self, version: tuple[int, Snapshot, Lineage] | None) -> None:
         if version is None:
@@ -489,7 +489,7 @@ class Keeper:
     async def _from_target(self) -> None:
         """The catalog straight from the target: at first start, or when no stored version can be had."""
         try:
-            connection = await asyncpg.connect(self._settings.target_database_url, timeout=5)
+            connection = await pooled.connect(self._settings.target_database_url)
         except _GONE as error:
             log.warning("target database unreachable: %s", error)
             return

@@ -22,6 +22,7 @@ from breakers.registry import Permit
 from healing.core.types import Failure
 from healing.gateway.target_gate import Gate, outcome_of
 from healing.gateway.turns import Turns
+from schema_monitor import pooled
 
 _LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
@@ -234,7 +235,7 @@ class Pool:
     async def _connect(self) -> asyncpg.Connection:
         self._open += 1
         try:
-            return await asyncpg.connect(
+            return await pooled.connect(
                 self.url,
                 timeout=min(5.0, self.patience),
                 command_timeout=self._limit,

@@ -26,12 +26,18 @@ def ring_on_commit() -> None:
 
 def ring() -> bool:
     """Whether a worker was told. Redis being gone is no error here."""
-    url = str(settings.RQ_QUEUES["default"]["URL"])
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE) as connection:
+        with _connection() as connection:
             queue = django_rq.get_queue("default", commit_mode="auto", connection=connection)
             queue.enqueue(DELIVER, result_ttl=0, failure_ttl=86400)
     except (redis.RedisError, OSError) as error:
         logger.warning("the doorbell is out of order, the sweep will do it: %s", error)
         return False
     return True
+
+
+def _connection() -> redis.Redis:
+    url = settings.RQ_QUEUES["default"].get("URL")
+    if url is None:  # sentinels: they have a patience of their own
+        return django_rq.get_connection("default")
+    return redis.Redis.from_url(url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)

@@ -20,6 +20,7 @@ import msgspec
 
 from breakers.gateway.ai.budgets import READ_EVERY, SPENT, Budgets
 from breakers.gateway.ai.call import Attempt, Call, Notice, Row, Sums, row_of
+from breakers.gateway.ai.settings import AiSettings
 
 __all__ = ["Attempt", "Call", "Journal"]
 
@@ -44,8 +45,8 @@ ON CONFLICT DO NOTHING"""
 class Journal:
     """Of one process and event loop."""
 
-    def __init__(self, database_url: str, budgets: Budgets) -> None:
-        self._url, self._budgets = database_url, budgets
+    def __init__(self, settings: AiSettings, budgets: Budgets) -> None:
+        self._url, self._connect, self._budgets = settings.database_url, settings.connect, budgets
         self._waiting: deque[tuple[Call, bool]] = deque()
         self._bodies = 0
         self._sums = Sums()
@@ -165,7 +166,7 @@ class Journal:
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             settings = {"application_name": "mendgate ai journal"}
-            self._connection = await asyncpg.connect(self._url, timeout=3, command_timeout=PATIENCE, server_settings=settings)
+            self._connection = await self._connect(self._url, timeout=3, command_timeout=PATIENCE, server_settings=settings)
         return self._connection
 
     def _drop_connection(self) -> None:

@@ -56,7 +56,7 @@ class Ledger:
         self._limits = Limits(self._valkey, settings.namespace)
         self._budgets = Budgets()
         self._told = settings.told
-        self.journal = Journal(settings.database_url, self._budgets)
+        self.journal = Journal(settings, self._budgets)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -138,7 +138,7 @@ class Source:
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {"application_name": "mendgate ai"}
-        connection = await asyncpg.connect(self._settings.database_url, timeout=5, command_timeout=10, server_settings=settings)
+        connection = await self._settings.connect(self._settings.database_url, timeout=5, command_timeout=10, server_settings=settings)
         connection.add_termination_listener(lambda _: self._bell.set())
         with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):  # a standby: we look every few seconds
             await connection.add_listener(CHANNEL, self._ring)

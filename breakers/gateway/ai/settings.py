@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -35,6 +36,12 @@ def _as_set(name: str, own: float) -> float:
     return own
 
 
+async def _directly(url: str, **options: Any) -> Any:
+    import asyncpg
+
+    return await asyncpg.connect(url, **options)
+
+
 class AiSettings(Struct, frozen=True, kw_only=True):
     """``base_url``, ``api_key`` and ``model`` are the environment's provider. Sizes in bytes."""
 
@@ -57,6 +64,8 @@ class AiSettings(Struct, frozen=True, kw_only=True):
     """is entered around each call to a provider (its host and port); gives headers that carry a trace on."""
     tuned: Callable[[str, float], float] = _as_set
     """the value of a setting that may be tried otherwise at this moment: its name, and what the rows say."""
+    connect: Callable[..., Awaitable[Any]] = _directly
+    """opens a connection to the control database, as ``asyncpg.connect`` does."""
     body_limit: int = 16 * 1024 * 1024
     answer_limit: int = 16 * 1024 * 1024
     most_in_flight: int = 2_000

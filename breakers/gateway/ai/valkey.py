@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any, TypeVar
 
+from breakers import valkey_address
 from breakers.chance import uniform
 
 log = logging.getLogger("mendgate.ai")
@@ -92,11 +93,9 @@ class Valkey:
             if self._client is None:
                 module = await asyncio.to_thread(import_module, "redis.asyncio")
                 longer = PATIENCE * 5  # ours is in force; these are a second net
-                pool = module.BlockingConnectionPool.from_url(
-                    self._url, max_connections=CONNECTIONS, timeout=longer, socket_timeout=longer, socket_connect_timeout=longer
-                )
+                bounds = {"socket_timeout": longer, "socket_connect_timeout": longer}
                 self._errors = (OSError, TimeoutError, asyncio.TimeoutError, module.RedisError)
-                self._client = module.Redis.from_pool(pool)
+                self._client = valkey_address.async_client(self._url, most=CONNECTIONS, wait=longer, **bounds)
         return self._client
 
     def _pause(self, error: BaseException) -> None:

@@ -7,35 +7,22 @@ from functools import partial
 from typing import Any
 
 import rq.cron
-from django.core.management.base import BaseCommand
-from django_rq.cron import DjangoCronScheduler
+from django.core.management.base import BaseCommand, CommandError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
 from resilience_site import pulse
 from resilience_site.config import config
+from resilience_site.scheduler import Scheduler
 from resilience_site.staying import stay
+from resilience_site.valkey_kind import ClusterRefused, require_one
+from resilience_site.wiring import namespace_of
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def _beat() -> None:
     pulse.beat(config().home, "scheduler")
-
-
-class Scheduler(DjangoCronScheduler):
-    """RQ's, which leaves a pulse in every round and knows whether it was told to stop."""
-
-    told = False
-
-    def _request_stop(self, signum: Any, frame: Any) -> None:
-        self.told = True
-        super()._request_stop(signum, frame)  # type: ignore[no-untyped-call]
-
-    def enqueue_jobs(self) -> Any:
-        """Our pulse first: one that waits for Valkey is well."""
-        _beat()
-        return super().enqueue_jobs()
 
 
 class Command(BaseCommand):
@@ -54,6 +41,11 @@ class Command(BaseCommand):
         """Run until stopped, also through Valkey being away."""
         # RQ 3's cron builds its queues without a serializer, hence with pickle, which our workers do not read.
         setattr(rq.cron, "Queue", partial(Queue, serializer=JSONSerializer))  # noqa: B010  (mypy: not exported)
-        scheduler = Scheduler(logging_level=getattr(logging, logging_level))
+        settings = config()
+        try:
+            require_one(settings.redis_url)
+        except ClusterRefused as error:
+            raise CommandError(str(error)) from None
+        scheduler = Scheduler(namespace_of(settings.database_url), _beat, logging_level=getattr(logging, logging_level))
         scheduler.load_config_from_file(config_path)
         stay(scheduler.start, lambda: scheduler.told, _beat)

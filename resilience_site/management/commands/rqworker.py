@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 from django.urls import get_resolver
 from django_rq.management.commands import rqworker
@@ -14,6 +15,7 @@ from breakers import publish
 from resilience_site import pulse
 from resilience_site.config import config
 from resilience_site.staying import stay
+from resilience_site.valkey_kind import ClusterRefused, require_one
 from resilience_site.worker import ReportingWorker
 
 WORKER_TTL = 75
@@ -37,6 +39,10 @@ class Command(rqworker.Command):
         job's process."""
         _ = get_resolver().url_patterns
         _load_breakers()
+        try:
+            require_one(config().redis_url)
+        except ClusterRefused as error:
+            raise CommandError(str(error)) from None
         once = any(options.get(name) for name in ENDS_BY_ITSELF)
         beat = partial(pulse.beat, config().home, "-".join(args or ("default",)))
         stay(lambda: super(Command, self).handle(*args, **options), lambda: once or ReportingWorker.told, beat)  # type: ignore[no-untyped-call]

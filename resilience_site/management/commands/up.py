@@ -18,6 +18,7 @@ from resilience_site.embedded_state import port_is_free
 from resilience_site.private_files import write_private
 from resilience_site.run_lock import AlreadyRunning
 from resilience_site.target_setup import TargetError
+from resilience_site.valkey_kind import ClusterRefused, require_one
 
 
 class Command(BaseCommand):
@@ -41,7 +42,7 @@ class Command(BaseCommand):
                 for line in first_run.prepare(settings):
                     self._say(line)
                 running.run(settings, servers, self._say, demo=demo)
-        except (AlreadyRunning, EmbeddedError, TargetError) as error:
+        except (AlreadyRunning, ClusterRefused, EmbeddedError, TargetError) as error:
             raise CommandError(str(error)) from None
         except KeyboardInterrupt:
             pass
@@ -54,6 +55,8 @@ class Command(BaseCommand):
             servers.append(EmbeddedPostgres(settings.home))
         if settings.embedded_redis:
             servers.append(EmbeddedValkey(settings.home))
+        else:
+            require_one(settings.redis_url)
         for server in servers:
             stack.callback(server.stop)
             server.start()

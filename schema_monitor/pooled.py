@@ -1,0 +1,128 @@
+"""Connections for asyncio to a Postgres that may have a pooler in front of it. The only place where the gateway connects.
+
+A pooler in transaction mode (PgBouncer, Supavisor) hands a session of the server out for one transaction at a time. What stays on a session
+reaches strangers, and what we left there is gone: prepared statements, SET, LISTEN. So there, found out by ``behind_pooler``,
+- nothing is prepared by name, and every statement runs in a transaction, which begins by clearing what a stranger left;
+- what a connection is to have for its whole life (time limits, time zone) is SET LOCAL in each transaction instead.
+LISTEN would be deaf there and is left out; whoever listens also looks by the clock.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+
+PATIENCE = 5.0
+"""Seconds to connect."""
+_NAMED = "application_name"
+"""Poolers take this one from their clients; most of the others they refuse, or ignore."""
+_BEGIN = re.compile(r"\bBEGIN\b[^;]*;?")
+_CLEAN = "RESET ALL;RESET ROLE;"
+_pooled: dict[str, bool] = {}
+_sessions = False
+
+
+def configure(*, session_mode: bool) -> None:
+    """Whether poolers keep a session for each client (a person says so; it cannot be found out for sure)."""
+    global _sessions
+    _sessions = session_mode
+
+
+class Session(asyncpg.Connection):  # type: ignore[misc]
+    """Behind a pooler that keeps a session for each client."""
+
+    local = ""
+    """SQL that follows each BEGIN."""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        """As asyncpg's."""
+        if not args:
+            query = _BEGIN.sub(lambda begin: f"{begin[0].rstrip(';')};{self.local}", query, count=1)
+        return str(await super().execute(query, *args, **options))
+
+
+class Transactional(Session):
+    """Behind a pooler in transaction mode."""
+
+    async def execute(self, query: str, *args: Any, **options: Any) -> str:
+        """Several statements without arguments go to the server in one message, and so to one session."""
+        if not args or self.is_in_transaction():
+            return await super().execute(query, *args, **options)
+        return str(await self._alone(super().execute, query, *args, **options))
+
+    async def executemany(self, command: str, args: Any, **options: Any) -> None:
+        """As asyncpg's."""
+        await self._alone(super().executemany, command, args, **options)
+
+    async def fetch(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await self._alone(super().fetch, query, *args, **options)
+
+    async def fetchrow(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await self._alone(super().fetchrow, query, *args, **options)
+
+    async def fetchval(self, query: str, *args: Any, **options: Any) -> Any:
+        """As asyncpg's."""
+        return await self._alone(super().fetchval, query, *args, **options)
+
+    async def add_listener(self, channel: str, callback: Any) -> None:
+        """Nothing: the session that would listen is somebody else's a moment later."""
+
+    async def _alone(self, run: Any, *args: Any, **options: Any) -> Any:
+        if self.is_in_transaction():
+            return await run(*args, **options)
+        await super().execute(f"{_CLEAN}BEGIN")
+        try:
+            answer = await run(*args, **options)
+            await super().execute("COMMIT")
+        except BaseException:
+            if self.is_in_transaction() and not self.is_closed():
+                await super().execute("ROLLBACK")
+            raise
+        return answer
+
+
+async def connect(url: str, *, server_settings: Mapping[str, str] | None = None, **options: Any) -> asyncpg.Connection:
+    """As ``asyncpg.connect``, fit for what stands at that URL. ``options``: asyncpg's ``timeout`` and ``command_timeout``."""
+    options.setdefault("timeout", PATIENCE)
+    settings = dict(server_settings or {})
+    if url not in _pooled:
+        _pooled[url] = await behind_pooler(url, options["timeout"])
+    if not _pooled[url]:
+        return await asyncpg.connect(url, server_settings=settings, **options)
+    named = {_NAMED: settings.pop(_NAMED)} if _NAMED in settings else {}
+    kind = Session if _sessions else Transactional
+    here = type(kind.__name__, (kind,), {"local": local_settings(settings)})
+    cached = {} if _sessions else {"statement_cache_size": 0}
+    return await asyncpg.connect(url, server_settings=named, connection_class=here, **options, **cached)
+
+
+async def behind_pooler(url: str, patience: float) -> bool:
+    """Whether somebody between us and the server answers in its name: then the process that serves us is not the one we were told of."""
+    connection = await asyncpg.connect(url, timeout=patience, statement_cache_size=0)
+    try:
+        async with connection.transaction():
+            serving = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
+        return bool(serving != connection.get_server_pid())
+    finally:
+        connection.terminate()
+
+
+def is_deaf(connection: asyncpg.Connection) -> bool:
+    """Whether notifications never reach it."""
+    return isinstance(connection, Transactional)
+
+
+def forget(url: str) -> None:
+    """What stands there is found out anew."""
+    _pooled.pop(url, None)
+
+
+def local_settings(settings: Mapping[str, str]) -> str:
+    """The same for one transaction, as SQL to follow BEGIN."""
+    quoted = {name: value.replace("'", "''") for name, value in settings.items()}
+    return "".join(f"SET LOCAL {name}='{value}';" for name, value in quoted.items())
