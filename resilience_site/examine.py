@@ -21,8 +21,10 @@ from breakers import valkey_address
 from breakers.valkey_address import INSTEAD_OF_CLUSTER
 from resilience_site import monitor_setup, run_lock, target_setup
 from resilience_site.config import Config
+from resilience_site.control_features import FEATURES, missing
 from resilience_site.target_setup import Finding
 from resilience_site.valkey_kind import is_cluster
+from schema_monitor import lease
 
 START = "make up"
 LEAST_DISK = 1 << 30
@@ -73,6 +75,16 @@ def _control(config: Config) -> Iterator[Finding]:
         yield Finding("control", True, "answers, migrated")
     except SystemExit:
         yield Finding("control", False, "answers, but migrations are not applied", "python manage.py migrate")
+    with psycopg.connect(config.database_url, autocommit=True, connect_timeout=3, application_name="mendgate doctor") as control:
+        lacks = list(missing(control))
+        if lease.behind_pooler(control):
+            hint = "give DATABASE_URL of the server itself, or of a pooler in session mode"
+            yield Finding("control pooler", True, "a pooler stands before it: every host looks by the clock, each 5 s", hint)
+    for feature in lacks:
+        state = f"lacks {feature.name}; needed for {feature.needed_for}"
+        yield Finding("control features", False, state, "use a Postgres that has it: docs/howto/run-several-hosts.md")
+    if not lacks:
+        yield Finding("control features", True, f"all {len(FEATURES)} are there")
 
 
 def _target(config: Config) -> Iterator[Finding]:

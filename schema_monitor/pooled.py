@@ -90,10 +90,10 @@ async def connect(url: str, *, server_settings: Mapping[str, str] | None = None,
     """As ``asyncpg.connect``, fit for what stands at that URL. ``options``: asyncpg's ``timeout`` and ``command_timeout``."""
     options.setdefault("timeout", PATIENCE)
     settings = dict(server_settings or {})
-    if url not in _pooled:
-        _pooled[url] = await behind_pooler(url, options["timeout"])
-    if not _pooled[url]:
-        return await asyncpg.connect(url, server_settings=settings, **options)
+    if not _pooled.get(url):
+        connection = await _directly(url, settings, options)
+        if connection is not None:
+            return connection
     named = {_NAMED: settings.pop(_NAMED)} if _NAMED in settings else {}
     kind = Session if _sessions else Transactional
     here = type(kind.__name__, (kind,), {"local": local_settings(settings)})
@@ -101,15 +101,32 @@ async def connect(url: str, *, server_settings: Mapping[str, str] | None = None,
     return await asyncpg.connect(url, server_settings=named, connection_class=here, **options, **cached)
 
 
-async def behind_pooler(url: str, patience: float) -> bool:
-    """Whether somebody between us and the server answers in its name: then the process that serves us is not the one we were told of."""
-    connection = await asyncpg.connect(url, timeout=patience, statement_cache_size=0)
+async def _directly(url: str, settings: dict[str, str], options: dict[str, Any]) -> asyncpg.Connection | None:
+    """A connection to the server itself; None where a pooler is found instead."""
     try:
-        async with connection.transaction():
-            serving = await connection.fetchval("SELECT pg_catalog.pg_backend_pid()")
-        return bool(serving != connection.get_server_pid())
-    finally:
+        connection = await asyncpg.connect(url, server_settings=settings, **options)
+    except asyncpg.ProtocolViolationError:  # a pooler refused one of the settings
+        _pooled[url] = True
+        return None
+    try:
+        if url not in _pooled:
+            _pooled[url] = await behind_pooler(connection)
+    except BaseException:
         connection.terminate()
+        raise
+    if not _pooled[url]:
+        return connection
+    connection.terminate()
+    return None
+
+
+async def behind_pooler(connection: asyncpg.Connection) -> bool:
+    """Whether somebody between us and the server answers in its name: then the process that serves us is not the one we were told of.
+    Leaves nothing behind, wherever it was asked."""
+    await connection.execute("BEGIN READ ONLY")
+    serving = await (await connection.prepare("SELECT pg_catalog.pg_backend_pid()", name="")).fetchval()
+    await connection.execute("ROLLBACK")
+    return bool(serving != connection.get_server_pid())
 
 
 def is_deaf(connection: asyncpg.Connection) -> bool:
