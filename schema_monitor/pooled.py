@@ -9,6 +9,7 @@ LISTEN would be deaf there and is left out; whoever listens also looks by the cl
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -110,7 +111,8 @@ async def _directly(url: str, settings: dict[str, str], options: dict[str, Any])
         return None
     try:
         if url not in _pooled:
-            _pooled[url] = await behind_pooler(connection)
+            async with asyncio.timeout(options["timeout"]):
+                _pooled[url] = await behind_pooler(connection)
     except BaseException:
         connection.terminate()
         raise
