@@ -1,9 +1,9 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.bulk``, ``.selects``,
-``.keyed``, ``.flatness``, ``.kill``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``, ``.breaker_cost``,
-``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``, ``.schema_fixes``,
-``.backtest``.
+``.keyed``, ``.flatness``, ``.kill``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``,
+``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``,
+``.schema_fixes``, ``.backtest``.
 Words after ``python -m benchmarks`` choose parts.
 """
 
