@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from resilience_site import wiring
+from resilience_site import garbage, wiring
 from resilience_site.config import config
 from resilience_site.draining import READY_PATH, Draining, closing, say_not_ready
 
@@ -55,8 +55,13 @@ class Site:
 
     def _django(self) -> asyncio.Task[App]:
         if self.django is None or (self.django.done() and self.django.exception()):
-            self.django = asyncio.create_task(asyncio.to_thread(self.load_django))
+            self.django = asyncio.create_task(asyncio.to_thread(self._load))
         return self.django
+
+    def _load(self) -> App:
+        app = self.load_django()
+        garbage.settle()
+        return app
 
     def _started(self, send: Send) -> Send:
         async def sending(message: Message) -> None:
