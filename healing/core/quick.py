@@ -1,18 +1,23 @@
 """The quick way to a known fix: payloads whose only trouble is keys with exactly one meaning.
 
 What a set of keys means (live, renamed by lineage, renamed by an approved rule) is settled once per shape and remembered by the
-caller; then a row costs one dict and the vet's look at its values. Anything else is left to ``mend``, which decides the same.
+caller; then a row costs the vet's look at its values. Anything else is left to ``mend``, which decides the same.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from healing.core import fixes
 from healing.core.mend import Context, may_use_rules
-from healing.core.types import Kind, Row, Rule
-from healing.core.vet import Vet, all_clean, clean
+from healing.core.types import Kind, Rule
+from healing.core.vet import Accepted, Vet
 from schema_monitor.core.lineage import Live, Renamed
+
+_LONGEST = 63
+"""Bytes of a name in Postgres."""
 
 
 class Shape(Struct, frozen=True):
@@ -40,11 +45,11 @@ def shape_of(keys: tuple[str, ...], context: Context) -> Shape | None:
     return Shape(names, tuple(found))
 
 
-def fitting(rows: tuple[Row, ...], names: dict[str, str] | None, vet: Vet) -> tuple[Row, ...] | None:
-    """Rows that all have the keys of ``names``, under live names (None: they are live); None where a value needs a second look."""
-    if names is not None:
-        rows = tuple([{names[key]: value for key, value in row.items()} for row in rows])
-    return rows if (all_clean(rows, vet) if len(rows) > 1 else clean(rows[0], vet)) else None
+def accepted(names: Mapping[str, str], vet: Vet) -> dict[str, Accepted] | None:
+    """What is fine for each key as sent, which ``names`` maps to a live column; None where a key could not be named in a statement."""
+    if any(not key or "\0" in key or len(key.encode()) > _LONGEST for key in names):
+        return None
+    return {key: vet.accepts[name] for key, name in names.items() if name in vet.accepts}
 
 
 def _rename(key: str, context: Context) -> tuple[str, tuple[str, str | None]] | None:

@@ -7,7 +7,7 @@ traps). Anything else takes the slow path (``mend``), which decides with care: n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -18,6 +18,8 @@ from schema_monitor.core.lineage import Lineage, Live
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
 Check = Callable[[Json], Change | None]
+Accepted = tuple[frozenset[type], Check | None]
+"""What is fine for a column: exact Python types, and a check (None = any such value)."""
 
 _NUMBERS = frozenset({int, Decimal})
 _TEXT = frozenset({str})
@@ -37,9 +39,9 @@ _UNSAFE: frozenset[type] = frozenset()
 
 
 class Vet(Struct, frozen=True):
-    """What is fine without a second look, by live column name: exact Python types, and a check (None = any such value)."""
+    """What is fine without a second look, by live column name."""
 
-    accepts: dict[str, tuple[frozenset[type], Check | None]]
+    accepts: dict[str, Accepted]
     losses: dict[str, Check | None]
     """guard's checks of every column, for the slow path."""
 
@@ -55,9 +57,8 @@ def compile_vet(relation: Relation, snapshot: Snapshot, lineage: Lineage) -> Vet
     return Vet(accepts, losses)
 
 
-def clean(row: Row, vet: Vet) -> bool:
-    """True when the row surely needs neither a heal nor a receipt."""
-    accepts = vet.accepts
+def clean(row: Row, accepts: Mapping[str, Accepted]) -> bool:
+    """True when the row surely needs neither a heal nor a receipt. ``accepts``: a vet's, or the same under the keys as sent."""
     for key, value in row.items():
         entry = accepts.get(key)
         if entry is None or type(value) not in entry[0]:
@@ -67,10 +68,12 @@ def clean(row: Row, vet: Vet) -> bool:
     return True
 
 
-def all_clean(rows: Sequence[Row], vet: Vet) -> bool:
+def all_clean(rows: Sequence[Row], accepts: Mapping[str, Accepted]) -> bool:
     """``clean`` of rows that all have the same keys, column by column: many rows cost a few looks each."""
+    if len(rows) == 1:
+        return clean(rows[0], accepts)
     for key in rows[0]:
-        entry = vet.accepts.get(key)
+        entry = accepts.get(key)
         values = [row[key] for row in rows]
         if entry is None or not entry[0].issuperset(map(type, values)):
             return False
@@ -93,7 +96,7 @@ def enum_labels(column: Column, snapshot: Snapshot) -> tuple[str, ...] | None:
     return tuple(label.name for label in snapshot.enums[column.enum].labels)
 
 
-def _accepted(column: Column, relation: Relation, snapshot: Snapshot, loss: Check | None) -> tuple[frozenset[type], Check | None]:
+def _accepted(column: Column, relation: Relation, snapshot: Snapshot, loss: Check | None) -> Accepted:
     if column.generated or column.identity == "a":
         return _UNSAFE, None
     types = frozenset({list}) if column.array else _TYPES.get(column.base, _TEXT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Struct
 
@@ -22,20 +24,31 @@ class Deed(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """Status, headers as sent, and the whole body. ``deed`` is not sent."""
+    """Status, headers as sent, and the whole body. ``deed`` is not sent. ``ready`` are the first headers as bytes, where an answer of
+    its kind was given before."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes = b""
     deed: Deed | None = None
+    ready: tuple[tuple[bytes, bytes], ...] = ()
 
     def plus(self, *headers: tuple[str, str]) -> Answer:
         """The same with more headers."""
-        return Answer(self.status, [*self.headers, *headers], self.body, self.deed)
+        return Answer(self.status, [*self.headers, *headers], self.body, self.deed, self.ready)
 
     def of(self, deed: Deed | None) -> Answer:
         """The same for a deed."""
-        return Answer(self.status, self.headers, self.body, deed)
+        return Answer(self.status, self.headers, self.body, deed, self.ready)
+
+    def prepared(self) -> Answer:
+        """The same, for answers of this kind to come."""
+        return Answer(self.status, self.headers, self.body, self.deed, tuple(encoded(self.headers)))
+
+
+def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 def of_error(error: DialectError) -> Answer:

@@ -93,7 +93,7 @@ class Gateway:
         open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"]) or scope["path"] == TRANSACTIONS
         plain = open_to_browsers and not is_preflight(scope["method"], headers)
         cors = cors_headers(headers.get("origin")) if plain else []
-        await _send(send, answer, [*answer.headers, *cors], head=scope["method"] == "HEAD")
+        await _send(send, answer, [*answer.headers[len(answer.ready) :], *cors], head=scope["method"] == "HEAD")
 
     async def open(self) -> Services:
         """The services, opened once."""
@@ -285,7 +285,8 @@ def _raw_path(scope: Message) -> str:
 
 
 async def _send(send: Send, answer: Answer, headers: list[tuple[str, str]], *, head: bool) -> None:
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+    """``headers`` are those that are not ready, and what goes beside the answer's own."""
+    raw = [*answer.ready, *answers.encoded(headers)]
     if answer.status not in (204, 304) and not head:
         raw.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})

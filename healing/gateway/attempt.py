@@ -38,11 +38,37 @@ from healing.gateway.ragged import groups_of
 from healing.gateway.request import Request
 from healing.gateway.response import check_write, render_write
 from healing.gateway.services import Services
+from healing.gateway.settled import Place
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction
 from schema_monitor.core.snapshot import Relation
 
 log = logging.getLogger("mendgate.write")
+
+
+def statement_of(request: Request, payload: Payload) -> Statement:
+    """The write as the healing core sees it."""
+    return Statement(
+        operation_of(request),
+        request.schema,
+        request.name,
+        payload.rows,
+        request.columns,
+        request.on_conflict or (),
+        request.preferences.missing_default,
+    )
+
+
+def operation_of(request: Request) -> Operation:
+    """What the request does to its table."""
+    match request.method:
+        case "PATCH":
+            return Operation.UPDATE
+        case "DELETE":
+            return Operation.DELETE
+        case "PUT":
+            return Operation.UPSERT
+    return Operation.UPSERT if request.preferences.resolution else Operation.INSERT
 
 
 class Stored(Exception):
@@ -178,6 +204,13 @@ class Attempt:
         traffic.wrote(
             self.relation, self.request.name, operation, self.caller, keys, len(rows), named=named, applied=applied, misfit=misfit
         )
+
+    def place(self, named: tuple[str, ...]) -> Place:
+        """Where traffic counts inserts of rows with the keys of the first one."""
+        relation, caller = self.relation, self.caller
+        assert relation is not None
+        keys, operation = tuple(self.payload.rows[0]), str(self.statement.operation)
+        return relation.oid, relation.fingerprint, self.request.name, operation, caller.key, caller.role, keys, named
 
     def deed(self, applied: Sequence[Applied] = ()) -> Deed:
         """What was done, for the metrics. A name that no relation has is not told: callers make them up."""
@@ -411,13 +444,7 @@ class Attempt:
 
     def error_of(self, failure: Failure) -> DialectError:
         """The failure in the caller's dialect."""
-        if failure in self.errors:
-            return self.errors[failure]
-        if failure.code in _OUR_STATUS:
-            status = _OUR_STATUS[failure.code]
-            headers = (("Retry-After", "1"),) if status == 503 else ()
-            return DialectError(failure.code, status, failure.message, failure.details, failure.hint, headers)
-        return from_failure(failure, authenticated=self.caller.role != "anon")
+        return self.errors[failure] if failure in self.errors else error_of(failure, self.caller)
 
     async def horizon(self) -> str:
         """For writes to existing rows: the transaction id from which on a change counts as newer than this write."""
@@ -433,6 +460,15 @@ class Attempt:
         failure = Failure(error.code, error.message, None, error.hint)
         self.errors[failure] = error
         return failure
+
+
+def error_of(failure: Failure, caller: Caller) -> DialectError:
+    """A failure of a write in its caller's dialect."""
+    if failure.code in _OUR_STATUS:
+        status = _OUR_STATUS[failure.code]
+        headers = (("Retry-After", "1"),) if status == 503 else ()
+        return DialectError(failure.code, status, failure.message, failure.details, failure.hint, headers)
+    return from_failure(failure, authenticated=caller.role != "anon")
 
 
 @lru_cache(maxsize=2048)

@@ -18,7 +18,7 @@ from typing import TypeVar
 import asyncpg
 from msgspec import Struct
 
-from healing.core.types import Failure, Row
+from healing.core.types import Failure, Json
 from healing.gateway import receipts, tuned
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
@@ -52,8 +52,11 @@ class Item(Struct):
     """Written by the same transaction."""
     receipt_id: str = ""
     """Set when it is committed."""
-    accept: Callable[[Sequence[Row]], bool] | None = None
-    """Says whether what was read back of its own rows is what was meant; False undoes the statement for this item."""
+    meant: list[Json] | None = None
+    """What fixes mean to write, where the lane reads it back: of each row the value of the one such column, or a list of them."""
+    accept: Callable[[Sequence[Json]], bool] | None = None
+    """Asked where what was read back of its own rows is not ``meant`` to the letter: whether it is in other words. False undoes the
+    statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
     turn: str = ""
     """Whose it is: callers with the same role and claims share a lane, and take turns in it."""
@@ -196,22 +199,24 @@ def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -
     if stored != total:
         raise NotMeant(f"{total} rows were sent and {stored} stored")
     shares: list[Sequence[asyncpg.Record]] = _shares(records, items) if by_row else [()] * len(items)
-    if any([item.accept is not None for item in items]):
-        _require_meant(items, _shares(_read_back(records, by_row), items))
+    if items[0].meant is not None:
+        _require_meant(items, _read_back(records, by_row))
     return shares
 
 
-def _read_back(records: list[asyncpg.Record], by_row: bool) -> list[Row]:
+def _read_back(records: list[asyncpg.Record], by_row: bool) -> list[Json]:
     """What fixes wrote, as it was stored: of each row."""
     if by_row:
         return [receipts.decode(record["back"]) for record in records]
-    rows: list[Row] = receipts.decode(records[0]["back"])
-    return rows
+    stored: list[Json] = receipts.decode(records[0]["back"])
+    return stored
 
 
-def _require_meant(items: list[Item], read_back: list[Sequence[Row]]) -> None:
-    for item, own in zip(items, read_back, strict=True):
-        if item.accept is not None and not item.accept(own):
+def _require_meant(items: list[Item], stored: list[Json]) -> None:
+    if stored == [value for item in items for value in item.meant or ()]:
+        return
+    for item, own in zip(items, _shares(stored, items), strict=True):
+        if own != item.meant and (item.accept is None or not item.accept(own)):
             raise NotMeant("a healed row was stored differently")
 
 

@@ -1,27 +1,33 @@
 """The fast lane: inserts that are clean, or healed exactly, share a statement with others like them.
 
-``try_lane`` answers the request, or says that the slow path must take it (with what the database said, if it was asked).
-The lane is only for what it can do without loss: plain rows of one shape, plain columns in the answer, no trigger on insert,
-no idempotency record, no count.
+``try_settled`` takes rows of a shape that is settled; ``try_carefully`` looks at each value. Each answers the request, or says that the
+slow path must take it (with what the database said, if it was asked). The lane is only for what it can do without loss: plain rows of one
+shape, plain columns in the answer, no trigger on insert, no idempotency record, no count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Literal
 
+import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
 from healing.core.mend import Applied, Mended, mend
-from healing.core.types import Change, Failure, Row
-from healing.core.vet import clean
+from healing.core.types import Change, Failure, Healing, Row
+from healing.core.vet import all_clean, clean
 from healing.gateway import receipts
 from healing.gateway.answer import Answer
-from healing.gateway.attempt import Attempt, healing_headers
+from healing.gateway.attempt import Attempt, error_of, healing_headers, statement_of
+from healing.gateway.auth import Caller
 from healing.gateway.coalesce import MOST_BYTES, MOST_ROWS, Item, NotMeant
-from healing.gateway.response import render_write
-from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settle, suits
-from healing.gateway.settled import Plan, Settled
+from healing.gateway.payload import Payload
+from healing.gateway.request import Request
+from healing.gateway.services import Services
+from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settled_of, suits
+from healing.gateway.settled import Plan, Settled, values_of
 from healing.gateway.target import DatabaseError
 from schema_monitor.core.snapshot import Relation
 
@@ -29,6 +35,12 @@ UNKNOWN = ("MG504", "XX000")
 """Failures after which the rows may have been stored: never sent a second time."""
 _OURS_GONE = ("42P01", "3F000", "42501")
 """What the database may say of the receipts' table."""
+
+
+class Careful(Enum):
+    """Nothing was sent: the rows need a look at each value."""
+
+    LOOK = 0
 
 
 class _Load(Struct, frozen=True):
@@ -43,35 +55,88 @@ class _Load(Struct, frozen=True):
     changes: tuple[Change, ...] = ()
 
 
-async def try_lane(attempt: Attempt) -> Answer | Failure | None:
-    """The answer; or why the database refused the rows as they were sent; or None (not for the lane)."""
-    payload = attempt.payload
-    count = len(payload.rows)
-    if not 0 < count <= MOST_ROWS or len(payload.inner) > MOST_BYTES or b"\\u0000" in payload.inner:
+async def try_settled(
+    services: Services, request: Request, headers: Mapping[str, str], caller: Caller, payload: Payload, level: Healing
+) -> Answer | Failure | Literal[Careful.LOOK] | None:
+    """The answer to an insert of a settled shape; or why the database refused the rows as they were sent; or None (not for a lane);
+    or that the shape is not settled, or a value needs a second look."""
+    rows = payload.rows
+    if not _fits(request, payload):
         return None
-    if count > 1 and attempt.request.accept.kind == "object":
+    settled = settled_of(services, request, headers, caller, rows, level)
+    if settled is None or not all_clean(rows, settled.accepts):
+        return Careful.LOOK
+    item = Item(payload.inner, len(rows), turn=caller.turn)
+    if settled.heal is not None:
+        if not (services.surely_has_our_schema or await services.has_our_schema()):
+            return None
+        _note_heal(item, request, caller, settled, rows)
+    try:
+        records = await services.coalescer.insert(settled.plan.lane, item)
+    except NotMeant:
         return None
-    settled = settle(attempt)
-    rows = None if settled is None else settled.fitting(payload.rows)
-    load = _careful(attempt) if settled is None or rows is None else _known(attempt, settled, rows)
+    except DatabaseError as error:
+        return _refusal(services, caller, item, error, as_sent=settled.heal is None)
+    services.traffic.wrote_as_before(settled.place, settled.plan.relation, len(rows), renamed=settled.heal is not None)
+    return _answer(settled.plan, settled.answer, item, records)
+
+
+async def try_carefully(attempt: Attempt) -> Answer | Failure | None:
+    """The answer; or why the database refused the rows as they were sent; or None (not for the lane). The rows are few and small enough
+    (``try_settled`` has seen to that)."""
+    load = _careful(attempt)
     if load is None or (load.receipt and not await attempt.services.has_our_schema()):
         return None
-    return await _insert(attempt, load)
+    plan, services = load.plan, attempt.services
+    item = Item(load.text, len(load.rows), load.receipt, turn=attempt.caller.turn)
+    if plan.touched:
+        meant = item.meant = values_of(load.rows, plan.touched)
+        item.accept = lambda stored: plan.as_meant(meant, stored, load.changes)
+    try:
+        records = await services.coalescer.insert(plan.lane, item)
+    except NotMeant:
+        return None
+    except DatabaseError as error:
+        return _refusal(services, attempt.caller, item, error, as_sent=load.rows is attempt.payload.rows)
+    attempt.relation = plan.relation
+    attempt.count_traffic(load.applied, named=plan.named)
+    return _answer(plan, plan.answer.plus(*load.headers).of(attempt.deed(load.applied)), item, records)
 
 
-def _known(attempt: Attempt, settled: Settled, rows: tuple[Row, ...]) -> _Load:
-    """The load of a shape that is settled."""
-    sent = attempt.payload.inner
-    if settled.names is None:
-        return _Load(settled.plan, rows, sent)
-    text = receipts.encode(rows)[1:-1]
-    head = settled.head
+def _fits(request: Request, payload: Payload) -> bool:
+    """Whether a lane takes so many rows, so large ones."""
+    count = len(payload.rows)
+    if not 0 < count <= MOST_ROWS or len(payload.inner) > MOST_BYTES or b"\\u0000" in payload.inner:
+        return False
+    return count == 1 or request.accept.kind != "object"
+
+
+def _note_heal(item: Item, request: Request, caller: Caller, settled: Settled, rows: tuple[Row, ...]) -> None:
+    """What was done to the rows: the receipt, and what must come back."""
+    plan, heal = settled.plan, settled.heal
+    assert heal is not None
+    head = heal.head
     if len(rows) > 1:
-        applied = [replace(each, rows=tuple(range(len(rows)))) for each in settled.applied]
-        found = receipts.fixes_of(applied)
-        head = receipts.head_of("committed", attempt.statement, settled.plan.relation.name, attempt.caller, found)
-    receipt = receipts.Receipt(head, receipts.renamed_values(sent, settled.renamed))
-    return _Load(settled.plan, rows, text, settled.applied, receipt, (("Mendgate-Healed", settled.healed),))
+        applied = [replace(each, rows=tuple(range(len(rows)))) for each in heal.applied]
+        statement = statement_of(request, Payload(rows, b"", False))
+        head = receipts.head_of("committed", statement, plan.relation.name, caller, receipts.fixes_of(applied))
+    item.receipt = receipts.Receipt(head, receipts.renamed_values(item.rows, heal.renamed))
+    meant = item.meant = values_of(rows, heal.keys)
+    item.accept = lambda stored: plan.as_meant(meant, stored)
+
+
+def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[asyncpg.Record]) -> Answer:
+    """``answer`` as it is given for one row, with what was shown and stored of these."""
+    headers, body, deed = answer.headers, b"", answer.deed
+    if item.receipt is not None:
+        headers = [*headers, ("Mendgate-Receipt", item.receipt_id)]
+    if plan.shown == "object":
+        body = records[0]["row"].encode()
+    elif plan.shown:
+        body = f"[{','.join([record['row'] for record in records])}]".encode()
+    if item.count > 1 and deed is not None:
+        deed = replace(deed, rows=item.count)
+    return Answer(answer.status, headers, body, deed, answer.ready)
 
 
 def _careful(attempt: Attempt) -> _Load | None:
@@ -84,7 +149,7 @@ def _careful(attempt: Attempt) -> _Load | None:
         return None
     rows = mended.statement.rows
     keys = mended.statement.columns or keys_of(rows)
-    plan = plan_of(attempt, relation, keys, mended.applied) if keys else None
+    plan = plan_of(attempt, relation, {key: key for key in keys}, mended.applied) if keys else None
     if plan is None:
         return None
     if rows is attempt.payload.rows:
@@ -119,7 +184,7 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
     """Every row is clean, no key is left out by ``columns``, and no rule could add a value."""
     statement, state = attempt.statement, attempt.services.state
     vet = state.vet(relation)
-    if not all([clean(row, vet) for row in statement.rows]):
+    if not all([clean(row, vet.accepts) for row in statement.rows]):
         return False
     listed = statement.columns
     if listed is not None and any([key not in listed for row in statement.rows for key in row]):
@@ -127,28 +192,10 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
     return not adds_values(state.rules_for(relation, "insert"))
 
 
-async def _insert(attempt: Attempt, load: _Load) -> Answer | Failure | None:
-    plan = load.plan
-    item = Item(load.text, len(load.rows), load.receipt, turn=attempt.caller.turn)
-    if plan.touched:
-        item.accept = lambda read_back: plan.as_meant(load.rows, read_back, load.changes)
-    try:
-        records = await attempt.services.coalescer.insert(plan.lane, item)
-    except NotMeant:
-        return None
-    except DatabaseError as error:
-        return _refusal(attempt, load, error)
-    attempt.relation = plan.relation
-    attempt.count_traffic(load.applied, named=plan.named)
-    body = "[" + ",".join([record["row"] for record in records]) + "]" if plan.shown else None
-    answer = render_write(attempt.request, body=body, affected=item.count, inserted=None, total=None).of(attempt.deed(load.applied))
-    return answer.plus(("Mendgate-Receipt", item.receipt_id), *load.headers) if load.receipt else answer
-
-
-def _refusal(attempt: Attempt, load: _Load, error: DatabaseError) -> Failure | None:
+def _refusal(services: Services, caller: Caller, item: Item, error: DatabaseError, *, as_sent: bool) -> Failure | None:
     """What the database said of the rows as they were sent; None where it was asked about healed ones."""
     if error.failure.code in UNKNOWN:
-        raise attempt.error_of(error.failure) from error
-    if load.receipt and error.failure.code in _OURS_GONE:
-        attempt.services.forget_our_schema()
-    return error.failure if load.rows is attempt.payload.rows else None
+        raise error_of(error.failure, caller) from error
+    if item.receipt and error.failure.code in _OURS_GONE:
+        services.forget_our_schema()
+    return error.failure if as_sent else None

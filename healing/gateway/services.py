@@ -101,6 +101,12 @@ class Services:
         await self.pool.close()
         await self.control.close()
 
+    @property
+    def surely_has_our_schema(self) -> bool:
+        """Whether the target was seen to have it a short while ago, without asking."""
+        known, until = self._ours
+        return known and time.monotonic() < until
+
     async def has_our_schema(self) -> bool:
         """Whether receipts and idempotency records can be written by the row's own transaction. Asked again every 10 s."""
         known, until = self._ours

@@ -8,21 +8,30 @@ None where that does not decide the rest: then ``lane`` looks with care.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from healing.core import fixes
 from healing.core.mend import Applied
-from healing.core.quick import shape_of
+from healing.core.quick import accepted, shape_of
 from healing.core.types import Healing, Kind, Operation, Row, Rule
 from healing.gateway import receipts
-from healing.gateway.attempt import Attempt
+from healing.gateway.answer import Answer
+from healing.gateway.attempt import Attempt, healing_headers, statement_of
+from healing.gateway.auth import Caller
 from healing.gateway.coalesce import Lane
 from healing.gateway.identity import identity_sql
+from healing.gateway.payload import Payload
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
-from healing.gateway.settled import Plan, Settled
+from healing.gateway.request import Request
+from healing.gateway.response import render_write
+from healing.gateway.services import Services
+from healing.gateway.settled import Heal, Plan, Settled
 from healing.gateway.sqltext import ident, qualified
 from schema_monitor.core.snapshot import Relation
+
+Names = tuple[tuple[str, str], ...]
+"""A payload's keys, and the live column that each is."""
 
 _PLAIN_KINDS = ("r", "p")
 _MOST_SHAPES = 5_000
@@ -30,13 +39,13 @@ _OWN_FUNCTION = re.compile(r"(?<![\w\".])(?!auth\.)[\w\"]+\.[\w\"]+\(")
 """A call of a function outside pg_catalog (names are qualified in the catalog's texts); Supabase's auth.* read claims only."""
 
 
-def settle(attempt: Attempt) -> Settled | None:
-    """What is settled for the shape of this request; None where there is nothing to settle."""
-    request, caller = attempt.request, attempt.caller
-    keys = keys_of(attempt.payload.rows)
+def settled_of(
+    services: Services, request: Request, headers: Mapping[str, str], caller: Caller, rows: tuple[Row, ...], level: Healing
+) -> Settled | None:
+    """What is settled for the shape of this insert; None where there is nothing to settle."""
+    keys = keys_of(rows)
     if keys is None or request.columns is not None:
         return None
-    headers = attempt.headers
     shape = (
         request.schema,
         request.name,
@@ -45,17 +54,20 @@ def settle(attempt: Attempt) -> Settled | None:
         headers.get("prefer"),
         headers.get("accept"),
         keys,
-        attempt.level,
+        level,
         caller.prelude,
         caller.key,
     )
-    known = attempt.services.state.settled
-    if shape in known:
+    known = services.state.settled
+    try:
         return known[shape]
-    if len(known) > _MOST_SHAPES:
-        known.clear()
-    found = known[shape] = _settle(attempt, keys)
-    return found
+    except KeyError:
+        if len(known) > _MOST_SHAPES:
+            known.clear()
+        payload = Payload(rows, b"", False)
+        attempt = Attempt(services, request, caller, payload, statement_of(request, payload), level, False, None, headers, False)
+        found = known[shape] = _settle(attempt, keys)
+        return found
 
 
 def suits(attempt: Attempt) -> bool:
@@ -89,21 +101,23 @@ def lane_relation(attempt: Attempt, events: tuple[str, ...] = ("INSERT",)) -> Re
     return None if asks or any(f" {event} " in trigger for trigger in relation.triggers for event in events) else relation
 
 
-def plan_of(attempt: Attempt, relation: Relation, keys: tuple[str, ...], applied: Sequence[Applied]) -> Plan | None:
-    """The plan for rows with these live columns, healed by these fixes; None where the answer is more than plain columns."""
+def plan_of(attempt: Attempt, relation: Relation, names: Mapping[str, str], applied: Sequence[Applied]) -> Plan | None:
+    """The plan for rows whose keys are those of ``names``, which says what live column each is, healed by these fixes; None where the
+    answer is more than plain columns."""
     asked = {a.fix.target: a.fix.source for a in applied if isinstance(a.fix, fixes.RenameColumn)}
     shown = row_select(attempt.request, relation, attempt.names, asked) if attempt.request.preferences.full else ""
-    if shown is None or any(relation.column(key) is None for key in keys):
+    if shown is None or any(relation.column(name) is None for name in names.values()):
         return None
     touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
-    sql = _statement(attempt, relation, keys, shown, touched, tuple(asked.values()))
+    sql = _statement(attempt, relation, tuple(names.items()), shown, touched, tuple(asked.values()))
     prelude = prelude_of(attempt.caller, attempt.request, {}, shared=True)
     return Plan(
         relation,
         Lane(prelude, sql, bool(shown), f"{relation.schema}.{relation.name}"),
-        bool(shown),
+        "" if not shown else "object" if attempt.request.accept.kind == "object" else "array",
         touched,
         attempt.names.named(relation),
+        render_write(attempt.request, body="[{}]" if shown else None, affected=1, inserted=None, total=None),
     )
 
 
@@ -130,46 +144,60 @@ def _settle(attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
     if adds_values(context.rules):
         return None
     if all(key in vet.accepts for key in keys):
-        plan = plan_of(attempt, relation, keys, ())
-        return None if plan is None else Settled(plan, vet, None)
+        plan = plan_of(attempt, relation, {key: key for key in keys}, ())
+        return None if plan is None else Settled(plan, vet.accepts, _answered(attempt, plan, ()), attempt.place(plan.named))
     shape = shape_of(keys, context)
-    if shape is None:
+    accepts = accepted(shape.names, vet) if shape is not None else None
+    if shape is None or accepts is None:
         return None
     applied = tuple(Applied(fix, source, rule, (0,)) for fix, source, rule in shape.found)
-    plan = plan_of(attempt, relation, tuple(shape.names.values()), applied)
+    plan = plan_of(attempt, relation, shape.names, applied)
     if plan is None:
         return None
-    head = receipts.head_of("committed", attempt.statement, relation.name, attempt.caller, receipts.fixes_of(applied))
-    header = fixes.header(tuple(a.fix for a in applied))
-    renamed = receipts.encode({fix.source: fix.target for fix, _, _ in shape.found})
-    return Settled(plan, vet, shape.names, applied, head, header, renamed)
+    answer, place = _answered(attempt, plan, applied), attempt.place(plan.named)
+    return Settled(plan, accepts, answer, place, _heal(attempt, plan, applied))
 
 
-def _statement(
-    attempt: Attempt, relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]
-) -> str:
+def _answered(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Answer:
+    healed = healing_headers(tuple(a.fix for a in applied), ())
+    return plan.answer.plus(*healed).of(attempt.deed(applied)).prepared()
+
+
+def _heal(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Heal:
+    head = receipts.head_of("committed", attempt.statement, plan.relation.name, attempt.caller, receipts.fixes_of(applied))
+    sent = {each.fix.target: each.fix.source for each in applied if isinstance(each.fix, fixes.RenameColumn)}
+    renamed = receipts.encode({source: target for target, source in sent.items()})
+    return Heal(applied, head, renamed, tuple(sent[column] for column in plan.touched))
+
+
+def _statement(attempt: Attempt, relation: Relation, names: Names, shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:
     """The lane's SQL, remembered: rows that are looked at with care share their statements too."""
-    cache, place = attempt.services.statements, (relation.oid, relation.fingerprint, keys, shown, touched, former)
+    cache, place = attempt.services.statements, (relation.oid, relation.fingerprint, names, shown, touched, former)
     found = cache.get(place)
     if found is None:
         if len(cache) > _MOST_SHAPES:
             cache.clear()
-        found = cache[place] = _compose(relation, keys, shown, touched, former)
+        found = cache[place] = _compose(relation, names, shown, touched, former)
     return found
 
 
-def _compose(relation: Relation, keys: tuple[str, ...], shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:
-    columns = [column for key in keys if (column := relation.column(key)) is not None]
-    names = ", ".join(ident(column.name) for column in columns)
-    typed = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
-    target = qualified(relation.schema, relation.name)
-    insert = f"INSERT INTO {target}({names}) SELECT {names} FROM json_to_recordset($1::json) AS _({typed})"
-    same = f"{identity_sql(relation, keys, former, untouched=bool(touched))} AS same"
+def _compose(relation: Relation, names: Names, shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:
+    columns = [(key, column) for key, name in names if (column := relation.column(name)) is not None]
+    live = ", ".join(ident(column.name) for _, column in columns)
+    sent = ", ".join(ident(key) for key, _ in columns)
+    typed = ", ".join(f"{ident(key)} {column.type}" for key, column in columns)
+    insert = f"INSERT INTO {qualified(relation.schema, relation.name)}({live}) SELECT {sent} FROM json_to_recordset($1::json) AS _({typed})"
+    same = f"{identity_sql(relation, [column.name for _, column in columns], former, untouched=bool(touched))} AS same"
     if not shown:
         returned = ", ".join(ident(name) for name in touched) or "1"
-        back = ", json_agg(w.*)::text AS back" if touched else ""
+        back = f", json_agg({_values('w.', touched)})::text AS back" if touched else ""
         return f"WITH w AS ({insert} RETURNING {returned}) SELECT count(*) AS n, pg_current_xact_id()::text AS xid{back}, {same} FROM w"
     row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, "
-    read = ", ".join(ident(name) for name in touched)
-    back = f"(SELECT row_to_json(b)::text FROM (SELECT {read}) b) AS back, " if touched else ""
+    back = f"coalesce(to_json({_values('', touched)})::text, 'null') AS back, " if touched else ""
     return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid, {same}"
+
+
+def _values(of: str, touched: tuple[str, ...]) -> str:
+    """The one column, or a JSON array of them."""
+    columns = [f"{of}{ident(name)}" for name in touched]
+    return columns[0] if len(columns) == 1 else f"json_build_array({', '.join(columns)})"

@@ -3,56 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, Literal
 
 from msgspec import Struct
 
-from healing.core import quick, verify
+from healing.core import verify
 from healing.core.mend import Applied
-from healing.core.types import Change, Row
-from healing.core.vet import Vet
+from healing.core.types import Change, Json, Row
+from healing.core.vet import Accepted
+from healing.gateway.answer import Answer
 from healing.gateway.coalesce import Lane
 from schema_monitor.core.snapshot import Relation
 
+Place = tuple[int, str, str, str, str | None, str, tuple[str, ...], tuple[str, ...]]
+"""Where traffic is counted: oid, fingerprint, name as sent, operation, key, role, payload keys, names elsewhere"""
+_MISSING: Final[Json] = ("no such key",)  # no JSON value is equal to it
+
 
 class Plan(Struct, frozen=True):
-    """How rows with certain live columns go through a lane. ``touched`` are the live columns that a fix wrote to: these are read
-    back. Without an insert trigger the others cannot differ."""
+    """How rows with certain keys go through a lane. ``touched`` are the live columns that a fix wrote to: these are read back. Without
+    an insert trigger the others cannot differ. ``answer`` is what is answered but for the body, where rows are ``shown``."""
 
     relation: Relation
     lane: Lane
-    shown: bool
+    shown: Literal["", "array", "object"]
     touched: tuple[str, ...]
-    named: tuple[str, ...] = ()
+    named: tuple[str, ...]
     """the names, as sent, that the answer shows."""
+    answer: Answer
 
-    def as_meant(self, rows: Sequence[Row], read_back: Sequence[Row], changes: Sequence[Change] = ()) -> bool:
-        """Whether the healed columns were stored as meant; ``read_back`` has them of each row. Anything that
-        differs otherwise than ``changes`` announce is for the slow path to look at."""
+    def as_meant(self, meant: Sequence[Json], stored: Sequence[Json], changes: Sequence[Change] = ()) -> bool:
+        """Whether the healed columns of rows (see ``values_of``) were stored as meant, in other words maybe. Anything that differs
+        otherwise than ``changes`` announce is for the slow path to look at."""
         announced = {change.column for change in changes}
-        for row, stored in zip(rows, read_back, strict=True):
-            meant = {key: row[key] for key in self.touched if key in row}
-            if meant == stored:
+        for row, back in zip(meant, stored, strict=True):
+            if row == back:
                 continue
-            found = verify.compare(meant, stored, self.relation, frozenset(self.touched))
-            if any(change.column not in announced for change in found):
+            found = verify.compare(self._named(row), self._named(back), self.relation, frozenset(self.touched))
+            if row == _MISSING or any(change.column not in announced for change in found):
                 return False
         return True
 
+    def _named(self, values: Json) -> Row:
+        each = [values] if len(self.touched) == 1 else values
+        return dict(zip(self.touched, each, strict=True)) if isinstance(each, list) else {}
+
+
+class Heal(Struct, frozen=True):
+    """What healing does to every row of a shape: ``applied`` as done to one row, ``head`` that row's receipt without its values,
+    ``renamed`` the keys that are renamed, as JSON, ``keys`` the plan's touched columns as they are sent."""
+
+    applied: tuple[Applied, ...]
+    head: str
+    renamed: bytes
+    keys: tuple[str, ...]
+
 
 class Settled(Struct, frozen=True):
-    """A plan, and what healing does to every row of the shape: ``names`` maps keys to live columns (None: nothing is done),
-    ``applied`` are the fixes as done to one row, ``head`` that row's receipt without its values."""
+    """A plan for rows as they are sent, with what is fine by key and what is answered and counted for one row. ``heal`` is None where
+    nothing is done."""
 
     plan: Plan
-    vet: Vet
-    names: dict[str, str] | None
-    applied: tuple[Applied, ...] = ()
-    head: str = ""
-    healed: str = ""
-    """the header Mendgate-Healed."""
-    renamed: bytes = b""
-    """the keys that are renamed, as JSON: with the row as sent it is what a receipt needs to tell the stored one."""
+    accepts: dict[str, Accepted]
+    answer: Answer
+    place: Place
+    heal: Heal | None = None
 
-    def fitting(self, rows: tuple[Row, ...]) -> tuple[Row, ...] | None:
-        """The rows under live names; None where a value needs a second look."""
-        return quick.fitting(rows, self.names, self.vet)
+
+def values_of(rows: Sequence[Row], keys: tuple[str, ...]) -> list[Json]:
+    """Of each row the value of the one key, or a list of them: as a lane reads it back."""
+    if len(keys) == 1:
+        key = keys[0]
+        return [row.get(key, _MISSING) for row in rows]
+    return [[row[key] for key in keys] if all([key in row for key in keys]) else _MISSING for row in rows]

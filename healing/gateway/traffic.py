@@ -29,9 +29,10 @@ from healing.core.fixes import MapValue
 from healing.core.mend import Applied
 from healing.gateway.auth import Caller
 from healing.gateway.names import Names
+from healing.gateway.settled import Place
 from healing.gateway.state import State
 from healing.gateway.target import DatabaseError, Pool
-from healing.gateway.traffic_rows import Count, Place, Rows, rows_of
+from healing.gateway.traffic_rows import Count, Rows, rows_of
 from healing.gateway.traffic_sql import add
 from schema_monitor.core.snapshot import Function, Relation
 
@@ -80,15 +81,23 @@ class Traffic:
     ) -> None:
         """A write whose outcome is known. ``sent`` is the table's name as sent."""
         place = (relation.oid, relation.fingerprint, sent, operation, caller.key, caller.role, keys, named)
-        count = self._counts.get(place) or self._new(place, relation)
-        count.requests += 1
-        count.rows += rows
+        count = self.wrote_as_before(place, relation, rows)
         if applied or misfit:
             count.misfits += 1
             count.healed += not misfit
             for each in applied:
                 if type(each.fix) is MapValue and each.source == "lineage":
                     self._note_label(relation, each.fix, caller)
+
+    def wrote_as_before(self, place: Place, relation: Relation, rows: int = 1, *, renamed: bool = False) -> Count:
+        """The same where the place is known; ``renamed``: a healed one, by other names of columns only. The counter, for the rest."""
+        count = self._counts.get(place) or self._new(place, relation)
+        count.requests += 1
+        count.rows += rows
+        if renamed:
+            count.misfits += 1
+            count.healed += 1
+        return count
 
     def read(self, names: Names, caller: Caller, rows: int = 0) -> None:
         """A read that was answered: every relation that ``names`` resolved columns of."""

@@ -8,12 +8,11 @@ from hashlib import sha256
 
 from msgspec import Struct, field
 
+from healing.gateway.settled import Place
 from healing.gateway.state import State
 from schema_monitor.core.lineage import Renamed
 from schema_monitor.core.snapshot import Function, Relation
 
-Place = tuple[int, str, str, str, str | None, str, tuple[str, ...], tuple[str, ...]]
-"""oid, fingerprint, name as sent, operation, key, role, payload keys, names elsewhere"""
 Label = tuple[int, str, str | None, str]
 """oid of the enum, former label, key, role"""
 ShapeKey = tuple[int, str, str, str | None, str, str]

@@ -13,13 +13,13 @@ from healing.core.heal import Answer as CoreAnswer
 from healing.core.heal import Kept, Landed, Refused, heal
 from healing.core.types import Failure, Healing, Misfit, Statement
 from healing.gateway.assisted import Assisted
-from healing.gateway.attempt import Attempt
+from healing.gateway.attempt import Attempt, statement_of
 from healing.gateway.errors import DialectError
 from healing.gateway.prelude import prelude_of
 from healing.gateway.replay import Opened, is_late
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Transaction
-from healing.gateway.write import payload_of, statement_of
+from healing.gateway.write import payload_of
 from schema_monitor.core.snapshot import Relation
 
 _PATIENCE = "SET LOCAL lock_timeout='2s';SET LOCAL statement_timeout='10s';"

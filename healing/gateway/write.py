@@ -18,12 +18,12 @@ from msgspec.structs import replace
 from healing.core import explain, fixes, labels, match
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
-from healing.core.types import Failure, Healing, Kind, Operation, Proposal, Statement
+from healing.core.types import Failure, Healing, Kind, Proposal
 from healing.gateway import answer as answers
 from healing.gateway import bell, certified, kept, lane, receipts, watch
 from healing.gateway.answer import Answer
 from healing.gateway.assisted import Assisted
-from healing.gateway.attempt import Attempt, Stored
+from healing.gateway.attempt import Attempt, Stored, operation_of, statement_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim, make_claim
@@ -60,6 +60,16 @@ async def write(
     _check_rollback(request, policy)
     if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
         return await _row_by_row(services, request, envelope, caller, payload)
+    failure: Failure | None = None
+    shared, inserts = replaying is None and claim is None, operation_of(request) is Operation.INSERT
+    if shared and inserts:
+        tried_under = services.state.snapshot
+        found = await lane.try_settled(services, request, envelope.headers, caller, payload, level)
+        if isinstance(found, Answer):
+            return found
+        shared = found is lane.Careful.LOOK
+        if isinstance(found, Failure) and services.state.snapshot is tried_under:
+            failure = found  # else it was said of a catalog that is known better by now: send it again
     attempt = Attempt(
         services,
         request,
@@ -74,15 +84,12 @@ async def write(
         "replayed" if replaying else "committed",
         assisted,
     )
-    failure: Failure | None = None
-    if replaying is None and claim is None:
+    if shared:
         tried_under = services.state.snapshot
-        inserts = attempt.statement.operation is Operation.INSERT
-        found = await (lane.try_lane(attempt) if inserts else try_keyed(attempt))
+        found = await (lane.try_carefully(attempt) if inserts else try_keyed(attempt))
         if isinstance(found, Answer):
             return found
-        if services.state.snapshot is tried_under:  # else it was said of a catalog that is known better by now: send it again
-            failure = found
+        failure = found if services.state.snapshot is tried_under else None
     try:
         result = await _heal(attempt, failure)
         if isinstance(result, Kept) and replaying is None:
@@ -109,30 +116,6 @@ def payload_of(services: Services, request: Request, envelope: Envelope) -> Payl
     if request.method in ("PATCH", "PUT") and len(payload.rows) != 1:
         raise DialectError("PGRST102", 400, "Expected exactly one object", None, f"{request.method} takes one JSON object.")
     return payload
-
-
-def statement_of(request: Request, payload: Payload) -> Statement:
-    """The write as the healing core sees it."""
-    return Statement(
-        _operation(request),
-        request.schema,
-        request.name,
-        payload.rows,
-        request.columns,
-        request.on_conflict or (),
-        request.preferences.missing_default,
-    )
-
-
-def _operation(request: Request) -> Operation:
-    match request.method:
-        case "PATCH":
-            return Operation.UPDATE
-        case "DELETE":
-            return Operation.DELETE
-        case "PUT":
-            return Operation.UPSERT
-    return Operation.UPSERT if request.preferences.resolution else Operation.INSERT
 
 
 def level_of(policy: Policy, request: Request) -> Healing:

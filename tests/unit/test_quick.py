@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from healing.core.mend import Applied, Mended, mend
-from healing.core.quick import fitting, shape_of
+from healing.core.quick import accepted, shape_of
 from healing.core.types import Healing, Row
 from healing.core.vet import all_clean, clean
 from tests.unit.test_heal import ID, NAME, OWNER, PRICE, context, insert, rule
@@ -24,8 +24,9 @@ def test_both_ways_agree(row: Row) -> None:
     statement = insert(row, row)
     shape = shape_of(tuple(row), known)
     assert shape is not None and known.vet is not None
-    rows = fitting(statement.rows, shape.names, known.vet)
-    assert rows is not None
+    accepts = accepted(shape.names, known.vet)
+    assert accepts is not None and clean(row, accepts)
+    rows = tuple({shape.names[key]: value for key, value in row.items()} for row in statement.rows)
     applied = tuple(Applied(fix, source, by, (0, 1)) for fix, source, by in shape.found)
     assert Mended(replace(statement, rows=rows), applied) == mend(statement, known)
 
@@ -48,7 +49,16 @@ def test_a_value_with_a_trap_takes_the_careful_way() -> None:
     known = context((ID, NAME, PRICE), (ID, TITLE, PRICE))
     shape = shape_of(("name",), known)
     assert shape is not None and known.vet is not None
-    assert fitting(({"name": 5},), shape.names, known.vet) is None
+    accepts = accepted(shape.names, known.vet)
+    assert accepts is not None and clean({"name": "five"}, accepts) and not clean({"name": 5}, accepts)
+
+
+@pytest.mark.parametrize("key", ["", "na\0me", "n" * 64])
+def test_keys_that_cannot_be_named_in_a_statement_take_the_careful_way(key: str) -> None:
+    """Postgres would cut such a name off, or refuse it."""
+    known = context((ID, NAME), (ID, TITLE))
+    assert known.vet is not None
+    assert accepted({key: "title"}, known.vet) is None
 
 
 @pytest.mark.parametrize("last", [{"name": "A", "price": 1}, {"name": 5, "price": 1}, {"name": "A", "price": Decimal("1.239")}])
@@ -58,7 +68,7 @@ def test_many_rows_are_judged_as_each_is(last: Row) -> None:
     assert vet is not None
     first: Row = {"name": "A", "price": Decimal("1.2")}
     for rows in ((first, last), (last, first), (first, first, last, first)):
-        assert all_clean(rows, vet) is all(clean(row, vet) for row in rows)
+        assert all_clean(rows, vet.accepts) is all(clean(row, vet.accepts) for row in rows)
 
 
 def test_rules_for_missing_values_take_the_careful_way() -> None:

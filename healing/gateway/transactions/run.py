@@ -22,6 +22,7 @@ from healing.core.types import Failure, Row
 from healing.gateway import answer as answers
 from healing.gateway import idempotency, kept, receipts, watch
 from healing.gateway.answer import Answer
+from healing.gateway.attempt import statement_of
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
@@ -37,7 +38,7 @@ from healing.gateway.transactions.member import Member, Restart, Shared
 from healing.gateway.transactions.refs import NotGiven, needed
 from healing.gateway.transactions.story import COMMITTED, UNKNOWN, Story, ended_by
 from healing.gateway.transactions.translate import rows_of, translate
-from healing.gateway.write import claim_of, level_of, payload_of, probably, proposals_for, statement_of
+from healing.gateway.write import claim_of, level_of, payload_of, probably, proposals_for
 
 PATH = "/api/v1/transactions"
 MOST_TRIES = 6
