@@ -131,11 +131,9 @@ class Recorder:
 
     def _count(self) -> None:
         tally, seen = self._tally, self._seen
-        for _ in range(len(seen)):
-            try:
-                tally.observe(seen.popleft())
-            except Exception:
-                log.exception("an observation could not be counted")
+        faults = tally.observe_all([seen.popleft() for _ in range(len(seen))])
+        if faults:
+            log.error("%s observations could not be counted", len(faults), exc_info=faults[0])
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             tally.add(dropped, "mendgate_observations_dropped_total")

@@ -74,25 +74,32 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
-        headers = _joined(scope["headers"])
-        if is_ai(scope["path"]):
+        headers, path = _joined(scope["headers"]), scope["path"]
+        if path.startswith(PREFIX):
+            await self._data(scope, headers, receive, send)
+        elif is_ai(path):
             await self.ai(scope, headers, receive, send)
-            return
-        if service_of(scope["path"]):
+        elif service_of(path):
             await self.forward(scope, headers, receive, send)
-            return
-        if scope["path"] == EVENTS or (is_breaker_events(scope["path"]) and not is_preflight(scope["method"], headers)):
+        elif path == EVENTS or (is_breaker_events(path) and not is_preflight(scope["method"], headers)):
             answer = await self._stream(scope, headers, receive, send)
-            if answer is None:
-                return
+            if answer is not None:
+                await self._give(scope, headers, answer, send)
         else:
-            answer = await self._respond(scope, headers, receive)
-            if answer is None:
-                await self.forward.read(scope, headers, receive, send)
-                return
-        open_to_browsers = scope["path"].startswith(PREFIX) or is_breakers(scope["path"]) or scope["path"] == TRANSACTIONS
-        plain = open_to_browsers and not is_preflight(scope["method"], headers)
-        cors = cors_headers(headers.get("origin")) if plain else []
+            await self._data(scope, headers, receive, send)
+
+    async def _data(self, scope: Message, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        answer = await self._respond(scope, headers, receive)
+        if answer is None:
+            await self.forward.read(scope, headers, receive, send)
+        else:
+            await self._give(scope, headers, answer, send)
+
+    async def _give(self, scope: Message, headers: dict[str, str], answer: Answer, send: Send) -> None:
+        path, cors = scope["path"], []
+        if "origin" in headers:
+            open_to_browsers = path.startswith(PREFIX) or is_breakers(path) or path == TRANSACTIONS
+            cors = cors_headers(headers["origin"]) if open_to_browsers and not is_preflight(scope["method"], headers) else []
         await _send(send, answer, [*answer.headers[len(answer.ready) :], *cors], head=scope["method"] == "HEAD")
 
     async def open(self) -> Services:
@@ -236,17 +243,20 @@ async def _transacted(services: Services, envelope: Envelope, caller: Caller) ->
 
 async def _carry_out(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
     if request.is_write:
-        return await waited(services, request, envelope, caller, write(services, request, envelope, caller))
+        writing = write(services, request, envelope, caller)
+        return await (waited(services, request, envelope, caller, writing) if request.preferences.wait else writing)
     claim = await claim_of(services, caller, envelope) if envelope.method == "POST" else None
     return await read(services, request, caller, envelope.headers, envelope.body, claim)
 
 
 def _joined(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by lower-cased name; one sent on several lines means all of them (a second ``Prefer`` must not be lost)."""
-    headers: dict[str, str] = {}
-    for raw_name, raw in pairs:
-        name, value = raw_name.decode("latin-1").lower(), raw.decode("latin-1")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    found = [(raw_name.decode("latin-1").lower(), raw.decode("latin-1")) for raw_name, raw in pairs]
+    headers = dict(found)
+    if len(headers) != len(found):
+        headers = {}
+        for name, value in found:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 

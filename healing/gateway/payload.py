@@ -68,7 +68,7 @@ def _decoded(text: bytes, depth: int) -> Json:
     except (msgspec.DecodeError, UnicodeDecodeError, InvalidOperation) as error:
         raise _invalid("Empty or invalid json", str(error)) from None
     keys = _count_keys(value, depth)
-    if text.count(b":") != keys and len(_KEY.findall(text)) != keys:
+    if text.count(b":") != keys and _colons_of_keys(text) != keys:
         _refuse_duplicates(text)
     return value
 
@@ -79,6 +79,12 @@ def _invalid(message: str, details: str | None = None) -> DialectError:
 
 def _too_deep(depth: int) -> DialectError:
     return DialectError("PGRST102", 400, f"The JSON is nested deeper than {depth} levels", None, None)
+
+
+def _colons_of_keys(text: bytes) -> int:
+    """How many keys the text may have: each ``":`` of it, with white space between the two or not."""
+    spaced = b" :" in text or b"\n:" in text or b"\t:" in text or b"\r:" in text
+    return len(_KEY.findall(text)) if spaced else text.count(b'":')
 
 
 def _count_keys(value: Json, depth: int) -> int:

@@ -56,7 +56,7 @@ async def write(
     payload = payload_of(services, request, envelope)
     policy = services.state.policy(request.schema, request.name, caller.key)
     level = level_of(policy, request)
-    claim = replaying or await claim_of(services, caller, envelope)
+    claim = replaying or (await claim_of(services, caller, envelope) if "idempotency-key" in envelope.headers else None)
     _check_rollback(request, policy)
     if request.preferences.partial and len(payload.rows) > 1 and replaying is None:
         return await _row_by_row(services, request, envelope, caller, payload)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from msgspec import Struct, field
 
 from metrics.core import observation as o
 from metrics.core.sketch import Sketch
@@ -32,6 +34,26 @@ class Tally:
         """Counts one observation."""
         _COUNT[type(seen)](self, seen)
 
+    def observe_all(self, seen: Iterable[o.Observation]) -> list[Exception]:
+        """Counts many; what went wrong with those that could not be counted. Writes and reads that differ in nothing but their times are
+        counted together, which costs a third."""
+        alike: dict[Alike, Group] = {}
+        faults: list[Exception] = []
+        for each in seen:
+            try:
+                if isinstance(each, o.Wrote | o.Read) and (key := _alike(each)) is not None:
+                    group = alike.get(key)
+                    if group is None:
+                        group = alike[key] = Group(each)
+                    group.times.add(max(0.0, each.seconds))
+                else:
+                    self.observe(each)
+            except Exception as fault:
+                faults.append(fault)
+        for group in alike.values():
+            group.count_in(self)
+        return faults
+
     def add(self, amount: float, *series: str) -> None:
         """Adds to a counter."""
         counters = self.counters
@@ -43,35 +65,69 @@ class Tally:
 
     def time(self, seconds: float, *series: str, times: int = 1) -> None:
         """Adds to a histogram, so many times."""
+        self._sketch(series).add(seconds, times)
+
+    def times(self, spread: Sketch, *series: str) -> None:
+        """Adds many to a histogram."""
+        self._sketch(series).merge(spread)
+
+    def _sketch(self, series: Series) -> Sketch:
         sketch = self.sketches.get(series)
         if sketch is None:
             if len(self.sketches) >= MOST_SERIES:
                 series = _folded(series)
             sketch = self.sketches.setdefault(series, Sketch())
-        sketch.add(seconds, times)
+        return sketch
+
+
+class Group(Struct):
+    """Observations that are counted together: all are like this one, but for their times."""
+
+    like: o.Wrote | o.Read
+    times: Sketch = field(default_factory=Sketch)
+
+    def count_in(self, tally: Tally) -> None:
+        """Adds them to a tally."""
+        if isinstance(self.like, o.Wrote):
+            _writes(tally, self.like, self.times.count, self.times, self.times)
+        else:
+            _reads(tally, self.like, self.times.count, self.times)
 
 
 def _folded(series: Series) -> Series:
     return (series[0], *(OTHER for _ in series[1:]))
 
 
+def _one(seconds: float) -> Sketch:
+    times = Sketch()
+    times.add(max(0.0, seconds))
+    return times
+
+
 def _wrote(tally: Tally, seen: o.Wrote) -> None:
-    tally.add(1, "mendgate_writes_total", seen.table, seen.operation, seen.outcome, seen.caller)
-    tally.add(seen.rows, "mendgate_write_rows_total", seen.table, seen.outcome)
-    writing = max(0.0, seen.seconds - seen.waited)
-    tally.time(writing, "mendgate_write_seconds", seen.table, seen.operation, seen.outcome)
-    tally.time(writing, "db_client_operation_duration_seconds", seen.operation)
-    for fix, source in seen.heals:
-        tally.add(1, "mendgate_heals_total", seen.table, fix, source, seen.caller)
-    if seen.heals:
-        tally.time(seen.seconds, "mendgate_healing_seconds", seen.heals[0][1])
-    if seen.changed:
-        tally.add(1, "mendgate_changed_total", seen.table)
+    _writes(tally, seen, 1, _one(seen.seconds - seen.waited), _one(seen.seconds))
+
+
+def _writes(tally: Tally, like: o.Wrote, count: int, writing: Sketch, healing: Sketch) -> None:
+    tally.add(count, "mendgate_writes_total", like.table, like.operation, like.outcome, like.caller)
+    tally.add(count * like.rows, "mendgate_write_rows_total", like.table, like.outcome)
+    tally.times(writing, "mendgate_write_seconds", like.table, like.operation, like.outcome)
+    tally.times(writing, "db_client_operation_duration_seconds", like.operation)
+    for fix, source in like.heals:
+        tally.add(count, "mendgate_heals_total", like.table, fix, source, like.caller)
+    if like.heals:
+        tally.times(healing, "mendgate_healing_seconds", like.heals[0][1])
+    if like.changed:
+        tally.add(count, "mendgate_changed_total", like.table)
 
 
 def _read(tally: Tally, seen: o.Read) -> None:
-    tally.add(1, "mendgate_reads_total", seen.table, _yes(seen.ok), seen.caller)
-    tally.time(seen.seconds, "db_client_operation_duration_seconds", "select")
+    _reads(tally, seen, 1, _one(seen.seconds))
+
+
+def _reads(tally: Tally, like: o.Read, count: int, times: Sketch) -> None:
+    tally.add(count, "mendgate_reads_total", like.table, _yes(like.ok), like.caller)
+    tally.times(times, "db_client_operation_duration_seconds", "select")
 
 
 def _replayed(tally: Tally, seen: o.Replayed) -> None:
@@ -128,6 +184,18 @@ def _edge_timed(tally: Tally, seen: o.EdgeTimed) -> None:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+Alike = tuple[object, ...]
+"""Everything of an observation but its time."""
+
+
+def _alike(seen: o.Wrote | o.Read) -> Alike | None:
+    if isinstance(seen, o.Read):
+        return seen.table, seen.ok, seen.caller
+    if seen.waited:
+        return None
+    return seen.table, seen.operation, seen.outcome, seen.caller, seen.rows, seen.heals, seen.changed
 
 
 _COUNT: dict[type, Callable[[Tally, Any], None]] = {

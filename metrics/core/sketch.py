@@ -35,16 +35,16 @@ class Sketch(Struct):
 
     def add(self, value: float, times: int = 1) -> None:
         """Counts a value (not negative, finite) so many times."""
+        index = ceil(log(value) * _PER_LOG) if value >= SMALLEST else None
         self.count += times
         self.total += value * times
         if value > self.most:
             self.most = value
         if value < self.least:
             self.least = value
-        if value < SMALLEST:
+        if index is None:
             self.zeros += times
             return
-        index = ceil(log(value) * _PER_LOG)
         buckets = self.buckets
         buckets[index] = buckets.get(index, 0) + times
 

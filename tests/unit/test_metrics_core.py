@@ -227,3 +227,29 @@ def test_what_a_caller_wished_to_wait_is_healing_and_not_writing():
     seen = o.Wrote("a", "insert", "shop", "healed", 12.5, heals=(("rename_column", "ai"),), waited=12.0)
     found = summarize(figures_of([seen]))
     assert found["avg_insert_duration"] == pytest.approx(500.0) and found["avg_healing_duration"] == pytest.approx(12_500.0)
+
+
+def test_alike_or_one_by_one_the_same_is_counted() -> None:
+    """Grouping is a matter of speed only: waits, several rows, heals, failures and other kinds between them change nothing."""
+    heals = (("rename_column", "lineage"),)
+    wrote = [o.Wrote("public.t", "insert", "k", "healthy", 0.001 * n, 1 + n % 2) for n in range(1, 20)]
+    wrote += [o.Wrote("public.t", "insert", "k", "healed", 0.5, heals=heals, changed=True, waited=0.2 * (n % 2)) for n in range(5)]
+    seen = [*wrote, o.Read("public.t", "k", True, 0.002), o.Read("public.t", "k", False, 0.003), o.Read("public.t", "k", True, 0.004)]
+    alone, together = Tally(), Tally()
+    for each in seen:
+        alone.observe(each)
+    assert together.observe_all(seen) == []
+    assert together.counters == alone.counters
+    assert {s: (x.buckets, x.count, x.least, x.most) for s, x in together.sketches.items()} == {
+        s: (x.buckets, x.count, x.least, x.most) for s, x in alone.sketches.items()
+    }
+    assert all(together.sketches[s].total == pytest.approx(x.total) for s, x in alone.sketches.items())
+
+
+def test_what_cannot_be_counted_takes_nothing_with_it() -> None:
+    """One unsound observation among sound ones."""
+    tally = Tally()
+    faults = tally.observe_all([o.Read("t", "k", True, 0.1), o.Read("t", "k", True, float("inf")), o.Read("t", "k", True, 0.2)])
+    assert len(faults) == 1
+    times = tally.sketches["db_client_operation_duration_seconds", "select"]
+    assert (times.count, times.total) == (2, pytest.approx(0.3))
