@@ -54,9 +54,9 @@ class Item(Struct):
     """Set when it is committed."""
     meant: list[Json] | None = None
     """What fixes mean to write, where the lane reads it back: of each row the value of the one such column, or a list of them."""
-    accept: Callable[[Sequence[Json]], bool] | None = None
-    """Asked where what was read back of its own rows is not ``meant`` to the letter: whether it is in other words. False undoes the
-    statement for this item."""
+    accept: Callable[[Sequence[Json], Sequence[Json]], bool] | None = None
+    """Asked where what was read back of its own rows is not ``meant`` to the letter: whether the one is the other in other words. False
+    undoes the statement for this item."""
     done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
     turn: str = ""
     """Whose it is: callers with the same role and claims share a lane, and take turns in it."""
@@ -156,8 +156,8 @@ class Coalescer:
             await transaction.rollback()
             raise
         await transaction.commit("", records[0]["xid"] if records else None)
-        for number, item in enumerate(owed):
-            item.receipt_id = receipts.numbered(bundle, number)
+        for item, receipt_id in zip(owed, receipts.ids_of(bundle), strict=False):
+            item.receipt_id = receipt_id
         return answers
 
 
@@ -216,7 +216,7 @@ def _require_meant(items: list[Item], stored: list[Json]) -> None:
     if stored == [value for item in items for value in item.meant or ()]:
         return
     for item, own in zip(items, _shares(stored, items), strict=True):
-        if own != item.meant and (item.accept is None or not item.accept(own)):
+        if own != item.meant and (item.meant is None or item.accept is None or not item.accept(item.meant, own)):
             raise NotMeant("a healed row was stored differently")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import Literal
 
 import asyncpg
@@ -90,8 +91,7 @@ async def try_carefully(attempt: Attempt) -> Answer | Failure | None:
     plan, services = load.plan, attempt.services
     item = Item(load.text, len(load.rows), load.receipt, turn=attempt.caller.turn)
     if plan.touched:
-        meant = item.meant = values_of(load.rows, plan.touched)
-        item.accept = lambda stored: plan.as_meant(meant, stored, load.changes)
+        item.meant, item.accept = values_of(load.rows, plan.touched), partial(plan.as_meant, changes=load.changes)
     try:
         records = await services.coalescer.insert(plan.lane, item)
     except NotMeant:
@@ -120,9 +120,8 @@ def _note_heal(item: Item, request: Request, caller: Caller, settled: Settled, r
         applied = [replace(each, rows=tuple(range(len(rows)))) for each in heal.applied]
         statement = statement_of(request, Payload(rows, b"", False))
         head = receipts.head_of("committed", statement, plan.relation.name, caller, receipts.fixes_of(applied))
-    item.receipt = receipts.Receipt(head, receipts.renamed_values(item.rows, heal.renamed))
-    meant = item.meant = values_of(rows, heal.keys)
-    item.accept = lambda stored: plan.as_meant(meant, stored)
+    item.receipt = receipts.Receipt(head, receipts.renamed_values(item.rows, heal.told))
+    item.meant, item.accept = values_of(rows, heal.keys), plan.as_meant
 
 
 def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[asyncpg.Record]) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +37,12 @@ def bundle_id() -> str:
 def numbered(bundle: str, number: int) -> str:
     """The id of a bundle's n-th receipt (of at most ``MOST``)."""
     return f"{bundle[:-4]}{number:04x}"
+
+
+def ids_of(bundle: str) -> Iterator[str]:
+    """The ids of a bundle's receipts, in order."""
+    place = bundle[:-4]
+    return (f"{place}{number:04x}" for number in range(MOST))
 
 
 def bundle_sql(bundle: str, receipts: Sequence[Receipt], transaction: bytes = b"") -> str:
@@ -118,10 +124,15 @@ def head_of(
     return encode(said).decode().replace("\\u0000", "\\ufffd")
 
 
-def renamed_values(sent: bytes, renamed: bytes) -> bytes:
+def renamed_end(names: Mapping[str, str]) -> bytes:
+    """The end of ``renamed_values`` where these keys are stored under those names."""
+    return b'],"renamed":%b,"changes":[]}' % encode(names)
+
+
+def renamed_values(sent: bytes, end: bytes) -> bytes:
     """The values of a receipt of rows that differ in nothing but the names of keys, in short: rows as JSON text (joined by commas, no
     brackets), and which key is stored under which name (``in_full``)."""
-    return b'{"sent":[%b],"renamed":%b,"changes":[]}' % (sent, renamed)
+    return b'{"sent":[' + sent + end
 
 
 def in_full(values: bytes) -> bytes:

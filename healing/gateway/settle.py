@@ -166,8 +166,8 @@ def _answered(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Ans
 def _heal(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Heal:
     head = receipts.head_of("committed", attempt.statement, plan.relation.name, attempt.caller, receipts.fixes_of(applied))
     sent = {each.fix.target: each.fix.source for each in applied if isinstance(each.fix, fixes.RenameColumn)}
-    renamed = receipts.encode({source: target for target, source in sent.items()})
-    return Heal(applied, head, renamed, tuple(sent[column] for column in plan.touched))
+    told = receipts.renamed_end({source: target for target, source in sent.items()})
+    return Heal(applied, head, told, tuple(sent[column] for column in plan.touched))
 
 
 def _statement(attempt: Attempt, relation: Relation, names: Names, shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:

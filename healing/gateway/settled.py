@@ -51,11 +51,11 @@ class Plan(Struct, frozen=True):
 
 class Heal(Struct, frozen=True):
     """What healing does to every row of a shape: ``applied`` as done to one row, ``head`` that row's receipt without its values,
-    ``renamed`` the keys that are renamed, as JSON, ``keys`` the plan's touched columns as they are sent."""
+    ``told`` the end of these values, ``keys`` the plan's touched columns as they are sent."""
 
     applied: tuple[Applied, ...]
     head: str
-    renamed: bytes
+    told: bytes
     keys: tuple[str, ...]
 
 
@@ -73,6 +73,6 @@ class Settled(Struct, frozen=True):
 def values_of(rows: Sequence[Row], keys: tuple[str, ...]) -> list[Json]:
     """Of each row the value of the one key, or a list of them: as a lane reads it back."""
     if len(keys) == 1:
-        key = keys[0]
+        (key,) = keys
         return [row.get(key, _MISSING) for row in rows]
     return [[row[key] for key in keys] if all([key in row for key in keys]) else _MISSING for row in rows]
