@@ -49,7 +49,7 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
         return None
     plan: Plan | None = services.shapes.find(services.state, _shape(attempt), lambda: _plan(attempt))
     row = payload.rows[0]
-    if plan is None or not clean(row, plan.vet):
+    if plan is None or not clean(row, plan.vet.accepts):
         return None
     entry = _entry(attempt, plan, row)
     if entry is None:

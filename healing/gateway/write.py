@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from healing.core import explain, fixes, labels, match
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
-from healing.core.types import Failure, Healing, Kind, Proposal
+from healing.core.types import Failure, Healing, Kind, Operation, Proposal
 from healing.gateway import answer as answers
 from healing.gateway import bell, certified, kept, lane, receipts, watch
 from healing.gateway.answer import Answer
