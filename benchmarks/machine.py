@@ -15,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from benchmarks.figures import figure
 from benchmarks.web_process import OPERATOR, web_process
+from resilience_site import monitor_setup
 from tests.acceptance.console import Console
 from tests.machine import Machine, Site
 
@@ -32,6 +33,8 @@ def main() -> int:
         suppress_health_check=list(HealthCheck), verbosity=Verbosity.normal,
     )  # fmt: skip
     with web_process(DJANGO_SETTINGS_MODULE="resilience_site.settings") as gateway, Console(gateway.environment) as console:
+        assert monitor_setup.prepare(gateway.owner_url, gateway.target_url) is None
+        console.run("capture_schema")
         console.run("createsuperuser", "--noinput", "--username", OPERATOR, "--email", "bench@example.com")
         site = Site.of(gateway, console, OPERATOR)
         run_state_machine_as_test(seed(options.seed)(type("Seeded", (Machine,), {"site": site})), settings=wanted)

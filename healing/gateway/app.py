@@ -28,6 +28,7 @@ from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.bodies import Room, read_body
 from healing.gateway.breakers import Breakers, is_breaker_events, is_breakers
 from healing.gateway.cors import cors_headers, is_preflight, preflight
+from healing.gateway.described import Documents
 from healing.gateway.ending import when_streams_end
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.events import PATH as EVENTS
@@ -67,6 +68,7 @@ class Gateway:
         keys = UpstreamKeys(settings.upstream_anon_key, settings.upstream_service_key)
         self.forward = Forwarder(settings.upstream_supabase_url, keys, self.open)
         self.room = Room(settings.bodies_limit)
+        self.documents = Documents()
         self._opening = asyncio.Lock()
         self._in_flight = 0
 
@@ -205,11 +207,20 @@ class Gateway:
         if path == TRANSACTIONS:
             return await _transacted(services, Envelope(method, path, scope["query_string"], headers, body), caller)
         request = parse(method, path.removeprefix(PREFIX), scope["query_string"], headers, self.settings.exposed_schemas)
-        if request.kind == "root":
-            raise DialectError("PGRST126", 404, "Root endpoint metadata is disabled", None, "Name a table, a view or rpc/<function>.")
         if method == "OPTIONS":
             return Answer(200, [("Allow", _ALLOWED[request.kind])])
-        return await _admitted(services, request, Envelope(method, path, scope["query_string"], headers, body), caller)
+        envelope = Envelope(method, path, scope["query_string"], headers, body)
+        if request.kind == "root":
+            return await self._described(services, request, envelope, caller)
+        return await _admitted(services, request, envelope, caller)
+
+    async def _described(self, services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
+        """The schema's own document, within the caller's limits."""
+        held = await services.quotas.enter(caller, 0)
+        try:
+            return await self.documents.answer(services, request, envelope, caller)
+        finally:
+            services.quotas.leave(caller, held)
 
 
 async def _admitted(services: Services, request: Request, envelope: Envelope, caller: Caller) -> Answer:
@@ -265,7 +276,7 @@ def create(settings: Settings) -> Gateway:
     return Gateway(settings)
 
 
-_ALLOWED = {"table": "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE", "rpc": "OPTIONS,GET,HEAD,POST"}
+_ALLOWED = {"root": "OPTIONS,GET,HEAD", "table": "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE", "rpc": "OPTIONS,GET,HEAD,POST"}
 _RETRY = (("Retry-After", "1"),)
 
 

@@ -135,7 +135,7 @@ def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[st
         ranges=ranges_of(method, pairs, range_),
         columns=names_of("columns", first.get("columns")),
         on_conflict=names_of("on_conflict", first.get("on_conflict")),
-        accept=parse_accept(accept),
+        accept=parse_accept(accept if kind != "root" else None),
         preferences=preferences,
         arguments=arguments,
         query=query.decode("latin-1"),

@@ -14,7 +14,7 @@ from healing.gateway.forward.credentials import OURS, Exchange
 SERVICES = ("auth", "storage", "functions", "realtime", "graphql")
 _STARTS = {f"/{service}/v1": service for service in SERVICES}
 _BEGINNINGS = tuple(_STARTS)
-NOT_SERVED = frozenset({"PGRST107", "PGRST126", "PGRST127"})
+NOT_SERVED = frozenset({"PGRST107", "PGRST127"})
 """Errors that say: this is not served here."""
 READS = ("GET", "HEAD")
 

@@ -44,6 +44,8 @@ test("realtime: a channel is joined and a broadcast comes back", async () => {
 });
 test("the data API is served here, and a read that is not served here is the upstream's", async () => {
   assert.deepEqual((await admin.from("notes").select("text")).data, [{ text: "ours" }]);
-  const answer = await fetch(`${url}/rest/v1/`, { headers: { apikey: Deno.env.get("ANON_KEY")! } });
-  assert.deepEqual(await answer.json(), { far: "/rest/v1/", query: "" });
+  const headers = { apikey: Deno.env.get("ANON_KEY")! };
+  assert.equal((await (await fetch(`${url}/rest/v1/`, { headers })).json()).swagger, "2.0");
+  const answer = await fetch(`${url}/rest/v1/notes?select=text`, { headers: { ...headers, accept: "application/geo+json" } });
+  assert.deepEqual(await answer.json(), { far: "/rest/v1/notes", query: "select=text" });
 });
