@@ -1,7 +1,7 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.bulk``, ``.selects``,
-``.keyed``, ``.flatness``, ``.kill``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``,
+``.keyed``, ``.flatness``, ``.kill``, ``.faults``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``,
 ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``,
 ``.schema_fixes``, ``.backtest``.
 Words after ``python -m benchmarks`` choose parts.
@@ -25,6 +25,7 @@ PARTS: dict[str, list[str]] = {
     "flatness": ["--rounds", "3"],
     "kill": ["--kills", "15"],
     "rolling": ["--rounds", "1"],
+    "faults": ["kills", "cuts", "lock", "silent", "--kills", "40", "--cuts", "100"],
     "ddl_latency": ["--tables", "100", "--rounds", "60"],
     "large_catalog": ["--tables", "3000", "--rounds", "20", "--idle", "10"],
     "migration": [],

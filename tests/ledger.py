@@ -27,7 +27,7 @@ __all__ = ["Account", "End", "Found", "Heard", "Ledger", "asend", "found_in", "h
 
 FOR_GOOD = frozenset({200, 201, 202, 204, 207, 400, 401, 403, 404, 413, 414, 422, 429})
 """Answers after which nobody sends again. 409 is for good unless it says that the first try is under way."""
-PAUSE = 0.02
+PAUSE = 0.05
 
 
 def send(

@@ -16,7 +16,7 @@ from tests.gateway_process import Gateway
 from tests.ledger import End, Heard, Ledger, asend, settle
 
 SEED = 20261128
-KILLS, CUTS = 25, 40
+KILLS, CUTS = 15, 25
 OURS = "FROM pg_stat_activity WHERE application_name = 'mendgate' AND datname = current_database()"
 
 
@@ -123,8 +123,8 @@ def test_fault_08_while_a_lock_is_held_everybody_is_answered_and_nobody_is_left_
 def test_fault_08_a_database_that_falls_silent_opens_the_breaker_and_serves_again(gateway: Gateway, proxy: FaultyProxy) -> None:
     """Nothing passes any more, in the middle of everything: callers get 503 and 504, then at once; and it goes on by itself."""
     ledger = Ledger(SEED)
-    with Crowd(gateway, ledger, size=12) as crowd:
-        crowd.more(30)
+    with Crowd(gateway, ledger, size=8) as crowd:
+        crowd.more(16)
         proxy.freeze()
         crowd.heard(lambda heard: heard.code == "PGRST001")
         assert httpx.get(f"{gateway.base_url}/healthz", timeout=60).status_code == 200
