@@ -148,7 +148,8 @@ def tables(gateway: Gateway, number: int) -> Place:
 RULE = """
 INSERT INTO healing_rule (id, schema, "table", operation, signature, fix, sentence, source, state, content_hash, relation_fingerprint,
     bound, author, proof, why, created_at, successes, failures, reversals, reversals_known)
-SELECT gen_random_uuid(), 'public', CASE WHEN n <= 100 THEN 'parcels' ELSE 'other_' || n % 1000 END, 'insert', 'unknown_column:was_' || n,
+SELECT gen_random_uuid(), 'public', CASE WHEN n <= 100 THEN 'parcels' ELSE 'other_' || mod(n, 1000) END, 'insert',
+    'unknown_column:was_' || n,
     jsonb_build_array(jsonb_build_object('op', 'rename_column', 'from', 'was_' || n, 'to', 'notes')), 'was', 'builtin', 'active',
     md5(n::text), '', '{}', '', '{}', '', now(), 0, 0, 0, 0 FROM generate_series(1, %s) AS n"""
 

@@ -44,6 +44,13 @@ Condition = Filter | Logic
 Value = Callable[[Scanner], str]
 
 
+def plain_eq(condition: Condition) -> str | None:
+    """The column of a plain ``col=eq.value``; None where the condition is more than that."""
+    if not isinstance(condition, Filter) or condition.operator != "eq" or condition.negated or condition.quantifier or condition.field.path:
+        return None
+    return condition.field.name
+
+
 def parse_filter(field: Field, text: str) -> Filter:
     """The value of ``col=…``."""
     scanner = Scanner(text, f"failed to parse filter ({text})")

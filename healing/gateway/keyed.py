@@ -14,7 +14,7 @@ from healing.core.vet import Vet, clean
 from healing.gateway import tuned
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt
-from healing.gateway.filters import Filter
+from healing.gateway.filters import Filter, plain_eq
 from healing.gateway.identity import identity_sql
 from healing.gateway.keyed_sql import key_name, update_sql, upsert_sql
 from healing.gateway.lane import UNKNOWN
@@ -79,16 +79,9 @@ def _answer(attempt: Attempt, plan: Plan, hit: bool, row: str | None) -> Answer:
 def _shape(attempt: Attempt) -> object:
     """Everything of a request but its values."""
     request, headers, caller = attempt.request, attempt.headers, attempt.caller
-    filters = tuple([_name_of(placed.condition) for placed in request.filters])
+    filters = tuple([plain_eq(placed.condition) for placed in request.filters])
     place = (request.schema, request.name, request.method, request.select, filters, request.on_conflict)
     return (*place, headers.get("prefer"), headers.get("accept"), tuple(attempt.payload.rows[0]), attempt.level, caller.prelude, caller.key)
-
-
-def _name_of(condition: object) -> str | None:
-    """The column of a plain ``eq``."""
-    if not isinstance(condition, Filter) or condition.operator != "eq" or condition.negated or condition.quantifier or condition.field.path:
-        return None
-    return condition.field.name
 
 
 def _may_suit(request: Request) -> bool:
@@ -150,7 +143,7 @@ def _columns(relation: Relation, keys: tuple[str, ...]) -> tuple[Column, ...]:
 
 def _updated_key(attempt: Attempt, relation: Relation) -> tuple[Column, ...]:
     """The primary key's columns in the filters' order, where the filters are an ``eq`` for each and nothing else."""
-    names = [_name_of(placed.condition) for placed in attempt.request.filters]
+    names = [plain_eq(placed.condition) for placed in attempt.request.filters]
     if not names or sorted(map(str, names)) != sorted(relation.primary_key):
         return ()
     found = [attempt.names.find_column(relation, name, careful=True) for name in names if name is not None]

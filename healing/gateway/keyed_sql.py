@@ -1,6 +1,7 @@
-"""One statement for many writes by key: updates of a row each, or upserts of a row each.
+"""One statement for many requests by key: updates of a row each, upserts of a row each, or selects of a row each.
 
-$1 is a JSON array with one object an entry: its columns, and for updates the key under ``key_name(n)``. One record an entry, in order:
+$1 is a JSON array with one object an entry: its columns, and for updates and selects the key under ``key_name(n)``. One record an entry,
+in order:
 
     hit bool       update: whether a row had the key; upsert: whether the row was inserted (else it was there and was updated)
     lost bool      the row is there, and this entry did not get it: another entry of the statement did
@@ -25,12 +26,9 @@ def key_name(number: int) -> str:
 def update_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Column, ...], shown: str, same: str, snapshot: Snapshot) -> str:
     """UPDATE of one row an entry, found by ``key``."""
     table, alias = qualified(relation.schema, relation.name), ident(relation.name)
-    keys = [f"{ident(key_name(n))} {compare_type(column, snapshot) or 'text'}" for n, column in enumerate(key)]
-    names = [*(ident(key_name(n)) for n in range(len(key))), *(ident(column.name) for column in columns)]
-    typed = ", ".join([*keys, *(f"{ident(column.name)} {column.type}" for column in columns)])
-    entries = f"SELECT * FROM ROWS FROM (json_to_recordset($1::json) AS ({typed})) WITH ORDINALITY AS e({', '.join(names)}, ordinality)"
+    entries = f"SELECT *{_entries(key, columns, snapshot)}"
     sets = ", ".join(f"{ident(column.name)} = b.{ident(column.name)}" for column in columns)
-    found = " AND ".join(f"{alias}.{ident(column.name)} = b.{ident(key_name(n))}" for n, column in enumerate(key))
+    found = _found(alias, key)
     row = f", (SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row" if shown else ", NULL::text AS row"
     write = f"UPDATE {table} AS {alias} SET {sets} FROM b WHERE {found} RETURNING b.ordinality{row}"
     lost = f"CASE WHEN w.ordinality IS NULL THEN EXISTS (SELECT FROM {table} AS {alias} WHERE {found}) ELSE false END"
@@ -55,6 +53,25 @@ def upsert_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Colum
         f" RETURNING current_setting({_FLAG}) = '1' AS hit, false AS lost, {row}, pg_current_xact_id()::text AS xid,"
         f" {same} AS same"
     )
+
+
+def select_sql(relation: Relation, key: tuple[Column, ...], shown: str, snapshot: Snapshot) -> str:
+    """The row of each entry, found by ``key``."""
+    table, alias = qualified(relation.schema, relation.name), ident(relation.name)
+    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown} FROM {table} AS {alias} WHERE {_found(alias, key)}) r) AS row"
+    return f"SELECT {row}, NULL::text AS xid, true AS same{_entries(key, (), snapshot)} ORDER BY b.ordinality"
+
+
+def _found(alias: str, key: tuple[Column, ...]) -> str:
+    return " AND ".join(f"{alias}.{ident(column.name)} = b.{ident(key_name(n))}" for n, column in enumerate(key))
+
+
+def _entries(key: tuple[Column, ...], columns: tuple[Column, ...], snapshot: Snapshot) -> str:
+    """`` FROM`` the entries, numbered, as ``b``."""
+    keys = [f"{ident(key_name(n))} {compare_type(column, snapshot) or 'text'}" for n, column in enumerate(key)]
+    names = [*(ident(key_name(n)) for n in range(len(key))), *(ident(column.name) for column in columns)]
+    typed = ", ".join([*keys, *(f"{ident(column.name)} {column.type}" for column in columns)])
+    return f" FROM ROWS FROM (json_to_recordset($1::json) AS ({typed})) WITH ORDINALITY AS b({', '.join(names)}, ordinality)"
 
 
 def _flag(value: str) -> str:

@@ -16,6 +16,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.idempotency import Claim, begin_once, lost_race
+from healing.gateway.keyed_read import try_read
 from healing.gateway.names import Names
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
@@ -40,6 +41,8 @@ async def read(
 ) -> Answer:
     """Answers a GET or HEAD on a table, or any call of a function; under ``claim`` a function that writes has one effect. Raises
     ``DialectError``."""
+    if (answer := await try_read(services, request, caller)) is not None:
+        return answer
     for _ in range(_MOST_TRIES):
         tried_under = services.state.snapshot
         try:

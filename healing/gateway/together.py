@@ -1,4 +1,4 @@
-"""Writes by key share a statement and a commit, one batch of a lane at a time, so that writes to one key stay in order.
+"""Requests by key share a statement and a transaction: writes one batch of a lane at a time, so that writes to one key stay in order.
 
 A lane is one SQL text under one prelude (role, claims, schema). An entry that finds its lane idle is sent at once; what comes while a
 batch is under way goes with the next one, callers in turn. Nobody waits for company, and nobody waits for a lock that somebody else
@@ -20,12 +20,13 @@ from healing.core.types import Failure
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
 
-MOST_ENTRIES = 500
+MOST_ENTRIES, MOST_READS = 500, 64
+READS_BESIDE = 2
 MOST_BYTES = 1 << 20
 LOCK_MS = 50
 _LOCKED = ("55P03", "40P01", "40001")
 """Somebody else is at one of the rows."""
-_SHARED_FATE = ("08", "53", "57P", "MG", "PGRST001")
+SHARED_FATE = ("08", "53", "57P", "MG", "PGRST001")
 
 
 class KeyedLane(Struct, frozen=True):
@@ -34,10 +35,12 @@ class KeyedLane(Struct, frozen=True):
 
     prelude: str
     sql: str
+    reads: bool = False
+    """It writes nothing: batches may go beside each other, and are smaller, since who is first waits for who is last."""
 
 
 class Entry(Struct):
-    """One request's row as a JSON object. No two of a batch have the same ``key``, as far as its text tells."""
+    """One request's row as a JSON object. No two of a batch have the same ``key``, as far as its text tells; None is like no other."""
 
     text: bytes
     key: Hashable
@@ -49,24 +52,29 @@ class ByItself(Exception):
     """Nothing was written for this entry; it must go the ordinary way."""
 
 
+class _Queue(Struct):
+    waiting: Turns[Entry]
+    running: int = 0
+
+
 class Together:
-    """Writes by key through lanes over one pool."""
+    """Requests by key through lanes over one pool."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting: dict[KeyedLane, Turns[Entry]] = {}
+        self._queues: dict[KeyedLane, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def send(self, lane: KeyedLane, entry: Entry) -> asyncpg.Record:
         """Commits the entry; its record. Raises ``DatabaseError`` or ``ByItself``: then nothing of it was written."""
         entry.done = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.get(lane)
-        if waiting is not None:
-            waiting.put(entry.turn, entry)
-        else:
-            waiting = self._waiting[lane] = Turns()
-            waiting.put(entry.turn, entry)
-            self._spawn(self._drain(lane, waiting))
+        queue = self._queues.get(lane)
+        if queue is None:
+            queue = self._queues[lane] = _Queue(Turns())
+        queue.waiting.put(entry.turn, entry)
+        if queue.running == 0 or (lane.reads and queue.running < READS_BESIDE and self._pool.has_free):
+            queue.running += 1
+            self._spawn(self._drain(lane, queue))
         return await entry.done  # who hangs up takes only this with them: the write goes on, and is not told to anybody
 
     async def close(self) -> None:
@@ -79,12 +87,14 @@ class Together:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _drain(self, lane: KeyedLane, waiting: Turns[Entry]) -> None:
+    async def _drain(self, lane: KeyedLane, queue: _Queue) -> None:
         try:
-            while waiting:
-                await self._settle(lane, _take(waiting))
+            while queue.waiting:
+                await self._settle(lane, _take(queue.waiting, MOST_READS if lane.reads else MOST_ENTRIES))
         finally:
-            del self._waiting[lane]
+            queue.running -= 1
+            if not queue.waiting and queue.running == 0:
+                self._queues.pop(lane, None)
 
     async def _settle(self, lane: KeyedLane, entries: list[Entry]) -> None:
         """Runs the entries as one statement; on a failure that may be one entry's own, in halves."""
@@ -106,12 +116,12 @@ class Together:
                     entry.done.set_result(record)
 
     async def _run(self, lane: KeyedLane, entries: list[Entry]) -> list[asyncpg.Record]:
-        begin = f"BEGIN;{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
+        begin = f"BEGIN{' READ ONLY' if lane.reads else ''};{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
         transaction = await Transaction.begin(self._pool, begin, entries[0].turn)
         try:
             body = b"[" + b",".join([entry.text for entry in entries]) + b"]"
             records = await transaction.fetch(lane.sql, body.decode())
-            _require_own(records, entries)
+            _require_own(records, entries, reads=lane.reads)
         except DatabaseError:
             raise
         except BaseException:
@@ -125,21 +135,21 @@ class _Stale(ByItself):
     """Names have come to mean other columns."""
 
 
-def _require_own(records: list[asyncpg.Record], entries: list[Entry]) -> None:
+def _require_own(records: list[asyncpg.Record], entries: list[Entry], *, reads: bool) -> None:
     if records and not records[0]["same"]:
         raise _Stale
-    if len(records) != len(entries) or (len(entries) > 1 and any([record["lost"] for record in records])):
+    if len(records) != len(entries) or (len(entries) > 1 and not reads and any([record["lost"] for record in records])):
         raise ByItself
 
 
-def _take(waiting: Turns[Entry]) -> list[Entry]:
+def _take(waiting: Turns[Entry], most: int) -> list[Entry]:
     """The next batch: at least one entry, at most so many and so many bytes, and no key twice."""
     batch = [waiting.take()]
     size, keys = len(batch[0].text), {batch[0].key}
-    while waiting and len(batch) < MOST_ENTRIES:
+    while waiting and len(batch) < most:
         entry = waiting.peek()
         size += len(entry.text)
-        if size > MOST_BYTES or entry.key in keys:
+        if size > MOST_BYTES or (entry.key is not None and entry.key in keys):
             break
         keys.add(entry.key)
         batch.append(waiting.take())
@@ -149,7 +159,7 @@ def _take(waiting: Turns[Entry]) -> list[Entry]:
 def _may_be_one_of_them(error: Exception) -> bool:
     """Whether smaller batches may help: not where the names are out of date, a lock is held, or the database is away."""
     if isinstance(error, DatabaseError):
-        return not error.failure.code.startswith((*_SHARED_FATE, *_LOCKED))
+        return not error.failure.code.startswith((*SHARED_FATE, *_LOCKED))
     return not isinstance(error, _Stale)
 
 

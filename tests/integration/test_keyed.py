@@ -59,6 +59,34 @@ def test_updates_share_commits_and_each_has_its_own_outcome(served: Gateway) -> 
     assert served.sql("SELECT count(DISTINCT xmin::text) AS n FROM keyed WHERE n > 0")[0]["n"] < 97
 
 
+async def read_all(gateway: Gateway, queries: list[tuple[str, dict[str, str]]]) -> Answers:
+    """Reads all at once: query, headers."""
+    async with httpx.AsyncClient(base_url=gateway.base_url, headers={"apikey": gateway.make_key()}, timeout=60) as client:
+        await client.get("/rest/v1/keyed?limit=0")
+        return await asyncio.gather(*[client.get(f"/rest/v1/keyed?{query}", headers=more) for query, more in queries])
+
+
+def test_reads_by_key_share_a_statement_and_each_has_its_own_row(served: Gateway) -> None:
+    """Rows, a row that is not there, a key that is none, and one object instead of an array."""
+    served.sql(
+        "CREATE TABLE keyed(id int PRIMARY KEY, t text, at timestamptz); INSERT INTO keyed SELECT i, i FROM generate_series(0, 89) i"
+    )
+    one = {"accept": "application/vnd.pgrst.object+json"}
+    queries: list[tuple[str, dict[str, str]]] = [(f"id=eq.{i}", {}) for i in range(100)]
+    queries[10:13] = [("id=eq.10&select=t,key:id::text", {}), ("id=eq.eleven", {}), ("id=eq.12", one)]
+    answers = asyncio.run(read_all(served, queries))
+    rows = [a.json() for a in answers]
+    assert [row for i, row in enumerate(rows) if i not in (10, 11, 12)] == [
+        [{"id": i, "t": str(i), "at": None}] if i < 90 else [] for i in range(100) if i not in (10, 11, 12)
+    ]
+    assert rows[10] == [{"t": "10", "key": "10"}]
+    assert (answers[11].status_code, rows[11]["code"]) == (400, "22P02")
+    assert rows[12] == {"id": 12, "t": "12", "at": None}
+    missing = asyncio.run(read_all(served, [("id=eq.500", one)]))[0]
+    assert (missing.status_code, missing.json()["code"]) == (406, "PGRST116")
+    assert answers[0].headers["content-range"] == "0-0/*" and answers[95].headers["content-range"] == "*/*"
+
+
 def test_upserts_say_whether_the_row_was_new(served: Gateway) -> None:
     """201 for a new row, 200 for one that was there; the last of those with the same key stays."""
     served.sql("CREATE TABLE keyed(sku text PRIMARY KEY, n int); INSERT INTO keyed SELECT 's' || i, 0 FROM generate_series(0, 39) i")
@@ -107,6 +135,8 @@ def test_a_tenant_changes_nobody_elses_row(served: Gateway) -> None:
     answers = asyncio.run(patch_all(served, [(f"id=eq.{i // 2}", {"n": 1 + i % 2}, heads[i % 2]) for i in range(80)]))
     assert [len(a.json()) for a in answers] == [int(i // 2 % 2 == i % 2) for i in range(80)]
     assert served.sql("SELECT count(*) AS n FROM keyed WHERE n = 1 + (owner = 'bob')::int")[0]["n"] == 40
+    seen = asyncio.run(read_all(served, [(f"id=eq.{i // 2}", heads[i % 2]) for i in range(80)]))
+    assert [len(a.json()) for a in seen] == [int(i // 2 % 2 == i % 2) for i in range(80)]
 
 
 def test_a_renamed_column_leaves_the_lane_at_once(served: Gateway) -> None:

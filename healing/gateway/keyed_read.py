@@ -1,0 +1,90 @@
+"""The lane for reads by key: one row of a table by its whole primary key, in plain columns under live names.
+
+``try_read`` answers the request, or says that the ordinary way must take it, which also finds the words for what goes wrong.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from healing.gateway.answer import Answer
+from healing.gateway.auth import Caller
+from healing.gateway.errors import from_failure
+from healing.gateway.filters import Filter, plain_eq
+from healing.gateway.keyed_sql import key_name, select_sql
+from healing.gateway.names import Names
+from healing.gateway.plan_write import row_select
+from healing.gateway.prelude import prelude_of
+from healing.gateway.request import Request
+from healing.gateway.response import render_read
+from healing.gateway.services import Services
+from healing.gateway.settle import asks_for_more
+from healing.gateway.target import DatabaseError
+from healing.gateway.together import SHARED_FATE, ByItself, Entry, KeyedLane
+
+
+class Plan(Struct, frozen=True):
+    """How reads of one shape go through the lane. ``names`` knows what was asked for, for the traffic counters."""
+
+    lane: KeyedLane
+    names: Names
+
+
+async def try_read(services: Services, request: Request, caller: Caller) -> Answer | None:
+    """The answer, or None: not for the lane. Raises ``DialectError``."""
+    if not _may_suit(request):
+        return None
+    names = tuple([plain_eq(placed.condition) for placed in request.filters])
+    shape = ("read", request.schema, request.name, request.select, names, caller.prelude)
+    plan = services.shapes.find(services.state, shape, lambda: _plan(services, request, caller, names))
+    if plan is None:
+        return None
+    values = [placed.condition.value for placed in request.filters if isinstance(placed.condition, Filter)]
+    text = msgspec.json.encode({key_name(n): value for n, value in enumerate(values)})
+    try:
+        record = await services.together.send(plan.lane, Entry(text, None, caller.turn))
+    except ByItself:
+        return None
+    except DatabaseError as error:
+        if error.failure.code.startswith(SHARED_FATE):
+            raise from_failure(error.failure, authenticated=caller.role != "anon") from error
+        return None
+    row = record["row"]
+    n = int(row is not None)
+    answer = render_read(request, body=row if request.accept.kind == "object" else f"[{row or ''}]", n=n, total=None)
+    services.traffic.read(plan.names, caller, n)
+    return answer
+
+
+def _may_suit(request: Request) -> bool:
+    """Whether the lane can do what the request asks, as far as can be seen without the catalog."""
+    asks = request.preferences
+    return (
+        request.method == "GET"
+        and request.kind == "table"
+        and bool(request.filters)
+        and asks.count is None
+        and asks.timezone is None
+        and not request.orders
+        and not request.ranges
+        and not request.accept.strip
+        and request.accept.kind in ("json", "object")
+        and not any([placed.path for placed in request.filters])
+    )
+
+
+def _plan(services: Services, request: Request, caller: Caller, filters: tuple[str | None, ...]) -> Plan | None:
+    state = services.state
+    names = Names(state.snapshot, state.lineage)
+    relation = names.find_relation(request.schema, request.name)
+    if relation is None or relation.name != request.name or relation.kind not in ("r", "p") or any(map(asks_for_more, relation.policies)):
+        return None
+    if sorted(map(str, filters)) != sorted(relation.primary_key):
+        return None
+    shown = row_select(request, relation, names, {})
+    key = tuple([column for name in filters if name is not None and (column := names.find_column(relation, name)) is not None])
+    if shown is None or names.healed or any(column.enum is not None or column.array for column in key):
+        return None
+    sql = select_sql(relation, key, shown, state.snapshot)
+    return Plan(KeyedLane(prelude_of(caller, request, {}, shared=True), sql, reads=True), names)
