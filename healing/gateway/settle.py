@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from healing.core import fixes
 from healing.core.mend import Applied
 from healing.core.quick import accepted, shape_of
@@ -35,6 +37,8 @@ Names = tuple[tuple[str, str], ...]
 
 _PLAIN_KINDS = ("r", "p")
 _MOST_SHAPES = 5_000
+_MOST_CALLERS = 40_000
+"""Shapes with their callers; one is about 1 kB where rows are healed, half of that where not."""
 _OWN_FUNCTION = re.compile(r"(?<![\w\".])(?!auth\.)[\w\"]+\.[\w\"]+\(")
 """A call of a function outside pg_catalog (names are qualified in the catalog's texts); Supabase's auth.* read claims only."""
 
@@ -62,12 +66,25 @@ def settled_of(
     try:
         return known[shape]
     except KeyError:
-        if len(known) > _MOST_SHAPES:
+        if len(known) > _MOST_CALLERS:
             known.clear()
         payload = Payload(rows, b"", False)
         attempt = Attempt(services, request, caller, payload, statement_of(request, payload), level, False, None, headers, False)
-        found = known[shape] = _settle(attempt, keys)
+        found = known[shape] = _settle(attempt, keys) if services.state.doubts else _as_for_others(known, shape[:-1], attempt, keys)
         return found
+
+
+def _as_for_others(known: dict[object, Settled | None], alike: object, attempt: Attempt, keys: tuple[str, ...]) -> Settled | None:
+    """What is settled for the shape whatever the key, and of this key what is told and counted: callers with the same rights are many."""
+    if alike not in known:
+        known[alike] = _settle(attempt, keys)
+    found = known[alike]
+    if found is None:
+        return None
+    place = (*found.place[:4], attempt.caller.key, *found.place[5:])
+    return replace(
+        found, place=place, heal=None if found.heal is None else replace(found.heal, head=_head(attempt, found.plan, found.heal.applied))
+    )
 
 
 def suits(attempt: Attempt) -> bool:
@@ -170,10 +187,13 @@ def _answered(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Ans
 
 
 def _heal(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> Heal:
-    head = receipts.head_of("committed", attempt.statement, plan.relation.name, attempt.caller, receipts.fixes_of(applied))
     sent = {each.fix.target: each.fix.source for each in applied if isinstance(each.fix, fixes.RenameColumn)}
     told = receipts.renamed_end({source: target for target, source in sent.items()})
-    return Heal(applied, head, told, tuple(sent[column] for column in plan.touched))
+    return Heal(applied, _head(attempt, plan, applied), told, tuple(sent[column] for column in plan.touched))
+
+
+def _head(attempt: Attempt, plan: Plan, applied: tuple[Applied, ...]) -> str:
+    return receipts.head_of("committed", attempt.statement, plan.relation.name, attempt.caller, receipts.fixes_of(applied))
 
 
 def _statement(attempt: Attempt, relation: Relation, names: Names, shown: str, touched: tuple[str, ...], former: tuple[str, ...]) -> str:

@@ -123,3 +123,16 @@ def test_tenants_never_share_a_statement(served: Gateway) -> None:
     assert served.sql("SELECT count(*) AS n FROM lane WHERE owner = said")[0]["n"] == 300
     forged = asyncio.run(send_all(served, [{"said": "x", "owner": "bob"}], [headers[0]]))[0]
     assert (forged.status_code, forged.json()["code"]) == (403, "42501")
+
+
+def test_two_keys_of_one_role_share_a_shape_and_not_their_receipts(served: Gateway) -> None:
+    """What is settled for one caller's inserts serves another's; each reads its own receipt and no other."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, email text)")
+    served.manage("capture_schema")
+    served.sql("ALTER TABLE lane RENAME COLUMN email TO email_address")
+    keys = [served.make_key("authenticated", name) for name in ("lane one", "lane two")]
+    with httpx.Client(base_url=served.base_url, timeout=60) as client:
+        sent = [client.post("/rest/v1/lane", json={"email": "a@x"}, headers={"apikey": key}) for key in keys]
+        receipts = [answer.headers["mendgate-receipt"] for answer in sent]
+        seen = [client.get(f"/api/v1/receipts/{receipt}", headers={"apikey": key}).status_code for receipt in receipts for key in keys]
+    assert seen == [200, 404, 404, 200]
