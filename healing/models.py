@@ -397,6 +397,7 @@ class Receipt(models.Model):
 from healing.assist.models import AssistRun, Prompt  # noqa: E402 - they belong to this app, and point at the rows above
 from healing.certified.models import MatchVerdict  # noqa: E402
 from healing.doubt_models import Doubt  # noqa: E402
+from healing.gameday_models import GameDay  # noqa: E402
 from healing.review_models import Approval, ReviewRules  # noqa: E402 - these too
 from healing.scan_models import ScanRun  # noqa: E402
 from healing.schema_fixes.models import SchemaFix  # noqa: E402
@@ -409,6 +410,7 @@ __all__ = [
     "AssistRun",
     "Decision",
     "Doubt",
+    "GameDay",
     "Healing",
     "MatchVerdict",
     "Policy",

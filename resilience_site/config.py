@@ -23,6 +23,7 @@ from resilience_site.private_files import create_private
 
 __all__ = ["Config", "ConfigError", "Problem", "config", "load"]
 
+DEPLOYMENTS = ("production", "staging", "development")
 RESERVED_SCHEMAS = {"mendgate", "pg_catalog", "information_schema"}
 EMAIL_SCHEMES = ("smtp", "smtp+tls", "smtp+ssl", "consolemail")
 GIVEN_WHERE_DEPLOYED = ("DATABASE_URL", "TARGET_DATABASE_URL", "REDIS_URL", "SECRET_KEY")
@@ -77,6 +78,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     pooler_mode: str
     """``transaction`` or ``session``: what a pooler before one of the databases does, if there is one."""
     metrics: bool
+    deployment: str
+    """production, staging or development"""
+    deployment_given: bool
     otlp_endpoint: str | None
     problems: tuple[Problem, ...]
 
@@ -157,6 +161,8 @@ def load(environ: Mapping[str, str]) -> Config:
         stop_seconds=read.integer("STOP_SECONDS", 10, 1, 3600),
         pooler_mode=_pooler_mode(read),
         metrics=_metrics(read),
+        deployment=_deployment(read, host, own=not (database_url or target_url or redis_url)),
+        deployment_given=bool(read.text("DEPLOYMENT")),
         otlp_endpoint=read.http_url("OTEL_EXPORTER_OTLP_ENDPOINT"),
         problems=tuple(read.problems),
     )
@@ -268,6 +274,16 @@ def _metrics(read: Reader) -> bool:
     if given not in ("on", "off"):
         read.problem("E014", "METRICS is neither on nor off.", "Leave it out (on), or set METRICS=off to observe nothing.")
     return given != "off"
+
+
+def _deployment(read: Reader, host: str, *, own: bool) -> str:
+    """What is given; else development only where every server is our own and nobody outside this machine is served."""
+    given = (read.text("DEPLOYMENT") or "").lower()
+    if given in DEPLOYMENTS:
+        return given
+    if given:
+        read.problem("E016", "DEPLOYMENT is neither production, staging nor development.", "Set one of the three, or leave it out.")
+    return "development" if own and not given and host in ("127.0.0.1", "::1", "localhost") else "production"
 
 
 def _alert_networks(read: Reader, *, embedded: bool) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
@@ -23,10 +23,11 @@ LONGEST_LINE = 1 << 20
 
 
 class Child(Struct, frozen=True):
-    """A Python program: ``words`` follow the interpreter, e.g. ``("manage.py", "rqworker")``."""
+    """A Python program: ``words`` follow the interpreter, e.g. ``("manage.py", "rqworker")``. ``environment``: None for ours."""
 
     name: str
     words: tuple[str, ...]
+    environment: Mapping[str, str] | None = None
 
 
 def next_pause(pause: float, lived: float) -> float:
@@ -113,7 +114,7 @@ async def _start(child: Child, output: int) -> Process:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
         stderr=output,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**(os.environ if child.environment is None else child.environment), "PYTHONUNBUFFERED": "1"},
         start_new_session=True,  # a group of its own: Ctrl-C reaches only us, and nobody is left behind
     )
 

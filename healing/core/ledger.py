@@ -67,7 +67,8 @@ class Found(Struct, frozen=True):
 
 
 class Account(Struct, frozen=True):
-    """How all requests ended. ``unanswered``: marks whose last try was cut off and that ended as one of the three all the same."""
+    """How all requests ended, each of them in ``by_mark``. ``unanswered``: marks whose last try was cut off and that ended as one of the
+    three all the same."""
 
     seed: int
     sent: int
@@ -75,6 +76,7 @@ class Account(Struct, frozen=True):
     ends: Mapping[End, int]
     unanswered: tuple[str, ...]
     unexplained: tuple[str, ...]
+    by_mark: Mapping[str, End] = {}
 
     def report(self) -> str:
         """For people: seed, counts, and a line for each that is not explained."""
@@ -114,6 +116,7 @@ class Ledger:
             Counter(end for _, end, _ in said if end is not None),
             tuple(mark for mark, end, wrong in said if end is not None and not wrong and _promise(self.heard[mark]) is None),
             (*(f"{mark}: {wrong}" for mark, _, wrong in said if wrong), *strange),
+            {mark: end for mark, end, wrong in said if end is not None and not wrong},
         )
 
 

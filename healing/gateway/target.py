@@ -4,7 +4,8 @@ Every transaction is ``BEGIN; SET LOCAL ROLE …; set_config('request.jwt.claims
 statement, then ``COMMIT`` (with the receipt in the same round trip). Nothing is ever set for longer than the transaction.
 
 An error of the database or of the connection becomes ``DatabaseError`` with a ``Failure``. A commit whose answer was cut off is
-resolved by the transaction's id (``pg_xact_status``), so "unknown" never leaves this module while the database can be asked.
+resolved by the transaction's id (``pg_xact_status``), so "unknown" never leaves this module while the database can be asked and did not
+crash meanwhile: a crash loses ids that were not on disk yet, and the next transactions get them again.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -35,6 +37,9 @@ _PATIENT_TRIES = 4
 """looks at a commit that was cut off, before what is left of it is ended: its COMMIT may still be on its way."""
 DISK_FULL, FULL_SECONDS = "53100", 10.0
 _END_OF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = session_user AND backend_xid = $1::text::xid8::xid"
+_LIFE = "SELECT stats_reset FROM pg_stat_bgwriter"
+"""When the server last began without knowing what was before: a crash forgets all statistics (a reset by hand looks the same, which is
+harmless). Any login may ask."""
 
 CLEAN = "RESET ALL;RESET ROLE;"
 """Undoes what a function of the target left on the session by ``set_config(…, false)``: the next caller shares the connection."""
@@ -94,6 +99,7 @@ class Pool:
         self.url, self.size, self.wait = url, size, wait
         self._gate = gate
         self._permits: dict[asyncpg.Connection, Permit] = {}
+        self._lives: WeakKeyDictionary[asyncpg.Connection, Any] = WeakKeyDictionary()
         self._timeout_ms = str(int(statement_timeout * 1000))
         self._limit = statement_timeout + min(GRACE, statement_timeout / 2)
         self._full_until = 0.0
@@ -232,10 +238,15 @@ class Pool:
             self._open -= 1
             await connection.close(timeout=2)
 
+    def life(self, connection: asyncpg.Connection) -> Any:
+        """Which life of the server a connection was opened in; None where it does not say."""
+        return self._lives.get(connection)
+
     async def _connect(self) -> asyncpg.Connection:
         self._open += 1
+        connection: asyncpg.Connection | None = None
         try:
-            return await pooled.connect(
+            connection = await pooled.connect(
                 self.url,
                 timeout=min(5.0, self.patience),
                 command_timeout=self._limit,
@@ -247,7 +258,11 @@ class Pool:
                     "TimeZone": "UTC",
                 },
             )
+            self._lives[connection] = await _life(connection)
+            return connection
         except BaseException as error:
+            if connection is not None:
+                connection.terminate()
             self._open -= 1
             self._pass_on(None)
             if isinstance(error, asyncio.CancelledError):
@@ -276,6 +291,13 @@ class Pool:
             self._pass_on(given)
         else:
             self._waiting.remove(who, turn)
+
+
+async def _life(connection: asyncpg.Connection) -> Any:
+    try:
+        return await connection.fetchval(_LIFE, timeout=5)
+    except asyncpg.SyntaxOrAccessError:
+        return None  # a server that keeps no such statistics
 
 
 def _no_connection(error: BaseException) -> Failure:
@@ -371,7 +393,7 @@ class Transaction:
                 await self._fail(error)
             self._pool.judge(self._connection, error)
             await self._abandon()
-            if not await self._resolved(xid):
+            if not await self._resolved(xid, self._pool.life(connection)):
                 failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
                 raise DatabaseError(failure) from error
             return
@@ -414,17 +436,20 @@ class Transaction:
             self._done = True
             self._pool.release(self._connection)
 
-    async def _resolved(self, xid: str | None) -> bool:
-        """Whether a transaction whose commit was cut off did commit. Raises ``DatabaseError`` when it cannot be found out."""
-        try:
+    async def _resolved(self, xid: str | None, life: Any) -> bool:
+        """Whether a transaction of a ``life`` of the server, whose commit was cut off, did commit. Raises ``DatabaseError`` when it cannot
+        be found out."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._pool.resolving):
                 for attempt in range(40 if xid else 0):
-                    status = await self._status(xid, final=attempt >= _PATIENT_TRIES)
-                    if status in ("committed", "aborted"):
-                        return status == "committed"
+                    status, now = await self._status(xid, life, final=attempt >= _PATIENT_TRIES)
+                    if status == "aborted" or (now != life and status in ("in progress", "lost")):
+                        return False
+                    if status == "committed" and now == life:
+                        return True
+                    if status == "committed":
+                        break  # ours, or another's that got the same id
                     await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
-        except TimeoutError:
-            pass
         failure = Failure(
             "MG504",
             "The connection was lost while committing and the outcome could not be found out.",
@@ -432,14 +457,18 @@ class Transaction:
         )
         raise DatabaseError(failure)
 
-    async def _status(self, xid: str | None, *, final: bool) -> str:
-        """What the server says of a transaction. ``final``: one that is still under way has lost its COMMIT with its connection, and
-        would keep its locks until the server notices; it is ended, and the next look knows."""
+    async def _status(self, xid: str | None, life: Any, *, final: bool) -> tuple[str, Any]:
+        """What the server says of a transaction, and in which life. ``final``: one that is still under way has lost its COMMIT with its
+        connection, and would keep its locks until the server notices; it is ended, and the next look knows."""
         try:
             async with self._pool.connection(gated=False) as connection:
-                status = str(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid))
-                if final and status == "in progress":
+                now = await _life(connection)
+                try:
+                    status = str(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid))
+                except asyncpg.InvalidParameterValueError:  # nobody has had this id
+                    return "lost", now
+                if final and status == "in progress" and now == life:
                     await connection.execute(_END_OF, xid)
-                return status
+                return status, now
         except (DatabaseError, asyncpg.PostgresError, *_LOST):
-            return "unreachable"
+            return "unreachable", None
