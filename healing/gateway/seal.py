@@ -54,6 +54,11 @@ def unseal(blob: bytes | memoryview) -> bytes:
     raise SealError("Sealed with a secret that is not configured; add the old SECRET_KEY to SECRET_KEY_FALLBACKS.")
 
 
+def key_ids() -> tuple[bytes, ...]:
+    """What bytes 2 to 5 of a blob are, by secret: the current one first, then those that only open."""
+    return tuple(_cipher(secret)[0] for secret in _configured())
+
+
 def _configured() -> tuple[str, ...]:
     if not _secrets:
         fallbacks = os.environ.get("SECRET_KEY_FALLBACKS", "")
