@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,9 +21,12 @@ PATIENCE = 5.0
 """Seconds to connect."""
 _NAMED = "application_name"
 """Poolers take this one from their clients; most of the others they refuse, or ignore."""
-_BEGIN = re.compile(r"\bBEGIN\b[^;]*;?")
+_BEGINS = re.compile(r"((?:RESET [A-Z]+;)*BEGIN\b[^;]*);?")
 _CLEAN = "RESET ALL;RESET ROLE;"
-_pooled: dict[str, bool] = {}
+PROVEN = 60.0
+"""Seconds that a URL is taken to lead to the server itself, once it did: poolers are put in front of running servers."""
+_pooled: set[str] = set()
+_direct: dict[str, float] = {}
 _sessions = False
 
 
@@ -40,9 +44,7 @@ class Session(asyncpg.Connection):  # type: ignore[misc]
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         """As asyncpg's."""
-        if not args:
-            query = _BEGIN.sub(lambda begin: f"{begin[0].rstrip(';')};{self.local}", query, count=1)
-        return str(await super().execute(query, *args, **options))
+        return str(await super().execute(query if args else opened(query, self.local), *args, **options))
 
 
 class Transactional(Session):
@@ -80,9 +82,12 @@ class Transactional(Session):
         try:
             answer = await run(*args, **options)
             await super().execute("COMMIT")
-        except BaseException:
-            if self.is_in_transaction() and not self.is_closed():
+        except asyncpg.PostgresError:
+            if not self.is_closed():
                 await super().execute("ROLLBACK")
+            raise
+        except BaseException:  # cut, or given up: nobody may be handed what is still open
+            self.terminate()
             raise
         return answer
 
@@ -91,7 +96,7 @@ async def connect(url: str, *, server_settings: Mapping[str, str] | None = None,
     """As ``asyncpg.connect``, fit for what stands at that URL. ``options``: asyncpg's ``timeout`` and ``command_timeout``."""
     options.setdefault("timeout", PATIENCE)
     settings = dict(server_settings or {})
-    if not _pooled.get(url):
+    if url not in _pooled:
         connection = await _directly(url, settings, options)
         if connection is not None:
             return connection
@@ -107,18 +112,21 @@ async def _directly(url: str, settings: dict[str, str], options: dict[str, Any])
     try:
         connection = await asyncpg.connect(url, server_settings=settings, **options)
     except asyncpg.ProtocolViolationError:  # a pooler refused one of the settings
-        _pooled[url] = True
+        _pooled.add(url)
         return None
+    if _direct.get(url, 0.0) > time.monotonic():
+        return connection
     try:
-        if url not in _pooled:
-            async with asyncio.timeout(options["timeout"]):
-                _pooled[url] = await behind_pooler(connection)
+        async with asyncio.timeout(options["timeout"]):
+            pooled = await behind_pooler(connection)
     except BaseException:
         connection.terminate()
         raise
-    if not _pooled[url]:
+    if not pooled:
+        _direct[url] = time.monotonic() + PROVEN
         return connection
     connection.terminate()
+    _pooled.add(url)
     return None
 
 
@@ -136,9 +144,10 @@ def is_deaf(connection: asyncpg.Connection) -> bool:
     return isinstance(connection, Transactional)
 
 
-def forget(url: str) -> None:
-    """What stands there is found out anew."""
-    _pooled.pop(url, None)
+def opened(text: str, local: str) -> str:
+    """SQL text with ``local`` behind the BEGIN that it starts with; as it is where it starts otherwise."""
+    begins = _BEGINS.match(text)
+    return f"{begins[1]};{local}{text[begins.end() :]}" if begins else text
 
 
 def local_settings(settings: Mapping[str, str]) -> str:
