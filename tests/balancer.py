@@ -65,7 +65,7 @@ class Balancer:
             await asyncio.sleep(EVERY)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.closing(writer):
+        with contextlib.closing(writer), contextlib.suppress(asyncio.CancelledError):  # the end: nobody wants to hear of it
             for _ in self.servers:  # one that refuses the connection was sent nothing: the next one's turn
                 ready = [each for each in self.servers if self._ready[each]]
                 if not ready:
