@@ -1,7 +1,8 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.bulk``, ``.selects``,
-``.keyed``, ``.flatness``, ``.kill``, ``.faults``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``, ``.metrics_cost``,
+``.keyed``, ``.flatness``, ``.kill``, ``.faults``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``,
+``.machine``, ``.documents``, ``.poison``, ``.metrics_cost``,
 ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``,
 ``.schema_fixes``, ``.backtest``.
 Words after ``python -m benchmarks`` choose parts.
@@ -29,6 +30,9 @@ PARTS: dict[str, list[str]] = {
     "ddl_latency": ["--tables", "100", "--rounds", "60"],
     "large_catalog": ["--tables", "3000", "--rounds", "20", "--idle", "10"],
     "migration": [],
+    "machine": ["--runs", "15", "--seed", "1"],
+    "documents": ["--examples", "3"],
+    "poison": ["--rows", "2000", "--seconds", "20"],
     "metrics_cost": ["--rounds", "3"],
     "breaker_cost": ["--rounds", "3"],
     "breaker_fleet": ["--trips", "30", "--crowds", "6"],

@@ -56,14 +56,37 @@ class ReplayResult(Struct, frozen=True):
     error: dict[str, Any] | None = None
 
 
-async def replay_items(ids: list[str]) -> list[ReplayResult]:
-    """Replays items one after the other, in the order given, with services of its own."""
-    services = Services(current())
-    await services.open(background=False)
-    try:
-        return [await replay_item(services, item) for item in ids]
-    finally:
-        await services.close()
+class Replayer:
+    """Replays batch after batch with services of its own. What changed since the last batch is read before the next; where one broke,
+    the next begins with new services."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+
+    async def replay(self, ids: list[str]) -> list[ReplayResult]:
+        """Items one after the other, in the order given."""
+        try:
+            services = await self._ready()
+            return [await replay_item(services, item) for item in ids]
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Hangs up at the databases."""
+        services, self._services = self._services, None
+        if services is not None:
+            await services.close()
+
+    async def _ready(self) -> Services:
+        if self._services is not None and not self._services.keeper.ready:
+            await self.close()
+        if self._services is None:
+            self._services = Services(current())
+            await self._services.open(background=False)
+        else:
+            await self._services.look_again()
+        return self._services
 
 
 async def replay_item(services: Services, item_id: str) -> ReplayResult:

@@ -84,6 +84,11 @@ class Services:
             self.quotas.open()
             self._housekeeping = asyncio.create_task(self._keep_house())
 
+    async def look_again(self) -> None:
+        """For services without ``background``: reads what changed since."""
+        await self.keeper.look()
+        await self.follower.look_once()
+
     async def close(self) -> None:
         """Finishes what is under way and closes the connections."""
         if self._housekeeping is not None:

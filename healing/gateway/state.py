@@ -301,6 +301,13 @@ class Keeper:
         """Reads the whole catalog of the target now (the caller limits how often)."""
         await self._from_target()
 
+    async def look(self) -> None:
+        """Reads what changed since, for who does not listen all the time."""
+        if await self._alive():
+            await self._look()
+        else:
+            await self._connect_once()
+
     async def _keep(self) -> None:
         pause = 0.2
         while True:
