@@ -169,7 +169,7 @@ def _caller(item: asyncpg.Record) -> Caller:
 def _of_error(error: DialectError) -> ReplayResult:
     outcome = (
         "unavailable"
-        if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57", "PGRST00"))
+        if error.status in (409, 503, 504) and error.code.startswith(("MG409", "MG5", "08", "53", "57P", "PGRST00"))
         else "failed"
     )
     body = msgspec.json.decode(error.to_body())

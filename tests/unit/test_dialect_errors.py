@@ -8,6 +8,7 @@ import pytest
 from healing.core.types import Failure
 from healing.gateway.cors import EXPOSED, cors_headers, is_preflight, preflight
 from healing.gateway.errors import from_failure, not_singular, unauthorized
+from healing.gateway.replay import _of_error
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,14 @@ from healing.gateway.errors import from_failure, not_singular, unauthorized
 )  # fmt: skip
 def test_a_sqlstate_has_its_status(code: str, status: int):
     assert from_failure(Failure(code, "said"), authenticated=True).status == status
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [("57014", "failed"), ("23502", "failed"), ("PGRST003", "unavailable"), ("57P01", "unavailable"), ("53100", "unavailable")],
+)
+def test_a_replay_that_runs_out_of_time_counts_as_a_try_and_a_database_that_is_away_does_not(code: str, outcome: str):
+    assert _of_error(from_failure(Failure(code, "said"), authenticated=True)).outcome == outcome
 
 
 def test_a_missing_right_is_401_for_nobody_and_403_for_somebody():
