@@ -11,15 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
 import psycopg
 import redis
@@ -28,18 +23,15 @@ from benchmarks.figures import figure
 from benchmarks.web_process import web_process
 from tests.acceptance import test_transaction_pooler as pooled
 from tests.faults.crowd import TABLES, Crowd, tables, wait_for
+from tests.faults.programs import kill9, program
+from tests.faults.test_worker_faults import LATE, keep
 from tests.faulty_proxy import FaultyProxy
 from tests.gateway_process import Gateway
 from tests.hosts import eventually
-from tests.ledger import Account, Ledger, found_in, send
+from tests.ledger import Account, Ledger, found_in
 from tests.pgbouncer import PgBouncer
 
 OURS = "FROM pg_stat_activity WHERE application_name = 'mendgate' AND datname = current_database()"
-HOLD = """
-CREATE TABLE late (mark text);
-CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
-CREATE TRIGGER hold BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION hold();
-"""
 LIMIT = 5
 """seconds of a statement; a request may take that for the batch before it and for itself, and ten for a connection."""
 
@@ -75,8 +67,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     with web_process(STATEMENT_TIMEOUT=str(LIMIT)) as gateway, FaultyProxy(gateway.target_url) as proxy:
-        gateway.sql(HOLD)
-        tables(gateway)
+        tables(gateway).sql(LATE)
         gateway.stop()
         gateway.environment["TARGET_DATABASE_URL"] = proxy.url
         gateway.start()
@@ -168,7 +159,7 @@ def lease(stage: Stage) -> None:
         keep(gateway, ledger, "leased")
         with program(gateway, "rqworker") as worker:
             wait_for(lambda: bool(gateway.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory'")))
-            kill_all(worker)
+            kill9(worker)
         owner.execute("SELECT pg_advisory_unlock(4711)")
     with program(gateway, "rqworker"), program(gateway, "rqcron"):
         seconds = took(lambda: wait_for(lambda: landed(gateway)))
@@ -211,15 +202,6 @@ def pooler(stage: Stage) -> None:
     stage.figure("pooler restarts: rounds with a leak", f"{len(leaks)} of {rounds}", "0", not leaks)
 
 
-def keep(gateway: Gateway, ledger: Ledger, name: str) -> None:
-    """A write that is kept, that would fit by now, and whose replay is ordered."""
-    with gateway.client() as client:
-        send(ledger, client, name, "/rest/v1/late", {"mark": name, name: "x"})
-    gateway.sql(f"ALTER TABLE late ADD COLUMN {name} text")
-    gateway.manage("capture_schema")
-    gateway.manage("replay", "--all-waiting")
-
-
 def landed(gateway: Gateway) -> bool:
     """Whether everything kept was replayed."""
     return not gateway.control("SELECT 1 FROM healing_quarantineitem WHERE state <> 'replayed'")
@@ -230,25 +212,6 @@ def took(doing: Callable[[], object]) -> float:
     began = time.monotonic()
     doing()
     return time.monotonic() - began
-
-
-@contextmanager
-def program(gateway: Gateway, command: str) -> Iterator[int]:
-    """A command of ``manage.py`` as a process of its own; its process id. Ended at the end."""
-    with (gateway.home / f"{command}.log").open("ab") as log:
-        started = subprocess.Popen([sys.executable, "manage.py", command], env=gateway.environment, stdout=log, stderr=log)
-    try:
-        yield started.pid
-    finally:
-        kill_all(started.pid)
-        started.wait()
-
-
-def kill_all(pid: int) -> None:
-    """kill -9 of a process and its children."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    for each in (*(map(int, path.read_text().split()) if path.exists() else ()), pid):
-        os.kill(each, signal.SIGKILL)
 
 
 PARTS: dict[str, Callable[[Stage], None]] = {

@@ -1,7 +1,8 @@
 """Callers of every kind that write by a ledger while something goes wrong: in tests and in ``benchmarks.faults``.
 
-``SCHEMA`` and ``RENAME`` make the tables. Kinds: ``plain`` and ``healed`` go through the lanes without a key and are sent once; ``keyed``,
-``batch`` (three rows), ``several`` (a transaction over two tables) and ``misfit`` (kept) have a key and are sent until they are answered.
+``SCHEMA`` and ``RENAME`` make the tables, and a trigger function ``hold`` that waits while somebody has the advisory lock 4711. Kinds:
+``plain`` and ``healed`` go through the lanes without a key and are sent once; ``keyed``, ``batch`` (three rows), ``several`` (a
+transaction over two tables) and ``misfit`` (kept) have a key and are sent until they are answered.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ SCHEMA = """
 CREATE TABLE notes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mark text NOT NULL, text text);
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mark text NOT NULL);
 CREATE TABLE items (order_id bigint REFERENCES orders, mark text NOT NULL);
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
 """
 RENAME = "ALTER TABLE notes RENAME COLUMN text TO body"
 TABLES = ("notes", "orders", "items")

@@ -64,9 +64,7 @@ def test_fault_01_backends_that_are_killed_leave_no_part_of_a_write(gateway: Gat
 def test_fault_01_killed_before_commit_a_transaction_over_tables_is_whole_or_not_there(gateway: Gateway) -> None:
     """Each is held by a lock in its second table, killed there, and again; told 503 or, sent again, whole."""
     ledger = Ledger(SEED)
-    gateway.sql("CREATE OR REPLACE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS"
-                " 'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NEW; END';"
-                "CREATE OR REPLACE TRIGGER hold BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION hold()")  # fmt: skip
+    gateway.sql("CREATE TRIGGER hold BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION hold()")
     try:
         with psycopg.connect(gateway.owner_url, autocommit=True) as owner, Crowd(gateway, ledger, size=3, kinds=("several",)) as crowd:
             owner.execute("SELECT pg_advisory_lock(4711)")

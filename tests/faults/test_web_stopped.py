@@ -19,7 +19,6 @@ from tests.ledger import End, Heard, Ledger, asend, settle
 SEED = 20261128
 FLIGHT = 24
 HOLD = """
-CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
 CREATE TRIGGER hold BEFORE INSERT ON notes FOR EACH ROW EXECUTE FUNCTION hold();
 CREATE TRIGGER hold BEFORE INSERT ON items FOR EACH ROW EXECUTE FUNCTION hold();
 """

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests import commands
 from tests.breaker_valkey import OwnValkey
-from tests.commands import ROOT
 from tests.faults.crowd import TABLES, Crowd, tables, wait_for
+from tests.faults.programs import kill9, program
 from tests.gateway_process import Gateway
 from tests.ledger import End, Ledger, send, settle
 
@@ -25,7 +19,6 @@ SEED = 20261128
 SWEEP = "from healing.jobs import sweep; sweep()"
 LATE = """
 CREATE TABLE late (mark text);
-CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NEW; END';
 CREATE TRIGGER hold BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION hold();
 """
 
@@ -39,8 +32,8 @@ def own_valkey() -> Iterator[OwnValkey]:
 @pytest.fixture(scope="module")
 def gateway(make_gateway: Callable[..., Gateway], own_valkey: OwnValkey) -> Iterator[Gateway]:
     gateway = make_gateway(REDIS_URL=own_valkey.url)
-    gateway.sql(LATE)
-    yield tables(gateway).start()
+    tables(gateway).sql(LATE)
+    yield gateway.start()
     gateway.stop()
 
 
@@ -80,7 +73,7 @@ def test_fault_04_what_no_bell_was_heard_for_is_found_by_the_sweep(gateway: Gate
     with own_valkey.client() as client:
         assert client.llen("rq:queue:default") >= 1
         client.flushall()
-    with process(gateway, "rqworker"), process(gateway, "rqcron"):
+    with program(gateway, "rqworker"), program(gateway, "rqcron"):
         wait_for(lambda: stored(gateway, "emptied") == 1, lambda: "it was never replayed")
         wait_for(lambda: state(gateway, "emptied") == "replayed")
     settle(ledger, gateway, "late")
@@ -198,8 +191,7 @@ class Worker:
     def kill9(self) -> None:
         """The worker and the process of its job, at once."""
         for pid in set(pids(self._valkey)) - self._known:
-            for each in (*children(pid), pid):
-                os.kill(each, signal.SIGKILL)
+            kill9(pid)
         self._thread.join(60)
         assert not self._thread.is_alive()
 
@@ -213,25 +205,3 @@ def pids(valkey: OwnValkey) -> list[int]:
     with valkey.client() as client:
         found = [client.hget(key, "pid") for key in client.smembers("rq:workers")]  # type: ignore[union-attr]
     return [int(pid) for pid in found if pid]  # type: ignore[arg-type]
-
-
-def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@contextmanager
-def process(gateway: Gateway, command: str) -> Iterator[None]:
-    """A command as a process of its own, ended at the end."""
-    with (gateway.home / f"{command}.log").open("ab") as log:
-        started = subprocess.Popen(
-            [sys.executable, "manage.py", command], cwd=ROOT, env=gateway.environment, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        yield
-    finally:
-        started.terminate()
-        try:
-            started.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(started.pid, signal.SIGKILL)
-            started.wait()
