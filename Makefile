@@ -53,6 +53,11 @@ sbom: $(READY) ## The bill of materials (CycloneDX) of what is shipped and of wh
 bench: $(READY) ## Measure: every benchmark in small, one table
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+SECONDS ?= 600
+SEED ?=
+soak: $(READY) ## Mixed traffic for 10 minutes while faults come by chance, every request accounted for; SECONDS=60 SEED=7
+	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
 screenshots: $(READY) ## Photograph every page of the demo, light and dark, into docs/screenshots, and let axe-core look at each
 	@$(MAKE) --no-print-directory clients chromium
 	@$(BIN)/python -m benchmarks.pictures $(ARGS)
@@ -127,4 +132,4 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench screenshots train-matcher report-matcher format doctor install lock sbom clients chromium model judges
+.PHONY: help up demo test lint $(CHECKS) bench soak screenshots train-matcher report-matcher format doctor install lock sbom clients chromium model judges

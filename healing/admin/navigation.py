@@ -66,6 +66,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
             ("API keys", "key", "admin:healing_apikey_changelist", "healing.view_apikey"),
             ("People", "group", "admin:auth_user_changelist", "auth.view_user"),
             ("System", "monitor_heart", "system", "metrics.view_trigger"),
+            ("Game days", "bolt", "admin:healing_gameday_changelist", "healing.view_gameday"),
             ("Queues", "schedule", "admin:django_rq_dashboard_changelist", "metrics.view_trigger"),
         ),
     ]

@@ -26,6 +26,7 @@ _COLOURS = {
     "fits": "success", "heals": "success", "needs a rule": "warning", "breaks": "danger", "in use": "warning", "quiet": "info",
     "trying": "info", "adopted": "success", "settled": "success", "rolled back": "danger", "stopped": "danger", "due": "warning",
     "failing": "danger", "firing": "danger", "given up": "danger", "sending": "info", "unknown": "warning", "begun": "info",
+    "held": "success", "broke": "danger", "kept": "warning", "refused": "info", "unexplained": "danger",
 }  # fmt: skip
 
 
