@@ -66,7 +66,7 @@ train-matcher: $(READY) ## Train the matcher's model anew from ../shared/drift, 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-train.txt
 	@$(BIN)/python -m benchmarks.matching.train $(ARGS)
 
-report-matcher: $(READY) ## The matcher's report in docs/reference: every peer, curves, what each part is worth (large packages, minutes)
+report-matcher: $(READY) $(MODEL) ## The matcher's report in docs/reference: every peer, curves, what each part is worth (large packages, minutes)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-peers.txt
 	@$(BIN)/python -m benchmarks.matching --write $(ARGS)
 

@@ -10,6 +10,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,9 @@ def directory() -> Path:
     return Path(os.environ.get("DRIFT_DIR") or Path(__file__).resolve().parent.parent.parent / "shared" / "drift")
 
 
+@cache
 def load(name: str) -> list[Entry]:
-    """One of renames, wild, healthy (the dev part)."""
+    """One of renames, wild, healthy (the dev part); read once, and nobody changes it."""
     with (directory() / f"{name}-dev.jsonl").open(encoding="utf-8") as lines:
         return [json.loads(line, parse_float=Decimal) for line in lines]
 

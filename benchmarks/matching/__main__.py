@@ -1,14 +1,14 @@
 """The matcher against the usual methods on real drift, cross-validated by project: ``python -m benchmarks.matching [--write]``.
 
-``--write`` also asks the slower peers of ``requirements-peers.txt`` and measures what each part is worth, and writes
-``docs/reference/matcher-report.md`` with its pictures."""
+``--write`` also asks the slower peers of ``requirements-peers.txt`` and the small language model, measures what each part is worth and
+how much is luck, and writes ``docs/reference/matcher-report.md`` with its pictures."""
 
 from __future__ import annotations
 
 import argparse
 
 from benchmarks.figures import figure
-from benchmarks.matching import ablation, certified, labelled, peers, report
+from benchmarks.matching import ablation, certified, labelled, peers, report, respelled, spread
 from benchmarks.matching.cases import SETTINGS, Question, renames, wild
 from benchmarks.matching.judge import Answer, answers, calibration_error, false_claims, recall, top_one
 from benchmarks.matching.report import OURS, Results, said_in
@@ -21,20 +21,24 @@ def main() -> None:
     """Trains by fold, asks, prints."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.matching", description=__doc__)
     options.add_argument("--write", action="store_true", help="write the report, with the slow peers and the ablation")
-    options.add_argument("--language-model", type=int, default=0, help="also ask the small language model so many questions a setting")
+    options.add_argument(
+        "--language-model", type=int, default=0, help="also ask the small language model so many questions a setting (with --write 20)"
+    )
     chosen = options.parse_args()
     table = everything()
     trained = train(table, Labels())
     judge = Judge(trained)
     sets = {setting: renames(setting) for setting in SETTINGS} | {"wild": wild()}
     found = asked(sets, Judge(trained, ranks=True), slow=chosen.write)
-    if chosen.language_model:
+    if count := chosen.language_model or (20 if chosen.write else 0):
         for setting, questions in sets.items():
-            name, told = peers.by_language_model(questions, chosen.language_model)
+            name, told = peers.by_language_model(questions, count)
             found[setting][name] = told
     said = [answer for questions in sets.values() for answer in answers(questions, judge)]
     parts = ablation.measured(table) if chosen.write else []
-    results = Results(found, said, labelled.rows(judge), milliseconds(as_model(trained.whole)), certified.report(judge), parts)
+    luck = spread.measured(table) if chosen.write else {}
+    alone = [*certified.report(judge), *respelled.report()]
+    results = Results(found, said, labelled.rows(judge), milliseconds(as_model(trained.whole)), alone, parts, luck)
     show(results)
     if chosen.write:
         report.write(results)

@@ -50,11 +50,11 @@ def _without(table: Columns, kept: list[int]) -> dict[str, tuple[float, float]]:
         seen = where != fold
         grown = forest(0).fit(table.x[seen][:, kept], table.y[seen], sample_weight=table.weight[seen])
         scores[~seen] = grown.decision_function(table.x[~seen][:, kept])
-    answers = _answers(table, shares(scores, table.asked))
+    answers = likeliest_answers(table, shares(scores, table.asked))
     return {setting: (top_one(found), recall(found, 0.01)) for setting, found in answers.items()}
 
 
-def _answers(table: Columns, p: Array) -> dict[str, list[Answer]]:
+def likeliest_answers(table: Columns, p: Array) -> dict[str, list[Answer]]:
     """The likeliest column of each question, each setting's first drawing only."""
     best: dict[int, int] = {}
     for line, number in enumerate(table.asked):

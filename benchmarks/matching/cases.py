@@ -32,6 +32,11 @@ class Question(Struct, frozen=True):
     answers: dict[str, str | None]
     former: tuple[str, ...] | None = None
     weight: float = 1.0
+    unsure: frozenset[str] = frozenset()
+    """columns that may be right though the history does not say so: added shortly before the key was dropped, or holding the same.
+    They are judged like all others."""
+    clean: bool = True
+    """False: the data itself marks this removal as doubtful."""
 
 
 def seeded(*parts: object) -> random.Random:
@@ -83,6 +88,8 @@ def _rename_question(event: Entry, setting: str, seed: int) -> Question:
         schema,
         {old: event["new"]},
         former,
+        unsure=frozenset([*event.get("recent_adds", ()), *filter(None, [event.get("twin_live")])]) - {event["new"]},
+        clean=event.get("clean_negative") is not False,
     )
 
 

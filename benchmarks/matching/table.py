@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -88,11 +89,15 @@ def everything() -> Columns:
     return Columns([*first, *renames("typical", seed=1), *wild(seed=1), *removals()], len(first))
 
 
-def folds(projects: Array, count: int) -> dict[str, int]:
-    """project -> fold, the folds about equally large; the same projects always give the same folds."""
-    sizes = [0] * count
+def folds(projects: Array, count: int, seed: int = 0) -> dict[str, int]:
+    """project -> fold, the folds about equally large; the same projects and seed always give the same folds. Seed 0 is what is reported,
+    others divide the projects in other ways, to see how much of a figure is luck."""
+    sizes, rng = [0] * count, random.Random(seed)
     found: dict[str, int] = {}
-    for project, lines in sorted(Counter(projects.tolist()).items(), key=lambda p: (-p[1], p[0])):
+    lines = sorted(Counter(projects.tolist()).items(), key=lambda p: (-p[1], p[0]))
+    if seed:
+        lines.sort(key=lambda p: -p[1] * rng.lognormvariate(0, 0.6))
+    for project, count_of in lines:
         found[project] = sizes.index(min(sizes))
-        sizes[found[project]] += lines
+        sizes[found[project]] += count_of
     return found
