@@ -158,6 +158,7 @@ def rules(gateway: Gateway, number: int) -> Place:
         control.execute("ALTER TABLE healing_rule DISABLE TRIGGER USER")
         control.execute(RULE, (number,))
         control.execute("ALTER TABLE healing_rule ENABLE TRIGGER USER")
+        control.execute("VACUUM ANALYZE healing_rule")
     return beside.ours(gateway)
 
 

@@ -49,7 +49,7 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
         return None
     plan: Plan | None = services.shapes.find(services.state, _shape(attempt), lambda: _plan(attempt))
     row = payload.rows[0]
-    if plan is None or not clean(row, plan.vet.accepts):
+    if plan is None or _is_alone(plan.relation) or not clean(row, plan.vet.accepts):
         return None
     entry = _entry(attempt, plan, row)
     if entry is None:
@@ -110,7 +110,7 @@ def _plan(attempt: Attempt) -> Plan | None:
     if operation not in _EVENTS or attempt.level is Healing.OFF:
         return None
     relation = lane_relation(attempt, _EVENTS[operation])
-    if relation is None or _is_alone(relation):
+    if relation is None:
         return None
     state = attempt.services.state
     vet, columns = state.vet(relation), _columns(relation, tuple(attempt.payload.rows[0]))

@@ -17,6 +17,8 @@ import asyncpg
 from msgspec import Struct
 
 from healing.core.types import Failure
+from healing.gateway import tuned
+from healing.gateway.coalesce import FEWEST_ROWS, ROWS_AT_ALL
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.turns import Turns
 
@@ -90,7 +92,7 @@ class Together:
     async def _drain(self, lane: KeyedLane, queue: _Queue) -> None:
         try:
             while queue.waiting:
-                await self._settle(lane, _take(queue.waiting, MOST_READS if lane.reads else MOST_ENTRIES))
+                await self._settle(lane, _take(queue.waiting, MOST_READS if lane.reads else _most_writes()))
         finally:
             queue.running -= 1
             if not queue.waiting and queue.running == 0:
@@ -140,6 +142,11 @@ def _require_own(records: list[asyncpg.Record], entries: list[Entry], *, reads: 
         raise _Stale
     if len(records) != len(entries) or (len(entries) > 1 and not reads and any([record["lost"] for record in records])):
         raise ByItself
+
+
+def _most_writes() -> int:
+    """Writes of one statement, as tuned for inserts."""
+    return int(tuned.live.number("batch_rows", MOST_ENTRIES, low=FEWEST_ROWS, high=ROWS_AT_ALL))
 
 
 def _take(waiting: Turns[Entry], most: int) -> list[Entry]:
