@@ -20,8 +20,7 @@ from resilience_site import processes
 from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import free_port
 from tests.gateway_process import ROOT
-
-READY_SECONDS = 90
+from tests.waiting import HANGS
 
 
 class Up:
@@ -42,7 +41,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
-        assert processes.wait_until(lambda: "ready: " in self.said() or self.process.poll() is not None, READY_SECONDS), self.said()
+        assert processes.wait_until(lambda: "ready: " in self.said() or self.process.poll() is not None, HANGS), self.said()
         assert "ready: " in self.said(), self.said()
         return self.said()
 
@@ -57,13 +56,13 @@ class Up:
     def end(self, sign: signal.Signals) -> int:
         assert self.process
         self.process.send_signal(sign)
-        code = self.process.wait(60)
+        code = self.process.wait(HANGS)
         self.process = None
         return code
 
     def serves(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=1).status_code == 200
+            return httpx.get(f"{self.url}/readyz", timeout=10).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -130,12 +129,12 @@ def test_up_serves_through_kills_and_ends_cleanly(up: Up) -> None:
     master, worker = up.web()
     for victim in (worker, master):
         os.kill(victim, signal.SIGKILL)
-        assert processes.wait_until(up.serves, 20)
+        assert processes.wait_until(up.serves, HANGS)
         assert insert(up, key, victim) == 201
 
     # Killed itself, it takes its children along; the next one adopts the databases, shows no secret again, and has the data.
     up.end(signal.SIGKILL)
-    assert processes.wait_until(lambda: not up.web(), 60)
+    assert processes.wait_until(lambda: not up.web(), HANGS)
     said = up.start()
     assert "password: " not in said
     assert "API key: " not in said
