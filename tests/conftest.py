@@ -210,16 +210,15 @@ def static_files(home: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_gateway(
+def gateway_maker(
     make_control: Callable[[], str],
     make_target: Callable[[], str],
     postgres: EmbeddedPostgres,
     valkey: EmbeddedValkey,
     home: Path,
     static_files: Path,
-) -> Iterator[Callable[..., Gateway]]:
-    """Makes gateways that are not started yet; keywords are environment variables. All are stopped at the end."""
-    made: list[Gateway] = []
+) -> Callable[..., Gateway]:
+    """Makes gateways that are not started yet; keywords are environment variables. Whoever starts one stops it."""
 
     def make(**environment: str) -> Gateway:
         control, target = make_control(), make_target()
@@ -227,12 +226,23 @@ def make_gateway(
         own.mkdir()
         (own / "static").symlink_to(static_files)
         urls = (postgres.url(control, CONTROL), postgres.url(target, GATEWAY), postgres.url(target, OWNER))
-        made.append(Gateway(own, *urls, valkey.url, **environment))
+        return Gateway(own, *urls, valkey.url, **environment)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def make_gateway(gateway_maker: Callable[..., Gateway]) -> Iterator[Callable[..., Gateway]]:
+    """The same; what still runs at the end of the module is ended, for each costs a hundredth of a core."""
+    made: list[Gateway] = []
+
+    def make(**environment: str) -> Gateway:
+        made.append(gateway_maker(**environment))
         return made[-1]
 
     yield make
     for gateway in made:
-        gateway.stop()
+        gateway.kill9()
 
 
 @pytest.fixture
@@ -244,6 +254,8 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
 
 
 @pytest.fixture(scope="session")
-def shared_gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
+def shared_gateway(gateway_maker: Callable[..., Gateway]) -> Iterator[Gateway]:
     """A running gateway that tests share: make tables of your own."""
-    return make_gateway().start()
+    gateway = gateway_maker().start()
+    yield gateway
+    gateway.kill9()
