@@ -49,7 +49,7 @@ def stage(make_gateway: Callable[..., Gateway]) -> Iterator[Stage]:
 def real(make_gateway: Callable[..., Gateway], local_model: str) -> Iterator[OpenAI]:
     """A client of a gateway with a real small model behind it."""
     gateway = make_gateway(AI_BASE_URL=local_model, AI_MODEL=NAME).start()
-    with client(gateway, timeout=90) as ai:  # it computes, on a machine that may be busy
+    with client(gateway, timeout=900) as ai:  # it computes, on a machine that may be busy
         yield ai
     gateway.stop()
 

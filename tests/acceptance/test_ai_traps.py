@@ -17,6 +17,8 @@ from tests.ai_rows import QUICK, model, provider, snapshot
 from tests.gateway_process import Gateway
 
 names = count(1)
+PATIENT = Limits(connect=20, first_token=20, stall=20, total=60)
+"""Here nothing hangs."""
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def fresh(stage: AiStage) -> None:
 class Scene:
     """A model of its own (``name``) with providers of its own: the first with ``keys``, the others ``behind`` it in this order."""
 
-    def __init__(self, stage: AiStage, *keys: str, behind: int = 0, limits: Limits = QUICK, canned: str = "", context: int = 0) -> None:
+    def __init__(self, stage: AiStage, *keys: str, behind: int = 0, limits: Limits = PATIENT, canned: str = "", context: int = 0) -> None:
         self.stage, self.number = stage, next(names)
         self.name = f"m{self.number}"
         self.behind = [f"{self.name}-next{at}" for at in range(behind)]

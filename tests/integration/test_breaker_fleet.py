@@ -67,9 +67,9 @@ def states(fleet: Fleet, name: str) -> set[str]:
     return {view["state"] for view in fleet.all("view", name=name)}
 
 
-def half_open(fleet: Fleet, name: str) -> None:
+def half_open(fleet: Fleet, name: str, **settings: Any) -> None:
     """A breaker whose open time is over everywhere."""
-    ready(fleet, name, QUICK)
+    ready(fleet, name, {**QUICK, **settings})
     trip(fleet, name)
     fleet.until("open", name)
     until(lambda: states(fleet, name) == {"half_open"})
@@ -96,8 +96,11 @@ def test_all_see_it_open_after_the_deciding_failure(fleet: Fleet, name: str) -> 
 
 
 def test_exactly_the_permitted_trials_go_through_over_all_processes(fleet: Fleet, name: str) -> None:
-    half_open(fleet, name)
-    assert sum(fleet.all("crowd", name=name, threads=THREADS, seconds=0.8)) == PERMITS
+    half_open(fleet, name, permit_seconds=30.0)
+    taken = 0
+    while taken < PERMITS:  # an answer may come too late for the one who asked; then the lease is somebody else's
+        taken += sum(fleet.all("crowd", name=name, threads=THREADS, seconds=0.8))
+    assert taken == PERMITS
     until(lambda: states(fleet, name) == {"closed"})
     assert sum(fleet.all("work", name=name, times=5)) == 5 * SIZE
 
@@ -107,7 +110,7 @@ def test_trials_of_a_process_that_is_killed_come_back_though_everybody_asks(flee
     owner = Member(valkey.url, "fleet", "owner")
     owner.ask("get", name=name, **QUICK)
     until(lambda: owner.ask("view", name=name)["state"] == "half_open")
-    assert owner.ask("hold", name=name, times=PERMITS) == PERMITS
+    until(lambda: owner.ask("hold", name=name, times=PERMITS))
     owner.kill9()
     taken, begun = 0, time.monotonic()
     while taken < PERMITS:  # every refusal must leave the leases as they are, and the first to come may come just as they end

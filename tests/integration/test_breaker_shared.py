@@ -270,7 +270,7 @@ def test_what_spoils_the_keys_of_one_breaker_is_that_ones_alone(make: Make, valk
     here, there = (shared(registry, **LONG) for registry in registries)
     for registry in registries:
         registry.on_link(lambda up, why: None if up else lost.append(why))
-    registries[0].apply("service", Settings(version=3, timeout=7.0, ramp=()))
+    registries[0].apply("service", Settings(version=3, timeout=700.0, timeout_cap=900.0, ramp=()))
     others = [registry.get("other", **LONG) for registry in registries]
     until(lambda: there.settings.version == 3 and all(each.version for each in others))
     with redis.Redis.from_url(valkey_url) as client:
@@ -282,7 +282,7 @@ def test_what_spoils_the_keys_of_one_breaker_is_that_ones_alone(make: Make, valk
         until(lambda: others[1].view().state is State.OPEN)
         until(lambda: here.record(Outcome.FAILURE, error="down") or client.type(spoilt) != b"string")
     until(lambda: here.record(Outcome.FAILURE, error="down") or there.view().state is State.OPEN)
-    registries[0].apply("service", Settings(version=4, timeout=8.0, ramp=()))
+    registries[0].apply("service", Settings(version=4, timeout=800.0, timeout_cap=900.0, ramp=()))
     until(lambda: there.settings.version == 4)
     assert not lost, "nobody lost Valkey"
 
