@@ -26,3 +26,10 @@ def test_every_dependency_has_a_line_of_why() -> None:
     names = [re.split(r"[\[=<> #]", line)[0] for line in asked.splitlines() if line and not line.startswith(("#", "-r"))]
     why = (ROOT / "docs/dependencies.md").read_text("utf-8")
     assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", why)] == []
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    named = set(re.findall(r"\btest_\w{12,}(?!\w|\.py)", (ROOT / "docs/security.md").read_text("utf-8")))
+    written = {name for path in (ROOT / "tests").glob("*/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))}
+    files = {path.stem for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert len(named) > 40 and named - written - files == set()
