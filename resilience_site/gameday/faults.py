@@ -14,7 +14,7 @@ import redis
 from msgspec import Struct
 
 from resilience_site.embedded_state import CONTROL, TARGET
-from resilience_site.gameday.stage import Stage
+from resilience_site.gameday.stage import Stage, connected
 
 Deed = Callable[[Stage, random.Random], Awaitable[object]]
 
@@ -151,7 +151,8 @@ _lock = _Lock()
 
 
 def _locked(url: str) -> psycopg.Connection:
-    held = psycopg.connect(url, application_name="gameday lock")
+    held = connected(url)
+    held.execute("BEGIN")
     held.execute("LOCK TABLE orders, plain IN ACCESS EXCLUSIVE MODE")
     return held
 

@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ from resilience_site.supervisor import Child, Supervisor
 ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "mendgate-gameday-"
 READY_SECONDS = 180.0
+RECOVERY_SECONDS = 60.0
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 _PEERS = (
     Child("worker", (str(ROOT / "manage.py"), "rqworker", "--skip-checks", "-v", "0")),
@@ -166,8 +168,20 @@ def sweep() -> int:
     return gone
 
 
+def connected(url: str) -> psycopg.Connection:
+    """A connection in autocommit mode; waits for a server that recovers from a fault of before. Raises ``OperationalError``."""
+    deadline = time.monotonic() + RECOVERY_SECONDS
+    while True:
+        try:
+            return psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="gameday")
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 def _sql(url: str, text: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True, connect_timeout=10, application_name="gameday") as connection:
+    with connected(url) as connection:
         cursor = connection.execute(text, values or None)
         return cursor.fetchall() if cursor.description else []
 
