@@ -124,6 +124,9 @@ def test_fault_08_a_database_that_falls_silent_opens_the_breaker_and_serves_agai
     with Crowd(gateway, ledger, size=8) as crowd:
         crowd.more(16)
         proxy.freeze()
+        caught = [mark for mark, heard in list(ledger.heard.items()) if not heard]
+        wait_for(lambda: all(ledger.heard[mark] for mark in caught), lambda: "a request hangs")
+        assert all(ledger.heard[mark][0].status for mark in caught), "a request was not answered: its caller gave up"
         crowd.heard(lambda heard: heard.code == "PGRST001")
         assert httpx.get(f"{gateway.base_url}/healthz", timeout=60).status_code == 200
         assert httpx.get(f"{gateway.base_url}/readyz", timeout=60).status_code == 503
