@@ -28,7 +28,7 @@ APART = ("--exclude-path", "/api/v1/schema/impact")
 def held_against(gateway: Gateway, path: str, seed: int, examples: int, phases: str = "examples,coverage,fuzzing") -> tuple[bool, str]:
     """Whether nothing that the document at ``path`` says ended in a 5xx; what Schemathesis printed."""
     key = gateway.make_key()
-    told = httpx.get(gateway.base_url + path, headers={"apikey": key}, timeout=60).raise_for_status().json()
+    told = httpx.get(gateway.base_url + path, headers={"apikey": key}, timeout=300).raise_for_status().json()
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "openapi.json"
         file.write_text(json.dumps(told))
@@ -36,7 +36,7 @@ def held_against(gateway: Gateway, path: str, seed: int, examples: int, phases: 
         command = [
             str(Path(sys.executable).parent / "schemathesis"), "--no-color", "run", str(file), "--url", base,
             "--header", f"apikey: {key}", "--checks", "not_a_server_error", "--phases", phases, "--max-examples", str(examples), *APART,
-            "--seed", str(seed), "--mode", "all", "--generation-database", "none", "--continue-on-failure", "--request-timeout", "60",
+            "--seed", str(seed), "--mode", "all", "--generation-database", "none", "--continue-on-failure", "--request-timeout", "300",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)
     return done.returncode == 0, f"seed {seed}\n{done.stdout}\n{done.stderr}"

@@ -23,6 +23,8 @@ from tests.acceptance.console import Console
 from tests.gateway_process import Gateway
 
 numbers = itertools.count(1)
+PATIENCE = 300.0
+"""Seconds for one answer; only there to end a hang. (After a restart the control plane is imported before it answers.)"""
 ids, which, value = st.integers(1, 5), st.integers(0, 99), st.integers(0, 10**6)
 unknown = st.sampled_from(["zeta", "omega"])
 WAITING = """SELECT id::text, state, last_error FROM healing_quarantineitem WHERE "table" = %s AND state <> 'discarded'"""
@@ -82,6 +84,7 @@ class Machine(RuleBasedStateMachine):
         self.meant: dict[str, int] = {}
         """what people said an unknown key means: the number of a field."""
         self.client = self.site.gateway.client()
+        self.client.timeout = httpx.Timeout(PATIENCE)
 
     @initialize()
     def begin(self) -> None:

@@ -30,7 +30,7 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
 
 
 def document(gateway: Gateway, role: str = "service_role", **headers: str) -> Any:
-    answer = httpx.get(f"{gateway.base_url}/rest/v1/", headers={"apikey": gateway.make_key(role), **headers}, timeout=30)
+    answer = httpx.get(f"{gateway.base_url}/rest/v1/", headers={"apikey": gateway.make_key(role), **headers}, timeout=300)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -58,7 +58,7 @@ def test_the_root_tells_of_tables_views_and_functions_as_postgrest_does(gateway:
 
 def test_it_tells_each_role_of_what_it_has_a_right_to(gateway: Gateway) -> None:
     assert set(document(gateway, "anon")["paths"]) == {"/", "/shelves", "/rpc/total"}
-    assert httpx.get(f"{gateway.base_url}/rest/v1/").status_code == 401
+    assert httpx.get(f"{gateway.base_url}/rest/v1/", timeout=300).status_code == 401
 
 
 def test_it_is_of_now(gateway: Gateway) -> None:
@@ -75,9 +75,9 @@ def test_it_is_of_now(gateway: Gateway) -> None:
 def test_it_is_openapi_unless_json_is_asked_for(gateway: Gateway) -> None:
     url, key = f"{gateway.base_url}/rest/v1/", {"apikey": gateway.make_key()}
     for accept, media in (("*/*", "application/openapi+json"), ("application/json", "application/json")):
-        answer = httpx.get(url, headers={**key, "accept": accept})
+        answer = httpx.get(url, headers={**key, "accept": accept}, timeout=300)
         assert answer.headers["content-type"].startswith(media)
-    head = httpx.head(url, headers=key)
+    head = httpx.head(url, headers=key, timeout=300)
     assert (head.status_code, head.content) == (200, b"")
 
 
