@@ -26,7 +26,7 @@ demo: $(READY) ## The same with a demo target and live drifted traffic, in a hom
 	@exec env MENDGATE_HOME=$${MENDGATE_HOME:-.mendgate/demo} $(BIN)/python manage.py up --demo $(ARGS)
 
 test: $(READY) ## Lint, then every test; ARGS="-k name" for some
-	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium model judges
+	@$(MAKE) --no-print-directory $(BESIDE) $(CHECKS) clients chromium pooler model judges
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(READY) ## Style, types, import rules, migrations, known holes in what we install, secrets in what we keep
@@ -132,4 +132,11 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || echo "Chromium could not be installed: the dashboard's tests are skipped"; \
 	else echo "Chromium is missing: the dashboard's tests are skipped"; fi
 
-.PHONY: help up demo test lint $(CHECKS) bench soak screenshots train-matcher report-matcher format doctor install lock sbom clients chromium model judges
+# Installing it starts a service on some systems, so only where tests are all that the machine is for.
+pooler: | chromium  # one apt-get at a time
+	@if PATH="$$PATH:/usr/sbin" command -v pgbouncer >/dev/null; then :; \
+	elif [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null; } || echo "PgBouncer could not be installed: its tests are skipped"; \
+	else echo "PgBouncer is missing: its tests are skipped (apt-get install pgbouncer)"; fi
+
+.PHONY: help up demo test lint $(CHECKS) bench soak screenshots train-matcher report-matcher format doctor install lock sbom clients chromium pooler model judges
