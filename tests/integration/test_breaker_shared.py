@@ -277,10 +277,12 @@ def test_what_spoils_the_keys_of_one_breaker_is_that_ones_alone(make: Make, valk
         spoilt = getattr(Names(namespace).of("service"), key)
         client.delete(spoilt)
         client.set(spoilt, "not ours")
-        here.record(Outcome.FAILURE, error="down")
+        here.record(Outcome.OK)
         calls(others[0], "failure", 5)
         until(lambda: others[1].view().state is State.OPEN)
-        until(lambda: here.record(Outcome.FAILURE, error="down") or client.type(spoilt) != b"string")
+        until(
+            lambda: here.record(Outcome.OK) or client.type(spoilt) != b"string"
+        )  # failures would open it here alone: a lost report stays lost
     until(lambda: here.record(Outcome.FAILURE, error="down") or there.view().state is State.OPEN)
     registries[0].apply("service", Settings(version=4, timeout=800.0, timeout_cap=900.0, ramp=()))
     until(lambda: there.settings.version == 4)
