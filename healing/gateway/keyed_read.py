@@ -33,7 +33,7 @@ class Plan(Struct, frozen=True):
 
 async def try_read(services: Services, request: Request, caller: Caller) -> Answer | None:
     """The answer, or None: not for the lane. Raises ``DialectError``."""
-    if not _may_suit(request):
+    if not may_suit(request):
         return None
     names = tuple([plain_eq(placed.condition) for placed in request.filters])
     shape = ("read", request.schema, request.name, request.select, names, caller.prelude)
@@ -57,7 +57,7 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
     return answer
 
 
-def _may_suit(request: Request) -> bool:
+def may_suit(request: Request) -> bool:
     """Whether the lane can do what the request asks, as far as can be seen without the catalog."""
     asks = request.preferences
     return (
@@ -67,7 +67,7 @@ def _may_suit(request: Request) -> bool:
         and asks.count is None
         and asks.timezone is None
         and not request.orders
-        and not request.ranges
+        and all([asked.everything for asked in request.ranges.values()])
         and not request.accept.strip
         and request.accept.kind in ("json", "object")
         and not any([placed.path for placed in request.filters])
