@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import httpx
 
 from healing.core.ledger import Heard, Ledger
-from resilience_site.gameday.account import Try
+from resilience_site.gameday.account import PASSING, Try
 from resilience_site.gameday.kinds import REST, WEIGHTS, Kind, Request
 
 PATIENCE = 60.0
@@ -106,7 +106,10 @@ class Traffic:
             self.reads["cut off"] += 1
             return
         if answer.status_code != 200:
-            self.reads["refused for now" if answer.status_code in (503, 504) else f"answered {answer.status_code}"] += 1
+            said = f"answered {answer.status_code} {_heard(answer).code}"
+            self.reads[said] += 1
+            if answer.status_code not in (503, 504) and _heard(answer).code not in PASSING:
+                self.wrong_reads.append(f"{mark}: was committed, and a read was {said}")
         elif len(answer.json()) == self.requests[mark].wants["plain"]:
             self.reads["right"] += 1
         else:
