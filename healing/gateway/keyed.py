@@ -16,7 +16,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt
 from healing.gateway.filters import Filter, plain_eq
 from healing.gateway.identity import identity_sql
-from healing.gateway.keyed_sql import key_name, update_sql, upsert_sql
+from healing.gateway.keyed_sql import ENTRY, key_name, key_of, update_sql, upsert_sql
 from healing.gateway.lane import UNKNOWN
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
@@ -70,8 +70,8 @@ def _answer(attempt: Attempt, plan: Plan, hit: bool, row: str | None) -> Answer:
     updates = attempt.statement.operation is Operation.UPDATE
     affected, inserted = (int(hit), None) if updates else (1, int(hit))
     attempt.relation = plan.relation
-    attempt.count_traffic(named=plan.named)
     check_write(request, affected)
+    attempt.count_traffic(named=plan.named)
     body = f"[{row or ''}]" if plan.shown else None
     return render_write(request, body=body, affected=affected, inserted=inserted, total=None).of(attempt.deed())
 
@@ -143,11 +143,7 @@ def _columns(relation: Relation, keys: tuple[str, ...]) -> tuple[Column, ...]:
 
 def _updated_key(attempt: Attempt, relation: Relation) -> tuple[Column, ...]:
     """The primary key's columns in the filters' order, where the filters are an ``eq`` for each and nothing else."""
-    names = [plain_eq(placed.condition) for placed in attempt.request.filters]
-    if not names or sorted(map(str, names)) != sorted(relation.primary_key):
-        return ()
-    found = [attempt.names.find_column(relation, name, careful=True) for name in names if name is not None]
-    return tuple([column for column in found if column is not None and column.enum is None and not column.array])
+    return key_of(relation, [plain_eq(placed.condition) for placed in attempt.request.filters], attempt.names, careful=True)
 
 
 def _upserted_key(attempt: Attempt, relation: Relation) -> tuple[Column, ...]:
@@ -156,7 +152,7 @@ def _upserted_key(attempt: Attempt, relation: Relation) -> tuple[Column, ...]:
         return ()
     wanted = attempt.request.on_conflict
     names = relation.primary_key if wanted is None else wanted
-    found = [attempt.names.find_column(relation, name, careful=True) for name in names]
+    found = [relation.column(name) if wanted is None else attempt.names.find_column(relation, name, careful=True) for name in names]
     columns = tuple([column for column in found if column is not None])
     return columns if len(columns) == len(names) and all(column.name in attempt.payload.rows[0] for column in columns) else ()
 
@@ -168,6 +164,6 @@ def _entry(attempt: Attempt, plan: Plan, row: Row) -> Entry | None:
         return Entry(inner, tuple([str(row[name]) for name in plan.key]), attempt.caller.turn)
     values = [placed.condition.value for placed in attempt.request.filters if isinstance(placed.condition, Filter)]
     texts = {key_name(n): value for n, value in enumerate(values)}
-    if any(not isinstance(value, str) or "\0" in value for value in values) or not texts.keys().isdisjoint(row):
+    if any(not isinstance(value, str) or "\0" in value for value in values) or not {*texts, ENTRY}.isdisjoint(row):
         return None
     return Entry(msgspec.json.encode(texts)[:-1] + b"," + inner.lstrip()[1:], tuple(values), attempt.caller.turn)

@@ -12,16 +12,16 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import from_failure
 from healing.gateway.filters import Filter, plain_eq
-from healing.gateway.keyed_sql import key_name, select_sql
+from healing.gateway.keyed_sql import key_name, key_of, select_sql
 from healing.gateway.names import Names
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
+from healing.gateway.reach import asks_for_more
 from healing.gateway.request import Request
 from healing.gateway.response import render_read
 from healing.gateway.services import Services
-from healing.gateway.settle import asks_for_more
 from healing.gateway.target import DatabaseError
-from healing.gateway.together import SHARED_FATE, ByItself, Entry, KeyedLane
+from healing.gateway.together import OUT_OF_TIME, SHARED_FATE, ByItself, Entry, KeyedLane
 
 
 class Plan(Struct, frozen=True):
@@ -47,7 +47,7 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
     except ByItself:
         return None
     except DatabaseError as error:
-        if error.failure.code.startswith(SHARED_FATE):
+        if error.failure.code.startswith((*SHARED_FATE, OUT_OF_TIME)):
             raise from_failure(error.failure, authenticated=caller.role != "anon") from error
         return None
     row = record["row"]
@@ -78,13 +78,11 @@ def _plan(services: Services, request: Request, caller: Caller, filters: tuple[s
     state = services.state
     names = Names(state.snapshot, state.lineage)
     relation = names.find_relation(request.schema, request.name)
-    if relation is None or relation.name != request.name or relation.kind not in ("r", "p") or any(map(asks_for_more, relation.policies)):
-        return None
-    if sorted(map(str, filters)) != sorted(relation.primary_key):
+    if relation is None or relation.name != request.name or relation.kind not in ("r", "p") or asks_for_more(relation, state.snapshot):
         return None
     shown = row_select(request, relation, names, {})
-    key = tuple([column for name in filters if name is not None and (column := names.find_column(relation, name)) is not None])
-    if shown is None or names.healed or any(column.enum is not None or column.array for column in key):
+    key = key_of(relation, filters, names)
+    if shown is None or names.healed or not key:
         return None
     sql = select_sql(relation, key, shown, state.snapshot)
     return Plan(KeyedLane(prelude_of(caller, request, {}, shared=True), sql, reads=True), names)

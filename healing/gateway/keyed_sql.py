@@ -12,10 +12,20 @@ in order:
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are in the parameter
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from healing.gateway.names import Names
+from healing.gateway.rows_sql import ROWS
 from healing.gateway.sqltext import compare_type, ident, qualified
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
 _FLAG = "'mendgate.inserted'"
+_ROWS = ident(ROWS)
+ENTRY = "mendgate entry"
+"""An entry's place among the others."""
+_NUMBER = ident(ENTRY)
+_NO_KEY = ("json", "jsonb")
+"""A filter's text is parsed as one of these; as an entry's it would be a JSON string."""
 
 
 def key_name(number: int) -> str:
@@ -23,19 +33,30 @@ def key_name(number: int) -> str:
     return f"mendgate key {number}"
 
 
+def key_of(relation: Relation, filters: Sequence[str | None], names: Names, *, careful: bool = False) -> tuple[Column, ...]:
+    """The primary key's columns in the order of ``filters``, where these are an ``eq`` for each and nothing else; () where not, or where
+    texts cannot stand for it."""
+    named = [name for name in filters if name is not None]
+    if len(named) != len(filters) or sorted(named) != sorted(relation.primary_key):
+        return ()
+    found = [column for name in named if (column := names.find_column(relation, name, careful=careful)) is not None]
+    sound = [column for column in found if column.enum is None and not column.array and column.base not in _NO_KEY]
+    return tuple(sound) if len(sound) == len(filters) else ()
+
+
 def update_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Column, ...], shown: str, same: str, snapshot: Snapshot) -> str:
     """UPDATE of one row an entry, found by ``key``."""
     table, alias = qualified(relation.schema, relation.name), ident(relation.name)
     entries = f"SELECT *{_entries(key, columns, snapshot)}"
-    sets = ", ".join(f"{ident(column.name)} = b.{ident(column.name)}" for column in columns)
+    sets = ", ".join(f"{ident(column.name)} = {_ROWS}.{ident(column.name)}" for column in columns)
     found = _found(alias, key)
-    row = f", (SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row" if shown else ", NULL::text AS row"
-    write = f"UPDATE {table} AS {alias} SET {sets} FROM b WHERE {found} RETURNING b.ordinality{row}"
-    lost = f"CASE WHEN w.ordinality IS NULL THEN EXISTS (SELECT FROM {table} AS {alias} WHERE {found}) ELSE false END"
+    row = f", (SELECT row_to_json(r.*)::text FROM (SELECT {shown}) r) AS row" if shown else ", NULL::text AS row"
+    write = f"UPDATE {table} AS {alias} SET {sets} FROM {_ROWS} WHERE {found} RETURNING {_ROWS}.{_NUMBER}{row}"
+    lost = f"CASE WHEN w.{_NUMBER} IS NULL THEN EXISTS (SELECT FROM {table} AS {alias} WHERE {found}) ELSE false END"
     return (
-        f"WITH b AS MATERIALIZED ({entries}), w AS ({write}) SELECT w.ordinality IS NOT NULL AS hit, {lost} AS lost, w.row,"
+        f"WITH {_ROWS} AS MATERIALIZED ({entries}), w AS ({write}) SELECT w.{_NUMBER} IS NOT NULL AS hit, {lost} AS lost, w.row,"
         f" pg_current_xact_id()::text AS xid, {same} AS same"
-        " FROM b LEFT JOIN w ON w.ordinality = b.ordinality ORDER BY b.ordinality"
+        f" FROM {_ROWS} LEFT JOIN w ON w.{_NUMBER} = {_ROWS}.{_NUMBER} ORDER BY {_ROWS}.{_NUMBER}"
     )
 
 
@@ -46,9 +67,9 @@ def upsert_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Colum
     names = ", ".join(ident(column.name) for column in columns)
     typed = ", ".join(f"{ident(column.name)} {column.type}" for column in columns)
     sets = ", ".join(f"{ident(column.name)} = EXCLUDED.{ident(column.name)}" for column in columns)
-    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row" if shown else "NULL::text AS row"
+    row = f"(SELECT row_to_json(r.*)::text FROM (SELECT {shown}) r) AS row" if shown else "NULL::text AS row"
     return (
-        f"INSERT INTO {table} AS {alias} ({names}) SELECT {names} FROM json_to_recordset($1::json) AS b({typed}) WHERE {_flag('1')}"
+        f"INSERT INTO {table} AS {alias} ({names}) SELECT {names} FROM json_to_recordset($1::json) AS {_ROWS}({typed}) WHERE {_flag('1')}"
         f" ON CONFLICT ({', '.join(ident(column.name) for column in key)}) DO UPDATE SET {sets} WHERE {_flag('0')}"
         f" RETURNING current_setting({_FLAG}) = '1' AS hit, false AS lost, {row}, pg_current_xact_id()::text AS xid,"
         f" {same} AS same"
@@ -58,12 +79,12 @@ def upsert_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Colum
 def select_sql(relation: Relation, key: tuple[Column, ...], shown: str, snapshot: Snapshot) -> str:
     """The row of each entry, found by ``key``."""
     table, alias = qualified(relation.schema, relation.name), ident(relation.name)
-    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown} FROM {table} AS {alias} WHERE {_found(alias, key)}) r) AS row"
-    return f"SELECT {row}, NULL::text AS xid, true AS same{_entries(key, (), snapshot)} ORDER BY b.ordinality"
+    row = f"(SELECT row_to_json(r.*)::text FROM (SELECT {shown} FROM {table} AS {alias} WHERE {_found(alias, key)}) r) AS row"
+    return f"SELECT {row}, NULL::text AS xid, true AS same{_entries(key, (), snapshot)} ORDER BY {_ROWS}.{_NUMBER}"
 
 
 def _found(alias: str, key: tuple[Column, ...]) -> str:
-    return " AND ".join(f"{alias}.{ident(column.name)} = b.{ident(key_name(n))}" for n, column in enumerate(key))
+    return " AND ".join(f"{alias}.{ident(column.name)} = {_ROWS}.{ident(key_name(n))}" for n, column in enumerate(key))
 
 
 def _entries(key: tuple[Column, ...], columns: tuple[Column, ...], snapshot: Snapshot) -> str:
@@ -71,7 +92,7 @@ def _entries(key: tuple[Column, ...], columns: tuple[Column, ...], snapshot: Sna
     keys = [f"{ident(key_name(n))} {compare_type(column, snapshot) or 'text'}" for n, column in enumerate(key)]
     names = [*(ident(key_name(n)) for n in range(len(key))), *(ident(column.name) for column in columns)]
     typed = ", ".join([*keys, *(f"{ident(column.name)} {column.type}" for column in columns)])
-    return f" FROM ROWS FROM (json_to_recordset($1::json) AS ({typed})) WITH ORDINALITY AS b({', '.join(names)}, ordinality)"
+    return f" FROM ROWS FROM (json_to_recordset($1::json) AS ({typed})) WITH ORDINALITY AS {_ROWS}({', '.join(names)}, {_NUMBER})"
 
 
 def _flag(value: str) -> str:

@@ -26,7 +26,7 @@ from healing.gateway.names import Names
 from healing.gateway.plan_read import rows_as
 from healing.gateway.request import Request
 from healing.gateway.returning import returning_sql
-from healing.gateway.rows_sql import row_value, rows_from
+from healing.gateway.rows_sql import ROWS, row_value, rows_from
 from healing.gateway.select import STAR, SelectField
 from healing.gateway.sqltext import Params, Query, cast_type, ident, qualified
 from healing.gateway.tree import WRITTEN, Node, written_tree
@@ -217,7 +217,7 @@ def _put_tests(scope: Scope, request: Request, relation: Relation) -> list[str]:
         named.append(scope.names.column(relation, condition.field.name, careful=True).name)
     if not named or sorted(named) != sorted(relation.primary_key):
         raise put_filters()
-    node = Node(relation, "b", "")
+    node = Node(relation, ROWS, "")
     return [condition_sql(scope, node, condition) for condition in request.root_filters]
 
 

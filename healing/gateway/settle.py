@@ -7,7 +7,6 @@ None where that does not decide the rest: then ``lane`` looks with care.
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are parameters, or constants quoted here
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
@@ -25,6 +24,7 @@ from healing.gateway.identity import identity_sql
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
+from healing.gateway.reach import asks_for_more
 from healing.gateway.request import Request
 from healing.gateway.response import render_write
 from healing.gateway.services import Services
@@ -39,8 +39,6 @@ _PLAIN_KINDS = ("r", "p")
 _MOST_SHAPES = 5_000
 _MOST_CALLERS = 40_000
 """Shapes with their callers; one is about 1 kB where rows are healed, half of that where not."""
-_OWN_FUNCTION = re.compile(r"(?<![\w\".])(?!auth\.)[\w\"]+\.[\w\"]+\(")
-"""A call of a function outside pg_catalog (names are qualified in the catalog's texts); Supabase's auth.* read claims only."""
 
 
 def settled_of(
@@ -55,6 +53,7 @@ def settled_of(
         request.name,
         request.method,
         request.query,
+        request.profile_given,
         headers.get("prefer"),
         headers.get("accept"),
         keys,
@@ -113,15 +112,8 @@ def lane_relation(attempt: Attempt, events: tuple[str, ...] = ("INSERT",)) -> Re
     relation = attempt.find_relation()
     if relation is None or relation.name != attempt.request.name or relation.kind not in _PLAIN_KINDS:
         return None
-    texts = (*relation.policies, *(column.default or "" for column in relation.columns))
-    asks = any(asks_for_more(text) for text in texts)
+    asks = asks_for_more(relation, attempt.services.state.snapshot, defaults=True)
     return None if asks or any(f" {event} " in trigger for trigger in relation.triggers for event in events) else relation
-
-
-def asks_for_more(text: str) -> bool:
-    """Whether an expression of the catalog may ask for what a lane leaves out: it names the request's headers, or calls a function of which
-    nobody knows what it asks for."""
-    return "request.headers" in text or _OWN_FUNCTION.search(text) is not None
 
 
 def plan_of(attempt: Attempt, relation: Relation, names: Mapping[str, str], applied: Sequence[Applied]) -> Plan | None:
@@ -129,7 +121,7 @@ def plan_of(attempt: Attempt, relation: Relation, names: Mapping[str, str], appl
     answer is more than plain columns."""
     asked = {a.fix.target: a.fix.source for a in applied if isinstance(a.fix, fixes.RenameColumn)}
     shown = row_select(attempt.request, relation, attempt.names, asked) if attempt.request.preferences.full else ""
-    if shown is None or any(relation.column(name) is None for name in names.values()):
+    if shown is None or attempt.names.healed or any(relation.column(name) is None for name in names.values()):
         return None
     touched = tuple(sorted({key for a in applied for key in fixes.touches(a.fix)}))
     sql = _statement(attempt, relation, tuple(names.items()), shown, touched, tuple(asked.values()))
@@ -218,7 +210,7 @@ def _compose(relation: Relation, names: Names, shown: str, touched: tuple[str, .
         returned = ", ".join(ident(name) for name in touched) or "1"
         back = f", json_agg({_values('w.', touched)})::text AS back" if touched else ""
         return f"WITH w AS ({insert} RETURNING {returned}) SELECT count(*) AS n, pg_current_xact_id()::text AS xid{back}, {same} FROM w"
-    row = f"(SELECT row_to_json(r)::text FROM (SELECT {shown}) r) AS row, "
+    row = f"(SELECT row_to_json(r.*)::text FROM (SELECT {shown}) r) AS row, "
     back = f"coalesce(to_json({_values('', touched)})::text, 'null') AS back, " if touched else ""
     return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid, {same}"
 

@@ -26,9 +26,10 @@ MOST_ENTRIES, MOST_READS = 500, 64
 READS_BESIDE = 2
 MOST_BYTES = 1 << 20
 LOCK_MS = 50
-_LOCKED = ("55P03", "40P01", "40001", "57014")
-"""Somebody else is at one of the rows, or the batch as a whole ran out of time."""
-SHARED_FATE = ("08", "53", "57P", "MG", "PGRST001")
+_LOCKED = ("55P03", "40P01", "40001")
+OUT_OF_TIME = "57014"
+"""Somebody else is at one of the rows."""
+SHARED_FATE = ("08", "53", "57P", "MG", "PGRST00")
 
 
 class KeyedLane(Struct, frozen=True):
@@ -108,7 +109,7 @@ class Together:
                 await self._settle(lane, entries[:middle])
                 await self._settle(lane, entries[middle:])
             else:
-                _fail(entries, ByItself() if _is_locked(error) else error)
+                _fail(entries, ByItself() if _goes_apart(error, len(entries)) else error)
         except BaseException as error:
             _fail(entries, DatabaseError(Failure("XX000", f"The gateway failed: {type(error).__name__}", str(error))))
             raise
@@ -166,12 +167,14 @@ def _take(waiting: Turns[Entry], most: int) -> list[Entry]:
 def _may_be_one_of_them(error: Exception) -> bool:
     """Whether smaller batches may help: not where the names are out of date, a lock is held, or the database is away."""
     if isinstance(error, DatabaseError):
-        return not error.failure.code.startswith((*SHARED_FATE, *_LOCKED))
+        return not error.failure.code.startswith((*SHARED_FATE, *_LOCKED, OUT_OF_TIME))
     return not isinstance(error, _Stale)
 
 
-def _is_locked(error: Exception) -> bool:
-    return isinstance(error, DatabaseError) and error.failure.code in _LOCKED
+def _goes_apart(error: Exception, count: int) -> bool:
+    """A lock is held, or many together ran out of time. One that had all the time for itself would run out of it again."""
+    code = error.failure.code if isinstance(error, DatabaseError) else ""
+    return code in _LOCKED or (code == OUT_OF_TIME and count > 1)
 
 
 def _fail(entries: list[Entry], error: Exception) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from healing.gateway.keyed_sql import key_name, update_sql
-from healing.gateway.target import Pool
+from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.together import Entry, KeyedLane, Together
 from schema_monitor import catalog
 from tests.gateway_process import JWT_SECRET, Gateway
@@ -148,6 +148,76 @@ def test_a_renamed_column_leaves_the_lane_at_once(served: Gateway) -> None:
     answer = asyncio.run(patch_all(served, [("id=eq.1", {"email": "c"}, {})]))[0]
     assert answer.headers["mendgate-healed"] == "rename_column(email->email_address)"
     assert served.sql("SELECT email_address FROM keyed")[0]["email_address"] == "c"
+
+
+@pytest.mark.parametrize(("table", "column"), [("keyed", "r"), ("keyed", "ordinality"), ("keyed", "mendgate entry"), ("b", "x")])
+def test_no_name_of_the_callers_is_taken_for_one_of_ours(served: Gateway, table: str, column: str) -> None:
+    """Columns and tables may be called as parts of our statements are."""
+    served.sql(f'CREATE TABLE "{table}"(id int PRIMARY KEY, "{column}" text)')
+    full = {"prefer": "return=representation"}
+    try:
+        with served.client() as client:
+            told = [
+                client.post(f"/rest/v1/{table}", json={"id": 1, column: "a"}, headers=full),
+                client.patch(f"/rest/v1/{table}?id=eq.1", json={column: "b"}, headers=full),
+                client.patch(f"/rest/v1/{table}?{column}=eq.b", json={column: "c"}, headers=full),
+                client.post(
+                    f"/rest/v1/{table}", json={"id": 1, column: "d"}, headers={"prefer": f"{MERGE['prefer']},return=representation"}
+                ),
+                client.get(f"/rest/v1/{table}?id=eq.1"),
+            ]
+        assert [answer.json() for answer in told] == [[{"id": 1, column: value}] for value in "abcdd"]
+    finally:
+        served.sql(f'DROP TABLE "{table}"')
+
+
+def test_a_filter_that_is_none_of_a_key_is_not_taken_for_one(served: Gateway) -> None:
+    """Not even where a column is called None."""
+    served.sql('CREATE TABLE keyed(id int, "None" int, n int, PRIMARY KEY (id, "None")); INSERT INTO keyed VALUES (1, 1, 0)')
+    answer = asyncio.run(patch_all(served, [("id=eq.1&None=gt.3", {"n": 7}, {})]))[0]
+    assert answer.headers["content-range"] == "*/*" and served.sql("SELECT n FROM keyed")[0]["n"] == 0
+    assert asyncio.run(read_all(served, [("id=eq.1&None=gt.3", {})]))[0].json() == []
+
+
+def test_a_key_of_json_is_read_as_json(served: Gateway) -> None:
+    """As everywhere else in a filter."""
+    served.sql("""CREATE TABLE keyed(id jsonb PRIMARY KEY, n int); INSERT INTO keyed VALUES ('{"a": 1}', 0)""")
+    assert asyncio.run(patch_all(served, [('id=eq.{"a":1}', {"n": 1}, {})]))[0].headers["content-range"] == "0-0/*"
+    assert asyncio.run(read_all(served, [('id=eq.{"a":1}', {})]))[0].json() == [{"id": {"a": 1}, "n": 1}]
+
+
+def test_a_policy_that_asks_for_headers_through_another_table_gets_them(served: Gateway) -> None:
+    """A shared statement has none, so nothing is shared there."""
+    served.sql(
+        """CREATE TABLE keyed(id int PRIMARY KEY, n int); CREATE TABLE keyed_more(id int); ALTER TABLE keyed ENABLE ROW LEVEL SECURITY;
+        INSERT INTO keyed VALUES (1, 0); INSERT INTO keyed_more VALUES (1); ALTER TABLE keyed_more ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY p ON keyed_more TO authenticated
+            USING ((nullif(current_setting('request.headers', true), '')::json ->> 'x-tenant') = 'ours');
+        CREATE POLICY p ON keyed TO authenticated USING (id IN (SELECT m.id FROM keyed_more m)) WITH CHECK (true)"""
+    )
+    head = {"authorization": "Bearer " + jwt.encode({"role": "authenticated", "exp": time.time() + 600}, JWT_SECRET, "HS256")}
+    tenants = [{**head, "x-tenant": tenant} for tenant in ("ours", "theirs")]
+    try:
+        changed = asyncio.run(patch_all(served, [("id=eq.1", {"n": 1}, tenant) for tenant in tenants]))
+        assert [answer.headers["content-range"] for answer in changed] == ["0-0/*", "*/*"]
+        assert [answer.json() for answer in asyncio.run(read_all(served, [("id=eq.1", t) for t in tenants]))] == [[{"id": 1, "n": 1}], []]
+    finally:
+        served.sql("DROP TABLE keyed_more CASCADE")
+
+
+def test_who_ran_out_of_time_alone_is_not_tried_again(target_url: str) -> None:
+    """Of many together each goes by itself then; one had all of its time."""
+    slow = KeyedLane("SELECT set_config('a.b','',true)", "SELECT pg_sleep(60), true AS same, $1::text AS row", reads=True)
+
+    async def run() -> None:
+        pool = Pool(target_url, 4, 60, 0.5)
+        try:
+            with pytest.raises(DatabaseError, match="57014"):
+                await Together(pool).send(slow, Entry(b"{}", None))
+        finally:
+            await pool.close()
+
+    asyncio.run(run())
 
 
 def test_writes_to_one_key_stay_in_the_order_in_which_they_came(target_url: str, owner: psycopg.Connection) -> None:

@@ -136,3 +136,25 @@ def test_two_keys_of_one_role_share_a_shape_and_not_their_receipts(served: Gatew
         receipts = [answer.headers["mendgate-receipt"] for answer in sent]
         seen = [client.get(f"/api/v1/receipts/{receipt}", headers={"apikey": key}).status_code for receipt in receipts for key in keys]
     assert seen == [200, 404, 404, 200]
+
+
+def test_an_answer_names_the_schema_to_those_who_did(served: Gateway) -> None:
+    """Callers of the same shape are answered as each of them asked."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, n int)")
+    full = {"prefer": "return=representation"}
+    named = {**full, "content-profile": "public"}
+    answers = asyncio.run(send_all(served, [{"n": 1}] * 6, [full, named, full, named, full, named]))
+    assert [a.headers.get("content-profile") for a in answers] == [None, "public"] * 3
+
+
+def test_a_former_name_in_select_is_told_of(served: Gateway) -> None:
+    """Also where the row itself has today's names: with a receipt, as by the ordinary way."""
+    served.sql("CREATE TABLE lane(id serial PRIMARY KEY, email text, n int)")
+    served.manage("capture_schema")
+    served.sql("ALTER TABLE lane RENAME COLUMN email TO email_address")
+    served.manage("capture_schema")
+    with served.client(prefer="return=representation") as client:
+        answers = [client.post("/rest/v1/lane?select=email", json={key: "a@x"}) for key in ("email_address", "email", "email_address")]
+    assert [a.json() for a in answers] == [[{"email": "a@x"}]] * 3
+    assert {a.headers.get("mendgate-healed") for a in answers} == {"rename_column(email->email_address)"}
+    assert all("mendgate-receipt" in a.headers for a in answers)
