@@ -2,6 +2,7 @@
 
 Nothing of the configured installation is used: the processes get an environment that holds no setting of ours but the ones made here, and
 the databases are servers that did not exist before. The target is reached through ``proxy``. Everything is removed at the end.
+The embedded servers are imported late: an image does without them, and its pages load this.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ import httpx
 import psycopg
 
 from resilience_site import embedded_state, processes
-from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
 from resilience_site.embedded_state import CONTROL, GATEWAY, LOOPBACK
 from resilience_site.gameday import kinds
 from resilience_site.gameday.proxy import Proxy
@@ -65,6 +65,8 @@ class Stage:
         return self
 
     async def _open(self) -> None:
+        from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
+
         self.postgres, self.valkey = EmbeddedPostgres(self.home), EmbeddedValkey(self.home)
         await asyncio.to_thread(self.postgres.start)
         await asyncio.to_thread(self.valkey.start)
@@ -155,12 +157,15 @@ class Stage:
 
 
 def sweep() -> int:
-    """Ends and removes what a killed game day left behind: its servers, its directory. Returns how many there were."""
+    """Ends and removes what a killed game day left behind: its servers, its directory. Returns how many there were. A directory that
+    somebody else made is left alone: it may lead to servers that are none of ours."""
+    from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
+
     gone = 0
     for home in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError, ValueError):
             by = int((home / "by").read_text())
-            if not processes.is_alive(by):
+            if home.lstat().st_uid == os.geteuid() and not home.is_symlink() and not processes.is_alive(by):
                 EmbeddedPostgres(home).stop()
                 EmbeddedValkey(home).stop()
                 shutil.rmtree(home, ignore_errors=True)
