@@ -27,6 +27,8 @@ class Operator:
 
 OPERATOR = Operator()
 
+DOUBTED = "The control database was restored from a backup. Whether this write landed since is not known: look, then replay or discard it."
+"""Why such a write is parked (``restored``). It is replayed where a person asks for it by its id, and no other way."""
 AGAIN = (State.WAITING, State.PARKED)
 """States from which a person may replay; a conflict must be looked at and discarded, or asked for by its id."""
 
@@ -48,7 +50,7 @@ class Progress(Struct, frozen=True):
 
 def order_for_cause(rule: Rule, asked_by: str) -> Replay | None:
     """Everything that waits for this rule. None where nothing waits. The caller has checked the right to."""
-    items = QuarantineItem.objects.filter(schema=rule.schema, signature=rule.signature, state__in=AGAIN)
+    items = _sure(QuarantineItem.objects.filter(schema=rule.schema, signature=rule.signature, state__in=AGAIN))
     if rule.table:
         items = items.filter(table=rule.table)
     return _order(items, asked_by=asked_by, why=f"approved: {rule.sentence}", rule=rule)
@@ -62,7 +64,7 @@ def lock_cause(schema: str, table: str, signature: str) -> None:
 
 def order_for_schema(schema: str, table: str, signature: str, asked_by: str, why: str) -> Replay | None:
     """Everything that waits for a schema that has come. None where nothing waits. A person approved it."""
-    items = QuarantineItem.objects.filter(schema=schema, table=table, signature=signature, state__in=AGAIN)
+    items = _sure(QuarantineItem.objects.filter(schema=schema, table=table, signature=signature, state__in=AGAIN))
     return _order(items, asked_by=asked_by, why=why)
 
 
@@ -76,12 +78,17 @@ def order_items(ids: Iterable[Any], user: Any, why: str = "") -> Replay | None:
 def order_all_waiting(user: Any) -> Replay | None:
     """Every item that waits, in order of arrival."""
     require_operator(user)
-    return _order(QuarantineItem.objects.filter(state=State.WAITING), asked_by=user.username, why="everything that waits")
+    return _order(_sure(QuarantineItem.objects.filter(state=State.WAITING)), asked_by=user.username, why="everything that waits")
 
 
 def order_automatic(items: QuerySet[QuarantineItem], why: str) -> Replay | None:
     """Items of callers that asked for it (``quarantine=accept``)."""
-    return _order(items.filter(automatic=True), asked_by="mendgate", why=why, automatic=True)
+    return _order(_sure(items.filter(automatic=True)), asked_by="mendgate", why=why, automatic=True)
+
+
+def _sure(items: QuerySet[QuarantineItem]) -> QuerySet[QuarantineItem]:
+    """Without those of which nobody knows whether they landed."""
+    return items.exclude(why=DOUBTED)
 
 
 def require_operator(user: Any) -> None:
@@ -103,7 +110,7 @@ def _order(items: QuerySet[QuarantineItem], *, asked_by: str, why: str, rule: Ru
     if not before:
         return None
     order = Replay.objects.create(asked_by=asked_by, why=why, rule=rule, automatic=automatic, total=len(before))
-    again = {} if automatic else {"attempts": 0}
+    again = {} if automatic else {"attempts": 0, "why": ""}
     QuarantineItem.objects.filter(pk__in=before).update(replay=order, state=State.WAITING, lease_until=None, **again)
     _take_from(before.values())
     if not automatic:

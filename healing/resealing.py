@@ -5,6 +5,7 @@ Nobody is interrupted: an old secret opens what it sealed as long as it is among
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from healing.target import target_connection
 from healing.transaction_models import TransactionLog
 from schema_monitor.alerts.models import SchemaSubscription
 
+log = logging.getLogger(__name__)
 SEALED: tuple[tuple[type[models.Model], str], ...] = (
     (QuarantineItem, "request"),
     (QuarantineItem, "claims"),
@@ -57,6 +59,8 @@ def held() -> Iterator[Held]:
 def in_target() -> Held:
     """The receipts that still lie in the target."""
     with target_connection() as target:
+        if target.execute("SELECT to_regclass('mendgate.receipts')").fetchone() == (None,):
+            return _sorted("receipts in the target (it has no schema mendgate)", [])
         found = target.execute("SELECT substring(sealed FROM 2 FOR 4), count(*) FROM mendgate.receipts GROUP BY 1").fetchall()
     return _sorted("receipts in the target (they move here within a minute)", found)
 
@@ -73,12 +77,22 @@ def _reseal(model: type[models.Model], column: str, batch: int) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             rows = _next(cursor, model, column, older, last, batch)
             for key, blob in rows:
-                cursor.execute(_said(_NEW, model, column).as_string(connection.connection), [seal.seal(seal.unseal(blob)), key])
-        done += len(rows)
+                done += _resealed(cursor, model, column, key, blob)
         if len(rows) < batch:
             break
         last = rows[-1][0]
     return done
+
+
+def _resealed(cursor: Any, model: type[models.Model], column: str, key: Any, blob: Any) -> bool:
+    """False for a damaged one: it is left as it is, and is in nobody's way."""
+    try:
+        plain = seal.unseal(blob)
+    except seal.SealError as error:
+        log.error("%s %s, %s: %s", model._meta.verbose_name, key, column, error)
+        return False
+    cursor.execute(_said(_NEW, model, column).as_string(connection.connection), [seal.seal(plain), key])
+    return True
 
 
 def _next(cursor: Any, model: type[models.Model], column: str, older: list[bytes], last: Any, batch: int) -> list[tuple[Any, Any]]:

@@ -12,9 +12,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.admin import ModelAdmin
 
+from healing.gateway.seal import SealError
 from healing.proof import Pack, as_json
 from healing.refusals import NotAllowed, Refused
 
@@ -69,6 +71,12 @@ def door(request: HttpRequest, permission: str, act: Callable[[], str], back: st
 def download(lines: Iterable[str | bytes], name: str, kind: str) -> StreamingHttpResponse:
     """A file to keep, sent as it is made."""
     return StreamingHttpResponse(lines, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def closed(request: HttpRequest, page: ModelAdmin, title: str, error: SealError) -> HttpResponse:
+    """Instead of a page whose values cannot be opened: why, and what may still be done."""
+    context = {**page.admin_site.each_context(request), "title": title, "opts": page.opts, "why": str(error)}
+    return TemplateResponse(request, "admin/healing/closed.html", context, status=409)
 
 
 def pack_file(make: Callable[[], Pack], name: str) -> HttpResponseBase:

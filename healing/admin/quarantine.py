@@ -15,10 +15,11 @@ from django.utils.text import slugify
 from unfold.decorators import display
 
 from healing import approval, causes, kept_export, quarantine, replay_orders
-from healing.admin.doors import ReadOnlyAdmin, door, download, row_or_404
+from healing.admin.doors import ReadOnlyAdmin, closed, door, download, row_or_404
 from healing.admin.replays import facts
 from healing.binding import bond_of
 from healing.checked_fix import fix_of
+from healing.gateway.seal import SealError
 from healing.models import Proposal, QuarantineItem
 from healing.permits import DECIDE, REPLAY
 from healing.preview import preview
@@ -148,9 +149,14 @@ class QuarantineAdmin(ReadOnlyAdmin):
         """One write with everything: sent and after the best proposal, error, proposals, timeline."""
         self.require_view(request)
         item = row_or_404(QuarantineItem.objects.select_related("key", "replay"), object_id)
+        title = f"{item.operation} into {item.schema}.{item.table}"
+        try:
+            details = _details(item)
+        except SealError as error:
+            return closed(request, self, title, error)
         context = {
-            **self.admin_site.each_context(request), "title": f"{item.operation} into {item.schema}.{item.table}", "opts": self.opts,
-            "item": item, "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE), **_details(item),
+            **self.admin_site.each_context(request), "title": title, "opts": self.opts,
+            "item": item, "may_replay": request.user.has_perm(REPLAY), "may_decide": request.user.has_perm(DECIDE), **details,
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 

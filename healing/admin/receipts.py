@@ -15,11 +15,12 @@ from unfold.decorators import display
 
 from healing.admin.bounded import BoundedPaginator
 from healing.admin.dashboard import first_write
-from healing.admin.doors import ReadOnlyAdmin, door
+from healing.admin.doors import ReadOnlyAdmin, closed, door
 from healing.case import Case, case_of
 from healing.case_acts import judge, undo_by
 from healing.case_search import by_id, found
 from healing.core import fixes
+from healing.gateway.seal import SealError
 from healing.models import ApiKey, QuarantineItem, Receipt
 from healing.permits import DECIDE, REPLAY
 from healing.receipts_view import find_receipt
@@ -142,11 +143,15 @@ class ReceiptAdmin(ReadOnlyAdmin):
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """One case with everything; also one whose receipt is still in the target."""
         self.require_view(request)
-        case = case_of(_receipt(object_id))
+        try:
+            case = case_of(_receipt(object_id))
+            details = _details(case)
+        except SealError as error:
+            return closed(request, self, "Case", error)
         context = {
             **self.admin_site.each_context(request), "title": f"{case.receipt.operation} {case.receipt.schema}.{case.receipt.table}",
             "opts": self.opts, "case": case, "receipt": case.receipt, "may_undo": request.user.has_perm(REPLAY) and not case.cannot_undo,
-            "may_judge": request.user.has_perm(DECIDE) and bool(case.told), **_details(case),
+            "may_judge": request.user.has_perm(DECIDE) and bool(case.told), **details,
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 

@@ -14,7 +14,8 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from healing.admin.bounded import BoundedPaginator
-from healing.admin.doors import ReadOnlyAdmin, row_or_404
+from healing.admin.doors import ReadOnlyAdmin, closed, row_or_404
+from healing.gateway.seal import SealError
 from healing.models import ApiKey, TransactionLog
 from healing.templatetags.mendgate import ago, state
 from healing.transaction_story import told
@@ -112,8 +113,12 @@ class TransactionLogAdmin(ReadOnlyAdmin):
         """One transaction's story."""
         self.require_view(request)
         row = row_or_404(TransactionLog.objects, object_id)
+        try:
+            story = told(row)
+        except SealError as error:
+            return closed(request, self, "Transaction", error)
         context = {
-            **self.admin_site.each_context(request), "title": "Transaction", "opts": self.opts, "row": row, "told": told(row),
+            **self.admin_site.each_context(request), "title": "Transaction", "opts": self.opts, "row": row, "told": story,
             "key": ApiKey.objects.filter(pk=row.key).first() if row.key else None,
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)

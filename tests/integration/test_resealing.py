@@ -9,13 +9,15 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
-from healing import resealing, restored
+from healing import replay_orders, resealing, restored, wake
 from healing.gateway import seal
 from healing.models import QuarantineItem, Replay
 from schema_monitor.alerts.models import SchemaSubscription
-from tests.integration.control_rows import keep
+from tests.integration.control_rows import approved, capture, keep, onlooker, propose, reviewer, rolled_back
 
 OLD, NEW = "the-former-secret-of-this-test-0123456789", "the-present-secret-of-this-test-0123456789"
 State = QuarantineItem.State
@@ -64,14 +66,55 @@ def test_what_no_secret_opens_is_counted_and_left_as_it_is() -> None:
 
 
 @pytest.mark.django_db
+def test_what_is_damaged_stays_and_is_in_nobodys_way() -> None:
+    seal.configure(OLD)
+    keep(request=seal.seal(b"request")[:-1] + b"?", claims=seal.seal(b"claims"))
+    keep(request=(whole := seal.seal(b"request")), claims=seal.seal(b"claims"))
+    seal.configure(NEW, (OLD,))
+    assert resealing.reseal(batch=1) == 5  # of six
+    assert (total("current"), total("older")) == (5, 1)
+    assert whole not in [bytes(item.request) for item in QuarantineItem.objects.all()]
+
+
+@pytest.mark.django_db
+def test_a_page_whose_values_cannot_be_opened_says_so() -> None:
+    seal.configure("a-secret-that-was-lost-0123456789012345")
+    item, transaction = keep(), rolled_back("x")
+    seal.configure(NEW)
+    browser = Client()
+    browser.force_login(onlooker())
+    for name, pk in (("quarantineitem", item.pk), ("receipt", item.receipt), ("transactionlog", transaction.pk)):
+        page = browser.get(reverse(f"admin:healing_{name}_change", args=[pk]))
+        assert page.status_code == 409 and "Sealed with a secret that is not configured" in page.content.decode()
+        assert browser.get(reverse(f"admin:healing_{name}_changelist")).status_code == 200
+
+
+@pytest.mark.django_db
 def test_after_a_restore_nothing_is_replayed_unasked() -> None:
     running = Replay.objects.create(asked_by="ann", why="approved")
-    by_itself, ordered, cut, asks = keep(automatic=True), keep(replay=running), keep(state=State.REPLAYING), keep()
+    items = [keep(automatic=True), keep(replay=running), keep(state=State.REPLAYING), keep(), keep(state=State.PARKED, automatic=True)]
     Session.objects.create(session_key="k", session_data="", expire_date=timezone.now())
     done = restored.settle()
-    assert (done.parked, done.paused, done.sessions) == (3, 1, 1)
-    for item, state in ((by_itself, "parked"), (ordered, "parked"), (cut, "parked"), (asks, "waiting")):
+    assert (done.parked, done.paused, done.sessions) == (5, 1, 1)
+    for item in items:
         item.refresh_from_db()
-        assert item.state == state
-    assert "restored from a backup" in by_itself.why
+        assert item.state == "parked" and "restored from a backup" in item.why
     assert restored.settle().parked == 0
+
+
+@pytest.mark.django_db
+def test_after_a_restore_neither_a_schema_nor_an_approval_replays_what_may_have_landed() -> None:
+    capture()
+    former, by_itself = keep(), keep(automatic=True)
+    restored.settle()
+    later = keep()
+    wake.wake("schema version 2")
+    assert replay_orders.order_for_schema("public", "users", former.signature, "ann", "migration") is not None
+    approved(propose(), reviewer())
+    assert replay_orders.order_all_waiting(replay_orders.OPERATOR) is not None
+    states = dict(QuarantineItem.objects.values_list("pk", "state"))
+    assert (states[former.pk], states[by_itself.pk], states[later.pk]) == ("parked", "parked", "waiting")
+    assert not QuarantineItem.objects.filter(pk__in=[former.pk, by_itself.pk], replay__isnull=False).exists()
+    order = replay_orders.order_items([by_itself.pk], replay_orders.OPERATOR)  # somebody looked, and asks for it by its id
+    by_itself.refresh_from_db()
+    assert order is not None and (by_itself.replay, by_itself.state, by_itself.why) == (order, "waiting", "")

@@ -32,6 +32,7 @@ class Command(BaseCommand):
             )
         if any(each.older for each in found):
             raise CommandError(
-                "SECRET_KEY_FALLBACKS is still needed. Run it again without --check, or wait until the target's receipts have moved."
+                "SECRET_KEY_FALLBACKS is still needed. Run it again without --check, or wait until the target's receipts have moved. "
+                "What is damaged stays (the log names it): when nothing else is left they may go."
             )
         self.stdout.write("everything is sealed with SECRET_KEY: SECRET_KEY_FALLBACKS may go")
