@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -52,6 +54,11 @@ class GameDayAdmin(ReadOnlyAdmin):
         """How long ago."""
         return ago(row.created_at)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[GameDay]:
+        """Without the reports: each is large."""
+        rows: QuerySet[GameDay] = super().get_queryset(request)
+        return rows.defer("signed", "progress")
+
     def get_urls(self) -> list[Any]:
         """The button, a day's progress and its file."""
         view = self.admin_site.admin_view
@@ -93,19 +100,32 @@ class GameDayAdmin(ReadOnlyAdmin):
         """One day: each fault with its picture, counts and verdict."""
         self.require_view(request)
         row = row_or_404(GameDay.objects, object_id)
-        report = json.loads(row.signed)["report"] if row.signed else None
-        context = {**self.admin_site.each_context(request), "title": "Game day", "opts": self.opts, "row": row, "report": report}
-        if report is not None:
-            context |= _told(row, report)
+        context = {**self.admin_site.each_context(request), "title": "Game day", "opts": self.opts, "row": row, **_told(row)}
         return TemplateResponse(request, self.change_form_template, context)
 
 
-def _told(row: GameDay, report: dict[str, Any]) -> dict[str, Any]:
+def _told(row: GameDay) -> dict[str, Any]:
+    """What the page says, all of it out of what was signed; only ``doubt`` where that cannot be read."""
+    doubt = _doubt(row) if row.signed else ""
+    try:
+        return {"doubt": doubt, **_read(json.loads(row.signed))} if row.signed else {}
+    except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
+        return {"doubt": doubt or "This is no report of a game day."}
+
+
+def _doubt(row: GameDay) -> str:
     site = config()
-    trusted = {signing.public_key(each) for each in (site.secret_key, *site.secret_key_fallbacks)}
+    doubt = signing.fault_of(row.signed, {signing.public_key(each) for each in (site.secret_key, *site.secret_key_fallbacks)})
+    if not doubt and json.loads(row.signed)["report"].get("id") != str(row.pk):
+        return "This is the report of another game day."
+    return doubt
+
+
+def _read(whole: dict[str, Any]) -> dict[str, Any]:
+    report = whole["report"]
     strange = [each for each in report["requests"] if each["end"] == "unexplained" or len(each["answers"]) > 1]
     strange.sort(key=lambda each: (each["end"] != "unexplained", -len(each["answers"])))
     return {
-        "doubt": signing.fault_of(row.signed, trusted), "key": json.loads(row.signed)["signature"]["key"],
+        "report": report, "began": datetime.fromisoformat(report["began"]), "key": whole["signature"]["key"],
         "parts": [(each, picture.drawn(each)) for each in report["faults"]], "strange": strange[:MOST_SHOWN], "many": len(strange),
     }  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from healing import audit
@@ -24,6 +24,7 @@ from resilience_site.gameday.stage import ROOT
 ADD = "healing.add_gameday"
 SILENT = timedelta(minutes=10)
 """A running one that said nothing for so long is dead."""
+_ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtext('mendgate.gameday'))"
 State = GameDay.State
 _started: list[subprocess.Popen[bytes]] = []
 
@@ -42,6 +43,8 @@ def enter(by: str, faults: Sequence[str], seed: int) -> GameDay:
     unknown = sorted(set(faults) - FAULTS.keys())
     if unknown or not faults:
         raise Refused(f"There is no fault {unknown[0]!r}." if unknown else "No fault was chosen.", "Choose one of: " + ", ".join(FAULTS))
+    with connection.cursor() as cursor:
+        cursor.execute(_ONE_AT_A_TIME)
     silent = GameDay.objects.filter(state__in=[State.DUE, State.RUNNING], alive_at__lt=timezone.now() - SILENT)
     silent.update(state=State.FAILED, finished_at=timezone.now(), why="Its process went away.")
     if GameDay.objects.filter(state__in=[State.DUE, State.RUNNING]).exists():

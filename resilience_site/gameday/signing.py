@@ -29,9 +29,10 @@ def signed(report: dict[str, Any], secret: str) -> str:
 
 
 def fault_of(text: str, trusted: Collection[str]) -> str:
-    """Why a signed report is not to be believed, in a sentence; '' where its signature holds and its key is ``trusted``."""
+    """Why a signed report is not to be believed, in a sentence; '' where its signature holds and its key is ``trusted``. A name that
+    stands twice is refused: readers take the one or the other, and only one of them is signed."""
     try:
-        whole = json.loads(text)
+        whole = json.loads(text, object_pairs_hook=_once)
         report, signature = whole["report"], whole["signature"]
         key, value = bytes.fromhex(signature["key"]), bytes.fromhex(signature["value"])
         if signature["algorithm"] != ALGORITHM or set(whole) != {"report", "signature"}:
@@ -49,6 +50,13 @@ def fault_of(text: str, trusted: Collection[str]) -> str:
 def _private(secret: str) -> Ed25519PrivateKey:
     seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"mendgate gameday v1").derive(secret.encode())
     return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice")
+    return found
 
 
 def _bytes(report: dict[str, Any]) -> bytes:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
 from healing.models import Decision, GameDay
 from healing.refusals import Refused
 from resilience_site import admin as pages
+from resilience_site import processes
 from resilience_site.config import Config, config, load
-from resilience_site.gameday import rows, signing
+from resilience_site.gameday import allowed, rows, signing, stage
 from tests.integration.control_rows import onlooker, reviewer
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("postgres")]
@@ -35,8 +40,12 @@ def report(**more: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def done(text: str) -> GameDay:
-    return GameDay.objects.create(asked_by="rita", faults=["cut"], seed=1, state="done", verdict="held", requests=2, signed=text)
+def done(**more: Any) -> GameDay:
+    """One with its report, signed."""
+    row = GameDay.objects.create(asked_by="rita", faults=["cut"], seed=1, state="done", verdict="held", requests=2)
+    row.signed = signing.signed(report(id=str(row.pk), **more), config().secret_key)
+    row.save()
+    return row
 
 
 def browser(user: Any) -> Client:
@@ -50,8 +59,9 @@ def in_production() -> Config:
 
 
 def test_the_page_tells_each_fault_and_whether_the_signature_holds() -> None:
-    signed = signing.signed(report(), config().secret_key)
-    row, forged = done(signed), done(signed.replace('"lost": 0', '"lost": 1'))
+    row, forged = done(), done()
+    forged.signed = forged.signed.replace('"lost": 0', '"lost": 1')
+    forged.save()
     client = browser(onlooker())
     page = client.get(reverse("admin:healing_gameday_change", args=[row.pk])).content.decode()
     for said in ("The way is cut", "nothing is lost", "signature holds", "plain-0-1", "cut off · 201", "mg-gd-bad"):
@@ -59,7 +69,81 @@ def test_the_page_tells_each_fault_and_whether_the_signature_holds() -> None:
     changed = client.get(reverse("admin:healing_gameday_change", args=[forged.pk])).content.decode()
     assert "changed after it was signed" in changed and "signature holds" not in changed
     file = client.get(reverse("admin:healing_gameday_file", args=[row.pk]))
-    assert b"".join(file.streaming_content).decode() == signed  # type: ignore[attr-defined]
+    assert b"".join(file.streaming_content).decode() == row.signed  # type: ignore[attr-defined]
+
+
+def test_the_page_tells_what_is_signed_and_not_what_stands_beside_it() -> None:
+    broke, held = done(verdict="broke", unexplained=2, by="mallory-was-here"), done()
+    client = browser(onlooker())
+    place = lambda row: reverse("admin:healing_gameday_change", args=[row.pk])  # noqa: E731
+    page = client.get(place(broke)).content.decode()
+    assert "mallory-was-here" in page and "2 things cannot be explained" in page and ">held<" not in page.split("The way is cut")[0]
+    GameDay.objects.filter(pk=broke.pk).update(signed=held.signed)
+    assert "the report of another game day" in client.get(place(broke)).content.decode()
+    for text in ("no JSON", "{}", '{"report": {"faults": 1}, "signature": {}}', held.signed.replace('"bars": [[1', '"bars": [["x"')):
+        GameDay.objects.filter(pk=broke.pk).update(signed=text)
+        page = client.get(place(broke)).content.decode()
+        assert "not to be believed" in page and "signature holds" not in page
+
+
+def test_a_name_that_stands_twice_in_a_report_is_refused() -> None:
+    signed = signing.signed(report(lost=1), secret := config().secret_key)
+    twice = signed.replace('"lost": 1', '"lost": 0, "lost": 1')
+    assert json.loads(twice) == json.loads(signed) and signing.fault_of(signed, {signing.public_key(secret)}) == ""
+    assert signing.fault_of(twice, {signing.public_key(secret)}) != ""
+
+
+def test_two_who_ask_at_once_get_one_game_day() -> None:
+    with ThreadPoolExecutor(1) as other, transaction.atomic():
+        rows.enter("ann", ["cut"], 1)
+        second = other.submit(_asked_elsewhere)
+        waits = lambda: _waiting() or second.done()  # noqa: E731
+        assert processes.wait_until(waits, 60)
+    assert second.result(60) == "A game day is under way." and GameDay.objects.count() == 1
+
+
+def _asked_elsewhere() -> str:
+    try:
+        rows.enter("bob", ["cut"], 1)
+    except Refused as error:
+        return error.message
+    finally:
+        connection.close()
+    return ""
+
+
+def _waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--faults", "rain"], ["--seed", "-1"], ["--seed", str(2**63)], ["--lasts", "0"], ["--lasts", "nan"], ["--run", "7"],
+     ["--out", "/nowhere/report.json"], ["--out", "/"], ["--verify", sys.executable]],
+)  # fmt: skip
+def test_bad_words_are_refused_before_anything_is_made(words: list[str]) -> None:
+    with pytest.raises(CommandError):
+        call_command("gameday", *words)
+    assert not GameDay.objects.exists()
+
+
+def test_what_a_killed_day_left_is_swept_only_where_it_is_ours(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    elsewhere, ended = tmp_path / "elsewhere", subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for home in (elsewhere, tmp_path / f"{stage.PREFIX}left"):
+        home.mkdir()
+        (home / "by").write_text(str(ended.pid))
+    (tmp_path / f"{stage.PREFIX}planted").symlink_to(elsewhere)
+    assert stage.sweep() == 1
+    assert elsewhere.is_dir() and not (elsewhere / "embedded.json").exists() and not (tmp_path / f"{stage.PREFIX}left").exists()
+
+
+def test_where_no_servers_are_installed_it_is_refused_and_everything_else_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resilience_site.gameday.allowed.SERVERS", "no_such_package")
+    assert "not installed here" in allowed.why_not(load({"MENDGATE_HOME": str(config().home), "DEPLOYMENT": "staging"}))
 
 
 def test_only_who_may_begins_one_and_nobody_in_production(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
@@ -17,6 +18,7 @@ from django.db import Error
 from healing.models import GameDay
 from healing.refusals import Refused
 from resilience_site.config import Config, config
+from resilience_site.embedded_server import EmbeddedError
 from resilience_site.gameday import day, rows, signing
 from resilience_site.gameday.allowed import why_not
 from resilience_site.gameday.faults import FAULTS
@@ -31,15 +33,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which faults; or only look: ``--list``, ``--verify``."""
-        parser.add_argument("--faults", nargs="+", default=list(FAULTS), metavar="FAULT", help="Default: every one.")
-        parser.add_argument("--seed", type=int, help="Sends and breaks the same again.")
+        parser.add_argument("--faults", nargs="+", default=list(FAULTS), choices=list(FAULTS), metavar="FAULT", help="Default: every one.")
+        parser.add_argument("--seed", type=_seed, help="Sends and breaks the same again.")
         parser.add_argument("--out", type=Path, help="Where the signed report goes (default: MENDGATE_HOME/gamedays/).")
         parser.add_argument("--user", default="command line", help="Who asks, for the record.")
-        parser.add_argument("--lasts", type=float, default=1.0, help="How long faults last, against what is usual.")
+        parser.add_argument("--lasts", type=_share, default=1.0, help="How long faults last, against what is usual: up to 30.")
         parser.add_argument("--list", action="store_true", help="Say which faults there are.")
         parser.add_argument("--verify", type=Path, metavar="FILE", help="Check a report's signature.")
         parser.add_argument("--key", help="With --verify: the public key to trust, instead of this installation's.")
-        parser.add_argument("--run", help="Carry out one that was asked for in the dashboard (its id).")
+        parser.add_argument("--run", type=UUID, help="Carry out one that was asked for in the dashboard (its id).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Parse, call, say."""
@@ -57,41 +59,55 @@ class Command(BaseCommand):
     def _verify(self, path: Path, key: str | None, settings: Config) -> None:
         try:
             text = path.read_text("utf-8")
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{path} cannot be read: {error}") from None
         trusted = {key.lower()} if key else {signing.public_key(each) for each in (settings.secret_key, *settings.secret_key_fallbacks)}
         if (fault := signing.fault_of(text, trusted)) != "":
             raise CommandError(fault)
         whole = json.loads(text)
-        report = whole["report"]
-        self.stdout.write(
-            f"The signature holds ({whole['signature']['algorithm']}, key {whole['signature']['key'][:16]}…): game day {report['id']} of "
-            f"{report['began']} {report['verdict']}, {report['requests_sent']} requests, {report['unexplained']} unexplained."
-        )
+        key, report = whole["signature"]["key"], whole["report"]
+        said = f"The signature holds ({signing.ALGORITHM}, key {key[:16]}…): game day"
+        try:
+            told = f"{report['id']} of {report['began']} {report['verdict']}, {report['requests_sent']} requests, {report['unexplained']}"
+        except (KeyError, TypeError):
+            raise CommandError(f"The signature holds (key {key[:16]}…), but of what is no report of a game day.") from None
+        self.stdout.write(f"{said} {told} unexplained.")
 
-    def _hold(self, site: Config, *, faults: list[str], seed: int | None, user: str, run: str | None, **options: Any) -> None:
+    def _hold(self, site: Config, *, faults: list[str], seed: int | None, user: str, run: UUID | None, **options: Any) -> None:
+        if (out := options["out"]) is not None and (out.is_dir() or not out.parent.is_dir()):
+            raise CommandError(f"--out {out}: there is no directory {out.parent}." if not out.is_dir() else f"--out {out} is a directory.")
         row = self._row(faults, seed, user, run)
         try:
             with ThreadPoolExecutor(1) as aside:  # faults come in a loop, where Django's database must not be asked
                 say = self._say(row, aside)
                 report = day.hold(row.faults, number=str(row.pk), by=row.asked_by, seed=row.seed, say=say, lasts=options["lasts"])
-        except (StageError, OSError, RuntimeError, Error, ExceptionGroup) as error:
+        except (StageError, EmbeddedError, OSError, RuntimeError, Error, ExceptionGroup) as error:
             why = str(error)
             self._kept(lambda: rows.fail(row, why))
             raise CommandError(f"The game day could not be carried out: {why}") from None
+        except BaseException:
+            self._kept(lambda: rows.fail(row, "It was broken off."))
+            raise
         signed = signing.signed(report, site.secret_key)
-        path = options["out"] or _place(site, str(row.pk))
-        write_private(path, signed + "\n")
         self._kept(lambda: rows.finish(row, report, signed))
-        self._summary(report, path)
+        self._summary(report, self._written(out or site.home / "gamedays" / f"{row.pk}.json", signed))
         if report["verdict"] != "held":
             sys.exit(1)
 
-    def _row(self, faults: list[str], seed: int | None, user: str, run: str | None) -> GameDay:
+    def _written(self, path: Path, signed: str) -> Path:
+        try:
+            if path.parent.name == "gamedays":
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+            write_private(path, signed + "\n")
+        except OSError as error:
+            self.stderr.write(f"The report cannot be written: {error}. Its page in the dashboard has it, if the control database took it.")
+        return path
+
+    def _row(self, faults: list[str], seed: int | None, user: str, run: UUID | None) -> GameDay:
         """Of the dashboard's asking, or a new one; unsaved where the control database is away."""
         chance = random.SystemRandom().randrange(10**6) if seed is None else seed
         try:
-            claimed = rows.claim(run or str(rows.enter(user, faults, chance).pk))
+            claimed = rows.claim(str(run) if run else str(rows.enter(user[:150], faults, chance).pk))
         except Refused as error:
             raise CommandError(f"{error.message} {error.hint or ''}".strip()) from None
         except Error as error:
@@ -135,7 +151,17 @@ class Command(BaseCommand):
         )
 
 
-def _place(settings: Config, number: str) -> Path:
-    folder = settings.home / "gamedays"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{number}.json"
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 0 to {2**63 - 1}")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 30:
+        raise ArgumentTypeError(f"{text!r} is no number above 0 and up to 30")
+    return found
