@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from msgspec import Struct
 
@@ -39,7 +39,7 @@ class Sentinels(Struct, frozen=True):
 
 def sentinels(url: str) -> Sentinels | None:
     """Who the sentinels are; None for the URL of one Valkey. Raises ``ValueError``."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     if parts.scheme not in SENTINEL_SCHEMES:
         return None
     userinfo, _, names = parts.netloc.rpartition("@")
@@ -120,11 +120,22 @@ def queue_settings(url: str) -> dict[str, Any]:
     }
 
 
+def _parts(url: str) -> SplitResult:
+    """Raises ``ValueError`` that quotes nothing."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError("it cannot be read as a URL") from None
+
+
 def _host(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text.strip()}")
+    parts = _parts(f"//{text.strip()}")
     if not parts.hostname:
         raise ValueError("an address of a sentinel is empty")
-    return parts.hostname, parts.port or SENTINEL_PORT
+    try:
+        return parts.hostname, parts.port or SENTINEL_PORT
+    except ValueError:  # it would quote the port, which may be a password in the wrong place
+        raise ValueError("a sentinel's port is no number below 65536") from None
 
 
 def _options(known: Sentinels) -> dict[str, Any]:

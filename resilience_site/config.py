@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -119,7 +118,7 @@ def load(environ: Mapping[str, str]) -> Config:
     read = Reader(environ)
     deployed = _deployed(read)
     home = _home(read)
-    state = embedded_state.load(home) if home.is_dir() and not deployed else None
+    state = None if deployed else _state(read, home)
     database_url = read.postgres_url("DATABASE_URL")
     target_url = read.postgres_url("TARGET_DATABASE_URL")
     scratch_url = read.postgres_url("SCRATCH_DATABASE_URL")
@@ -182,7 +181,7 @@ def _deployed(read: Reader) -> bool:
 def _redis_url(read: Reader) -> str | None:
     """One Valkey, or sentinels. A cluster is refused: our scripts and RQ's queues want one."""
     given = read.secret("REDIS_URL")
-    scheme = urlsplit(given).scheme if given else ""
+    scheme = given.partition(":")[0].lower() if given else ""
     if scheme in valkey_address.CLUSTER_SCHEMES:
         read.problem("E018", "REDIS_URL names a Valkey Cluster, which cannot be used.", valkey_address.INSTEAD_OF_CLUSTER)
         return None
@@ -219,6 +218,15 @@ def _home(read: Reader) -> Path:
     if not writable:
         read.problem("E011", f"MENDGATE_HOME ({home}) cannot be written.", "Set MENDGATE_HOME to a directory of this user.")
     return home
+
+
+def _state(read: Reader, home: Path) -> embedded_state.State | None:
+    try:
+        return embedded_state.load(home) if home.is_dir() else None
+    except OSError:
+        if not any(problem.code == "E011" for problem in read.problems):
+            read.problem("E011", f"MENDGATE_HOME ({home}) cannot be written.", "Set MENDGATE_HOME to a directory of this user.")
+        return None
 
 
 def _secret_key(read: Reader, home: Path, *, keep: bool) -> str:
@@ -282,7 +290,7 @@ def _deployment(read: Reader, host: str, *, own: bool) -> str:
     if given in DEPLOYMENTS:
         return given
     if given:
-        read.problem("E016", "DEPLOYMENT is neither production, staging nor development.", "Set one of the three, or leave it out.")
+        read.problem("E020", "DEPLOYMENT is neither production, staging nor development.", "Set one of the three, or leave it out.")
     return "development" if own and not given and host in ("127.0.0.1", "::1", "localhost") else "production"
 
 

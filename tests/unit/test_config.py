@@ -102,6 +102,28 @@ def test_no_message_quotes_a_secret(tmp_path: Path) -> None:
     assert "hunter2" not in repr(config.problems)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://[hunter2",
+        "redis+sentinel://me:hunter2/service",
+        "redis+sentinel://me:hunter2\u2100@one/service",
+        "redis+sentinel://hunter2",
+    ],
+)
+def test_a_valkey_address_that_cannot_be_read_is_a_problem_that_quotes_nothing(tmp_path: Path, url: str) -> None:
+    config = read(tmp_path, REDIS_URL=url)
+    assert codes(config) == ["E006"] and "hunter2" not in repr(config.problems)
+
+
+def test_a_home_that_cannot_be_written_is_a_problem_not_a_crash() -> None:
+    assert codes(load({"MENDGATE_HOME": "/proc"})) == ["E011"]
+
+
+def test_every_problem_has_an_id_of_its_own(tmp_path: Path) -> None:
+    assert codes(read(tmp_path, DEPLOYED="maybe", DEPLOYMENT="maybe")) == ["E016", "E020"]
+
+
 def test_errors_stop_and_warnings_do_not(tmp_path: Path) -> None:
     assert read(tmp_path, JWT_SECRET="short").require_sound()
     with pytest.raises(ConfigError, match=r"mendgate\.E004 PORT is 'x'\. Fix: Set PORT"):

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import OperationalError
+from django.db import Error, connection
 
 from resilience_site import first_run
 from resilience_site.config import Config, config
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             return
         try:
             self._prepare(settings)
-        except (TargetError, psycopg.OperationalError) as error:
+        except (TargetError, psycopg.Error, Error) as error:
             raise CommandError(str(error).strip()) from None
         self.stdout.write("prepared")
 
@@ -65,6 +65,7 @@ def _not_prepared() -> str:
         call_command("migrate", check_unapplied=True, verbosity=0, skip_checks=True)
     except SystemExit:
         return "migrations of this version are not applied yet (python manage.py prepare)"
-    except OperationalError as error:
-        return f"the control database does not answer: {str(error).strip().splitlines()[0]}"
+    except Error as error:
+        connection.close()  # else a lost one is asked again for ever
+        return f"the control database does not answer: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
     return ""
