@@ -140,8 +140,8 @@ async def behind_pooler(connection: asyncpg.Connection) -> bool:
 
 
 def is_deaf(connection: asyncpg.Connection) -> bool:
-    """Whether notifications never reach it."""
-    return isinstance(connection, Transactional)
+    """Whether notifications never reach it. (``isinstance`` would say so of every connection: asyncpg's answers for its subclasses.)"""
+    return Transactional in type(connection).__mro__
 
 
 def opened(text: str, local: str) -> str:

@@ -30,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgre
             for setting in ("wal_writer_delay = '10s'", "bgwriter_lru_maxpages = 0", "autovacuum = off"):  # nothing gets to disk by itself
                 owner.execute(f"ALTER SYSTEM SET {setting}")
             owner.execute("SELECT pg_reload_conf()")
+            owner.execute("CHECKPOINT")  # the table outlives the crash
         yield server
 
 
