@@ -16,7 +16,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt
 from healing.gateway.filters import Filter, plain_eq
 from healing.gateway.identity import identity_sql
-from healing.gateway.keyed_sql import ENTRY, key_name, key_of, update_sql, upsert_sql
+from healing.gateway.keyed_sql import ENTRY, are_keys, key_name, key_of, update_sql, upsert_sql
 from healing.gateway.lane import UNKNOWN
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
@@ -36,7 +36,7 @@ class Plan(Struct, frozen=True):
 
     relation: Relation
     lane: KeyedLane
-    key: tuple[str, ...]
+    key: tuple[Column, ...]
     vet: Vet
     shown: bool
     named: tuple[str, ...]
@@ -128,7 +128,7 @@ def _plan(attempt: Attempt) -> Plan | None:
     else:
         sql = upsert_sql(relation, key, columns, shown, proof)
     lane = KeyedLane(prelude_of(attempt.caller, attempt.request, {}, shared=True), sql)
-    return Plan(relation, lane, tuple(column.name for column in key), vet, bool(shown), attempt.names.named(relation))
+    return Plan(relation, lane, key, vet, bool(shown), attempt.names.named(relation))
 
 
 def _is_alone(relation: Relation) -> bool:
@@ -161,9 +161,9 @@ def _entry(attempt: Attempt, plan: Plan, row: Row) -> Entry | None:
     """What goes into the statement: the caller's own bytes, and for an update the key before them."""
     inner = attempt.payload.inner.strip()
     if attempt.statement.operation is Operation.UPSERT:
-        return Entry(inner, tuple([str(row[name]) for name in plan.key]), attempt.caller.turn)
-    values = [placed.condition.value for placed in attempt.request.filters if isinstance(placed.condition, Filter)]
+        return Entry(inner, tuple([str(row[column.name]) for column in plan.key]), attempt.caller.turn)
+    values = [str(placed.condition.value) for placed in attempt.request.filters if isinstance(placed.condition, Filter)]
     texts = {key_name(n): value for n, value in enumerate(values)}
-    if any(not isinstance(value, str) or "\0" in value for value in values) or not {*texts, ENTRY}.isdisjoint(row):
+    if not are_keys(values, plan.key) or any(["\0" in value for value in values]) or not {*texts, ENTRY}.isdisjoint(row):
         return None
     return Entry(msgspec.json.encode(texts)[:-1] + b"," + inner.lstrip()[1:], tuple(values), attempt.caller.turn)

@@ -12,7 +12,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import from_failure
 from healing.gateway.filters import Filter, plain_eq
-from healing.gateway.keyed_sql import key_name, key_of, select_sql
+from healing.gateway.keyed_sql import are_keys, key_name, key_of, select_sql
 from healing.gateway.names import Names
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
@@ -22,12 +22,14 @@ from healing.gateway.response import render_read
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError
 from healing.gateway.together import OUT_OF_TIME, SHARED_FATE, ByItself, Entry, KeyedLane
+from schema_monitor.core.snapshot import Column
 
 
 class Plan(Struct, frozen=True):
     """How reads of one shape go through the lane. ``names`` knows what was asked for, for the traffic counters."""
 
     lane: KeyedLane
+    key: tuple[Column, ...]
     names: Names
 
 
@@ -40,7 +42,9 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
     plan = services.shapes.find(services.state, shape, lambda: _plan(services, request, caller, names))
     if plan is None:
         return None
-    values = [placed.condition.value for placed in request.filters if isinstance(placed.condition, Filter)]
+    values = [str(placed.condition.value) for placed in request.filters if isinstance(placed.condition, Filter)]
+    if not are_keys(values, plan.key):
+        return None
     text = msgspec.json.encode({key_name(n): value for n, value in enumerate(values)})
     try:
         record = await services.together.send(plan.lane, Entry(text, None, caller.turn))
@@ -85,4 +89,4 @@ def _plan(services: Services, request: Request, caller: Caller, filters: tuple[s
     if shown is None or names.healed or not key:
         return None
     sql = select_sql(relation, key, shown, state.snapshot)
-    return Plan(KeyedLane(prelude_of(caller, request, {}, shared=True), sql, reads=True), names)
+    return Plan(KeyedLane(prelude_of(caller, request, {}, shared=True), sql, reads=True), key, names)

@@ -12,6 +12,7 @@ in order:
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are in the parameter
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from healing.gateway.names import Names
@@ -24,6 +25,9 @@ _ROWS = ident(ROWS)
 ENTRY = "mendgate entry"
 """An entry's place among the others."""
 _NUMBER = ident(ENTRY)
+_BITS = {"int2": 16, "int4": 32, "int8": 64}
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NO_KEY = ("json", "jsonb")
 """A filter's text is parsed as one of these; as an entry's it would be a JSON string."""
 
@@ -42,6 +46,19 @@ def key_of(relation: Relation, filters: Sequence[str | None], names: Names, *, c
     found = [column for name in named if (column := names.find_column(relation, name, careful=careful)) is not None]
     sound = [column for column in found if column.enum is None and not column.array and column.base not in _NO_KEY]
     return tuple(sound) if len(sound) == len(filters) else ()
+
+
+def are_keys(values: Sequence[str], key: Sequence[Column]) -> bool:
+    """Whether these texts can be values of the key, as far as it is easily told. One that is none would have the whole batch halved
+    again and again, so it goes the ordinary way; so does an odd spelling."""
+    return all([_is_value(value, column.base) for value, column in zip(values, key, strict=True)])
+
+
+def _is_value(text: str, base: str) -> bool:
+    if base in _BITS:
+        most = 1 << (_BITS[base] - 1)
+        return _INTEGER.fullmatch(text) is not None and -most <= int(text) < most
+    return base != "uuid" or _UUID.fullmatch(text) is not None
 
 
 def update_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Column, ...], shown: str, same: str, snapshot: Snapshot) -> str:

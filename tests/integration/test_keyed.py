@@ -11,10 +11,11 @@ import jwt
 import psycopg
 import pytest
 
-from healing.gateway.keyed_sql import key_name, update_sql
+from healing.gateway.keyed_sql import are_keys, key_name, update_sql
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.together import Entry, KeyedLane, Together
 from schema_monitor import catalog
+from schema_monitor.core.snapshot import Column
 from tests.gateway_process import JWT_SECRET, Gateway
 
 Answers = list[httpx.Response]
@@ -177,6 +178,25 @@ def test_a_filter_that_is_none_of_a_key_is_not_taken_for_one(served: Gateway) ->
     answer = asyncio.run(patch_all(served, [("id=eq.1&None=gt.3", {"n": 7}, {})]))[0]
     assert answer.headers["content-range"] == "*/*" and served.sql("SELECT n FROM keyed")[0]["n"] == 0
     assert asyncio.run(read_all(served, [("id=eq.1&None=gt.3", {})]))[0].json() == []
+
+
+def test_a_text_that_is_no_key_takes_no_batch_apart() -> None:
+    """It goes the ordinary way from the start, and so does an odd spelling; what may be a key is the database's to judge."""
+    key = [Column(n, base, base, base) for n, base in enumerate(("int2", "int4", "int8", "uuid", "text"), 1)]
+    uuid = "A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11"
+    assert are_keys(["-32768", "2147483647", "9223372036854775807", uuid, "x"], key)
+    wrong = [
+        ("32768", 0),
+        ("2147483648", 1),
+        ("1.0", 1),
+        ("", 1),
+        ("one", 1),
+        ("٣", 1),
+        ("9223372036854775808", 2),
+        (uuid + "0", 3),
+        ("x", 3),
+    ]
+    assert not any(are_keys([text], [key[place]]) for text, place in wrong)
 
 
 def test_a_key_of_json_is_read_as_json(served: Gateway) -> None:
