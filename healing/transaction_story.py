@@ -62,7 +62,7 @@ def sentence(row: TransactionLog, error: dict[str, Any] | None = None) -> str:
     if row.state == State.BEGUN:
         return "It is under way, as far as its process has told."
     if row.state == State.UNKNOWN:
-        return "Its end is not known here yet; the next sweep looks for its record in the target."
+        return "Its end is not known here: a sweep looks for its record in the target. Without schema mendgate there it stays so."
     if error is None:
         return "Its process or its caller went away before the commit, so the database undid it. Nothing of it is stored."
     where = f" {error['details']}" if str(error.get("details", "")).startswith("Operation ") else ""
