@@ -141,17 +141,22 @@ class Authenticator:
         credentials = headers.get("apikey", ""), headers.get("authorization", "")
         caller = self._cache.get(credentials)
         if caller is None:
+            cache = self._cache
             caller = self._before.get(credentials) or await self._verify(*credentials)
-            if len(self._cache) >= _MOST_CACHED:
-                self._cache, self._before = {}, self._cache
-            self._cache[credentials] = caller
+            if cache is self._cache:  # else keys changed meanwhile, maybe this one
+                self._remember(credentials, caller)
         if caller.expires_at is not None and caller.expires_at + _LEEWAY < time.time():
             self._before.pop(credentials, None)
-            del self._cache[credentials]
+            self._cache.pop(credentials, None)
             raise unauthorized("PGRST303", "JWT expired" if caller.token_expires_at else "The API key has expired")
         if caller.key is not None:
             self.used.add(caller.key)
         return caller
+
+    def _remember(self, credentials: tuple[str, str], caller: Caller) -> None:
+        if len(self._cache) >= _MOST_CACHED:
+            self._cache, self._before = {}, self._cache
+        self._cache[credentials] = caller
 
     async def _verify(self, apikey: str, authorization: str) -> Caller:
         bearer = _bearer(authorization)

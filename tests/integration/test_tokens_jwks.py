@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from healing.gateway.auth import Authenticator
+from healing.gateway import keytext
+from healing.gateway.auth import Authenticator, Key
 from healing.gateway.errors import DialectError
 from healing.gateway.settings import Settings
 from tests.gateway_process import Gateway
@@ -156,3 +157,23 @@ def test_an_issuer_that_is_away_is_503() -> None:
 
 async def no_key(_digest: str) -> None:
     return None
+
+
+def test_a_key_that_was_revoked_while_it_was_verified_is_not_remembered() -> None:
+    """What is said of keys meanwhile counts from the next request on."""
+    text, _, hashed = keytext.make()
+    known = {hashed: Key("id", "name", "service_role")}
+
+    async def find_key(digest: str) -> Key | None:
+        found = known.pop(digest, None)
+        auth.forget()
+        return found
+
+    auth = Authenticator(Settings(database_url="", target_database_url=""), find_key)
+
+    async def run() -> None:
+        assert (await auth.caller({"apikey": text})).role == "service_role"
+        with pytest.raises(DialectError):
+            await auth.caller({"apikey": text})
+
+    asyncio.run(run())
