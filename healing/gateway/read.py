@@ -99,7 +99,10 @@ async def _once(
     except BaseException:
         await transaction.rollback()
         raise
-    await _commit(transaction, query, claim, answer)
+    if request.kind == "table" and query.read_only:
+        transaction.leave()
+    else:
+        await _commit(transaction, query, claim, answer)
     _count(services, caller, names, planned, record["n"])
     return answer
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -107,6 +107,7 @@ class Pool:
         self._open = 0
         self._waiting: Turns[asyncio.Future[asyncpg.Connection | None]] = Turns()
         self._closed = False
+        self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
@@ -230,8 +231,16 @@ class Pool:
                 failure = failure_of(error)
         raise DatabaseError(failure)
 
+    def finish(self, work: Coroutine[None, None, None]) -> None:
+        """Carries out what nobody waits for but ``close``."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
     async def close(self) -> None:
         """Closes what is idle; what is out closes when it comes back."""
+        if self._finishing:
+            await asyncio.wait(self._finishing)
         self._closed = True
         while self._idle:
             connection = self._idle.pop()
@@ -397,6 +406,19 @@ class Transaction:
                 failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
                 raise DatabaseError(failure) from error
             return
+        self._give_back()
+
+    def leave(self) -> None:
+        """Ends a transaction that has read all it wanted, with nobody waiting: what was found is sound whatever becomes of the COMMIT."""
+        self._own()
+        self._pool.finish(self._left())
+
+    async def _left(self) -> None:
+        try:
+            await self._connection.execute("COMMIT", timeout=self._pool.patience)
+        except BaseException as error:
+            self._pool.judge(self._connection, error)
+            self._connection.terminate()
         self._give_back()
 
     async def rollback(self) -> None:

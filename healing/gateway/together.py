@@ -130,7 +130,10 @@ class Together:
         except BaseException:
             await transaction.rollback()
             raise
-        await transaction.commit("", records[0]["xid"])
+        if lane.reads:
+            transaction.leave()
+        else:
+            await transaction.commit("", records[0]["xid"])
         return records
 
 
