@@ -93,6 +93,7 @@ def test_from_nothing_to_an_answer_and_no_secret_on_the_way(site: Gateway, visit
     page.fill("#id_entered", SECRET)
     rita.shoot("ai-key-new")
     page.click("[name=_save]")
+    page.get_by_text("…9876").first.wait_for()
     assert SECRET not in page.content() and "…9876" in page.content()
     rita.go("/admin/breakers/aiprovider/").get_by_role("link", name="acme", exact=True).click()
     page.click("text=Try it: one real call")
