@@ -9,22 +9,15 @@ short blocks. The gateway also checks the API key, sets role and claims, and vet
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
 
-import httpx
-
 from benchmarks import load
+from benchmarks.beside import handwritten
 from benchmarks.figures import figure
 from benchmarks.load import Speed
 from benchmarks.web_process import web_process
-from resilience_site.embedded_state import free_port
-from tests.gateway_process import ROOT, Gateway
+from tests.gateway_process import Gateway
 
 Place = tuple[str, dict[str, str]]
 """A URL and the headers to send there."""
@@ -42,8 +35,8 @@ def main() -> int:
         gateway.sql(load.CREATE)
         gateway.sql(load.RENAME)
         gateway.manage("capture_schema")
-        with handwritten(gateway) as url:
-            places = {"hand-written": (url, {}), **gateway_places(gateway)}
+        with handwritten(gateway) as peer:
+            places = {"hand-written": (f"{peer.url}/parcels", {}), **gateway_places(gateway)}
             print(f"single-row inserts a second, medians of {options.rounds} rounds, by {load.TOOL}")
             ratios = [report(clients, run(places, clients, options.rounds, options.seconds)) for clients in options.clients]
     return int(min(ratios) < 1)
@@ -57,33 +50,6 @@ def gateway_places(gateway: Gateway) -> dict[str, Place]:
         SAME: (f"{url}?select=id", {**headers, "Prefer": "return=representation"}),
         "gateway, returning nothing": (url, headers),
     }
-
-
-@contextmanager
-def handwritten(gateway: Gateway) -> Iterator[str]:
-    """The endpoint's URL, while it runs. It logs in as the tables' owner."""
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.handwritten:app", "--loop", "uvloop", "--http", "httptools"]
-    command += ["--no-access-log", "--log-level", "warning", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TARGET": gateway.owner_url})
-    try:
-        _wait(f"http://127.0.0.1:{port}/parcels", process)
-        yield f"http://127.0.0.1:{port}/parcels"
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        if process.poll() is not None:
-            break
-        try:
-            assert httpx.post(url, json=load.parcel("email_address", 0), trust_env=False).status_code == 201
-            return
-        except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError("the hand-written endpoint did not start")
 
 
 def run(places: dict[str, Place], clients: int, rounds: int, seconds: float) -> dict[str, list[Speed]]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from breakers.forgetting import delete_old
 from breakers.models import AiAllowance, AiCall, AiNotice, AiSettings, AiSpend
 
 BATCH = 5_000
@@ -16,13 +17,7 @@ KEPT_NOTICES = timedelta(days=400)
 
 def prune(batches: int = 20) -> int:
     """Deletes calls older than the settings say, in batches that hold no lock for long. Returns how many went."""
-    before, gone = timezone.now() - timedelta(days=AiSettings.load().retention_days), 0
-    for _ in range(batches):
-        with connection.cursor() as cursor:
-            cursor.execute(_OLD, [before, BATCH])
-            gone += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                break
+    gone = delete_old(_OLD, AiSettings.load().retention_days, batches, BATCH)
     AiNotice.objects.filter(at__lt=timezone.now() - KEPT_NOTICES).delete()
     return gone
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import psycopg
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
+from breakers.forgetting import BATCH, delete_old
 from healing.gateway.seal import seal
 from healing.gateway.transactions.story import Record
 from healing.models import TransactionLog
@@ -21,7 +21,6 @@ SILENT = timedelta(seconds=90)
 """Without a sign of life for so long (they come every 15 s) a transaction's process is gone, or cannot tell. A transaction that commits
 later than this says so itself."""
 KEPT_DAYS = 90
-BATCH = 2_000
 _COLUMNS = ["at", "ended_at", "alive_at", "state", "code", "isolation", "attempts", "seconds", "operations", "healed", "sealed"]
 _OLD = "DELETE FROM healing_transactionlog WHERE id IN (SELECT id FROM healing_transactionlog WHERE at < %s ORDER BY at LIMIT %s)"
 _LANDED = "SELECT id FROM mendgate.receipts WHERE id = ANY(%s)"
@@ -50,14 +49,7 @@ def settle() -> int:
 
 def prune(batches: int = 20) -> int:
     """Deletes what is older than TRANSACTIONS_KEPT_DAYS, in batches that hold no lock for long. Returns how many went."""
-    before, gone = timezone.now() - timedelta(days=int(getattr(settings, "TRANSACTIONS_KEPT_DAYS", KEPT_DAYS))), 0
-    for _ in range(batches):
-        with connection.cursor() as cursor:
-            cursor.execute(_OLD, [before, BATCH])
-            gone += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                break
-    return gone
+    return delete_old(_OLD, int(getattr(settings, "TRANSACTIONS_KEPT_DAYS", KEPT_DAYS)), batches)
 
 
 def _row(record: Record) -> TransactionLog:

@@ -3,14 +3,11 @@ proven answer is used again."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.conf import settings
-from django.db import connection
-from django.utils import timezone
+
+from breakers.forgetting import delete_old
 
 KEPT_DAYS = 400
-BATCH = 2_000
 _OLD = """
 DELETE FROM healing_assistrun WHERE id IN (
     SELECT r.id FROM healing_assistrun r
@@ -23,11 +20,4 @@ DELETE FROM healing_assistrun WHERE id IN (
 
 def prune(batches: int = 20) -> int:
     """Deletes what is older than ASSIST_KEPT_DAYS, in batches that hold no lock for long. Returns how many went."""
-    before, gone = timezone.now() - timedelta(days=int(getattr(settings, "ASSIST_KEPT_DAYS", KEPT_DAYS))), 0
-    for _ in range(batches):
-        with connection.cursor() as cursor:
-            cursor.execute(_OLD, [before, BATCH])
-            gone += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                break
-    return gone
+    return delete_old(_OLD, int(getattr(settings, "ASSIST_KEPT_DAYS", KEPT_DAYS)), batches)
