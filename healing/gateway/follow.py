@@ -15,8 +15,8 @@ from typing import Any
 
 import asyncpg
 
+from healing.gateway.keeper import Keeper
 from healing.gateway.settings import Settings
-from healing.gateway.state import Keeper
 from schema_monitor import catalog, ddl_log, pooled
 from schema_monitor.core.ddl import Entry, sightings
 from schema_monitor.core.snapshot import Relation

@@ -14,10 +14,11 @@ from healing.core.types import Healing
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.coalesce import Coalescer
 from healing.gateway.follow import Follower
+from healing.gateway.keeper import Keeper
 from healing.gateway.quotas import Quotas
 from healing.gateway.settings import Settings
 from healing.gateway.shapes import Shapes
-from healing.gateway.state import Keeper, State
+from healing.gateway.state import State
 from healing.gateway.target import DatabaseError, Pool, failure_of
 from healing.gateway.target_gate import Gate
 from healing.gateway.together import Together

@@ -13,8 +13,8 @@ import pytest
 
 from healing.gateway import coalesce, tuned
 from healing.gateway.coalesce import Lane
+from healing.gateway.keeper import Keeper
 from healing.gateway.settings import Settings
-from healing.gateway.state import Keeper
 from schema_monitor.watch import EVERY, SLOWEST, pace_of
 
 LANE, OTHER = Lane("", "a", True, "public.orders"), Lane("", "b", True, "public.items")
