@@ -1,11 +1,12 @@
--- wrk: one request after another, {n} in path and body is a number from 1 to `most`, by chance ({n:012} with twelve digits); with seed 0 one after the other. Arguments: method, path, body
--- ("-" for none), most, seed, then "name: value" headers; a header "@file" takes one of the file's lines instead (a caller each). The last
--- line it prints is JSON.
+-- wrk: one request after another, {n} in path and body is a number from 1 to `most` ({n:012} with twelve digits), by chance; with a seed
+-- of 0 or less, -s, one after the other behind s. Arguments: method, path, body ("-" for none), most, seed, then "name: value" headers; a
+-- header "@file" takes one of the file's lines instead (a caller each). The last line it prints is JSON.
 local callers = {}
 
 function init(args)
   method, path, body, most = args[1], args[2], args[3], tonumber(args[4])
-  seed, number = tonumber(args[5]), 0
+  seed = tonumber(args[5])
+  number = math.max(0, -seed)
   math.randomseed(seed)
   headers = {}
   if body == "-" then body = nil else headers["content-type"] = "application/json" end
@@ -22,7 +23,7 @@ end
 
 function request()
   number = number % most + 1
-  local n = string.format("%d", seed == 0 and number or math.random(most))
+  local n = string.format("%d", seed <= 0 and number or math.random(most))
   if #callers > 0 then
     local line = callers[(tonumber(n) - 1) % #callers + 1]
     for name, value in line:gmatch("([^\t]-): ([^\t]*)") do headers[name] = value end

@@ -31,6 +31,9 @@ MOST_LABEL = 300
 MOST_AMOUNT = 1e15
 COUNT_EVERY = 0.5
 FLUSH_EVERY = 5.0
+SERIES_A_SECOND, FLUSH_WITHIN = 1_000, 30.0
+"""Where callers are many, series are: then flushes are rarer, so that no more than so many series a second are stored, but at least one in
+so many seconds."""
 
 Sink = Callable[[str, int, str], None]
 """Stores (boot, number, body as JSON) durably, once per (boot, number); raises where it cannot."""
@@ -112,7 +115,7 @@ class Recorder:
         while not stop.wait(COUNT_EVERY):
             rounds += 1
             try:
-                if rounds * COUNT_EVERY >= FLUSH_EVERY:
+                if rounds * COUNT_EVERY >= flush_after(self._tally.size):
                     rounds = 0
                     self.flush()
                 else:
@@ -171,6 +174,15 @@ def _body(tally: Tally) -> str:
     return msgspec.json.encode(body).decode()
 
 
+def flush_after(series: int) -> float:
+    """Seconds between two flushes of so many series.
+
+    >>> flush_after(20), flush_after(12_000), flush_after(1_000_000)
+    (5.0, 12.0, 30.0)
+    """
+    return max(FLUSH_EVERY, min(series / SERIES_A_SECOND, FLUSH_WITHIN))
+
+
 def _counts(amount: float) -> bool:
     """Neither nothing nor endless: JSON has no word for those."""
     return -MOST_AMOUNT < amount < MOST_AMOUNT
@@ -178,7 +190,11 @@ def _counts(amount: float) -> bool:
 
 def _labels(series: tuple[str, ...]) -> list[str]:
     """Texts that JSON, Postgres and an index over them can hold."""
-    return [label[:MOST_LABEL].replace("\x00", "\ufffd").encode("utf-8", "replace").decode() for label in series]
+    return [label if len(label) <= MOST_LABEL and label.isascii() and "\x00" not in label else _sound(label) for label in series]
+
+
+def _sound(label: str) -> str:
+    return label[:MOST_LABEL].replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 recorder = Recorder()

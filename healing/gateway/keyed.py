@@ -35,7 +35,7 @@ class Plan(Struct, frozen=True):
     """How rows of one shape go through a lane. ``key`` are the columns that find the row."""
 
     relation: Relation
-    lane: KeyedLane
+    sql: str
     key: tuple[Column, ...]
     vet: Vet
     shown: bool
@@ -55,7 +55,8 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
     if entry is None:
         return None
     try:
-        record = await services.together.send(plan.lane, entry)
+        lane = KeyedLane(prelude_of(attempt.caller, attempt.request, {}, shared=True), plan.sql)
+        record = await services.together.send(lane, entry)
     except ByItself:
         return None
     except DatabaseError as error:
@@ -77,11 +78,12 @@ def _answer(attempt: Attempt, plan: Plan, hit: bool, row: str | None) -> Answer:
 
 
 def _shape(attempt: Attempt) -> object:
-    """Everything of a request but its values."""
-    request, headers, caller = attempt.request, attempt.headers, attempt.caller
+    """Everything of a request that the plan depends on. Who asks is no part of it where rules are the same for all: callers are many."""
+    request, headers = attempt.request, attempt.headers
+    identity = attempt.caller.identity if attempt.services.state.doubts else ""
     filters = tuple([plain_eq(placed.condition) for placed in request.filters])
     place = (request.schema, request.name, request.method, request.select, filters, request.on_conflict)
-    return (*place, headers.get("prefer"), headers.get("accept"), tuple(attempt.payload.rows[0]), attempt.level, caller.prelude, caller.key)
+    return (*place, headers.get("prefer"), headers.get("accept"), tuple(attempt.payload.rows[0]), attempt.level, identity)
 
 
 def _may_suit(request: Request) -> bool:
@@ -127,8 +129,7 @@ def _plan(attempt: Attempt) -> Plan | None:
         sql = update_sql(relation, key, columns, shown, proof, state.snapshot)
     else:
         sql = upsert_sql(relation, key, columns, shown, proof)
-    lane = KeyedLane(prelude_of(attempt.caller, attempt.request, {}, shared=True), sql)
-    return Plan(relation, lane, key, vet, bool(shown), attempt.names.named(relation))
+    return Plan(relation, sql, key, vet, bool(shown), attempt.names.named(relation))
 
 
 def _is_alone(relation: Relation) -> bool:

@@ -28,7 +28,7 @@ from schema_monitor.core.snapshot import Column
 class Plan(Struct, frozen=True):
     """How reads of one shape go through the lane. ``names`` knows what was asked for, for the traffic counters."""
 
-    lane: KeyedLane
+    sql: str
     key: tuple[Column, ...]
     names: Names
 
@@ -38,8 +38,8 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
     if not may_suit(request):
         return None
     names = tuple([plain_eq(placed.condition) for placed in request.filters])
-    shape = ("read", request.schema, request.name, request.select, names, caller.prelude)
-    plan = services.shapes.find(services.state, shape, lambda: _plan(services, request, caller, names))
+    shape = ("read", request.schema, request.name, request.select, names)
+    plan = services.shapes.find(services.state, shape, lambda: _plan(services, request, names))
     if plan is None:
         return None
     values = [str(placed.condition.value) for placed in request.filters if isinstance(placed.condition, Filter)]
@@ -47,7 +47,8 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
         return None
     text = msgspec.json.encode({key_name(n): value for n, value in enumerate(values)})
     try:
-        record = await services.together.send(plan.lane, Entry(text, None, caller.turn))
+        lane = KeyedLane(prelude_of(caller, request, {}, shared=True), plan.sql, reads=True)
+        record = await services.together.send(lane, Entry(text, None, caller.turn))
     except ByItself:
         return None
     except DatabaseError as error:
@@ -78,7 +79,7 @@ def may_suit(request: Request) -> bool:
     )
 
 
-def _plan(services: Services, request: Request, caller: Caller, filters: tuple[str | None, ...]) -> Plan | None:
+def _plan(services: Services, request: Request, filters: tuple[str | None, ...]) -> Plan | None:
     state = services.state
     names = Names(state.snapshot, state.lineage)
     relation = names.find_relation(request.schema, request.name)
@@ -89,4 +90,4 @@ def _plan(services: Services, request: Request, caller: Caller, filters: tuple[s
     if shown is None or names.healed or not key:
         return None
     sql = select_sql(relation, key, shown, state.snapshot)
-    return Plan(KeyedLane(prelude_of(caller, request, {}, shared=True), sql, reads=True), key, names)
+    return Plan(sql, key, names)

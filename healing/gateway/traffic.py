@@ -1,7 +1,8 @@
 """Counts what callers send, by shape: names only, never a value. Added to the control database every few seconds.
 
 ``wrote``, ``read`` and ``called`` cost about a microsecond (one dictionary), never wait and never raise. What the counters hold is
-bounded: beyond ``MOST`` shapes between two flushes, requests are only counted as lost, and the reader is told when.
+bounded: beyond ``MOST`` shapes (or ``MOST_CHARACTERS`` of names in them) between two flushes, requests are only counted as lost, and the
+reader is told when.
 
 For whoever carries out writes, once a request, after its outcome is known (not for replays: those were counted when they came)::
 
@@ -42,8 +43,13 @@ EVERY = 5.0
 """Seconds between two flushes."""
 HEARTBEAT = 60.0
 """Seconds between two signs of life where nothing is sent: no traffic is knowledge too."""
-MOST = 40_000
-"""Shapes held between two flushes, and rows held while the control database is away."""
+MOST, MOST_CHARACTERS = 100_000, 16_000_000
+"""Shapes held between two flushes, and rows held while the control database is away; and characters of the names in these shapes. Some
+40 MB in all."""
+FULL = 0.8
+"""of that: then they are stored, due or not."""
+AT_ONCE = 2_000
+"""Rows of one transaction."""
 PACE, SLOWEST = 200, 60.0
 """Many callers have many shapes, each with few requests. Then the counts are kept for longer, so that no more than so many rows a second
 are stored, but for so many seconds at most: a row then stands for more requests."""
@@ -60,7 +66,7 @@ class Traffic:
         self._control, self._state = control, state
         self._counts: dict[Place, Count] = {}
         self._labels: dict[tuple[int, str, str | None, str], int] = {}
-        self._lost = 0
+        self._lost = self._characters = 0
         self._waiting = Rows()
         self._beat = self._flushed = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -138,23 +144,30 @@ class Traffic:
         """Adds what was counted to the control database. Where that is away the counts are kept, up to ``MOST`` rows."""
         async with self._flushing:
             await self._gather()
-            if self._waiting.empty and time.monotonic() < self._beat:
-                return
-            try:
-                async with self._control.connection() as connection, connection.transaction():
-                    await add(connection, self._waiting)
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-                log.exception("counts that the control database does not take; they are dropped")
-                self._waiting = Rows(lost=self._waiting.requests + self._waiting.lost)
-            except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-                log.warning("could not store what callers send, keeping it: %s", error)
-            else:
-                self._waiting, self._beat = Rows(), time.monotonic() + HEARTBEAT
+            while not self._waiting.empty or time.monotonic() >= self._beat:
+                if not await self._store(self._waiting.take(AT_ONCE)):
+                    return
+
+    async def _store(self, part: Rows) -> bool:
+        """Adds some of what waited. False: no more can be stored now."""
+        try:
+            async with self._control.connection() as connection, connection.transaction():
+                await add(connection, part)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            log.exception("counts that the control database does not take; they are dropped")
+            self._waiting.lost += part.requests + part.lost
+            return bool(part.shapes or part.uses)
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            log.warning("could not store what callers send, keeping it: %s", error)
+            self._waiting.add(part, MOST)
+            return False
+        self._beat = time.monotonic() + HEARTBEAT
+        return True
 
     async def _gather(self) -> None:
         """Turns the counters into rows: names are resolved by what is known now, and added to what waits already."""
         counts, labels, lost = self._counts, self._labels, self._lost
-        self._counts, self._labels, self._lost = {}, {}, 0
+        self._counts, self._labels, self._lost, self._characters = {}, {}, 0, 0
         self._waiting.lost, self._flushed = self._waiting.lost + lost, time.monotonic()
         if not counts and not labels:
             return
@@ -177,18 +190,21 @@ class Traffic:
     def _is_due(self) -> bool:
         """Few shapes are stored at every look; many wait until they are worth it."""
         kept = time.monotonic() - self._flushed
-        return kept >= min(len(self._counts) / PACE, SLOWEST) or len(self._counts) > MOST // 2
+        full = max(len(self._counts) / MOST, self._characters / MOST_CHARACTERS) > FULL
+        return full or kept >= min(len(self._counts) / PACE, SLOWEST)
 
     def _new(self, place: Place, thing: Relation | Function) -> Count:
         """A counter for a shape not seen since the last flush."""
         oid, fingerprint, sent, operation, key, role, keys, named = place
-        if _is_huge(keys) or _is_huge(named):
-            place = (oid, fingerprint, sent, operation, key, role, _HUGE, ())
+        size = sum(map(len, keys)) + sum(map(len, named))
+        if len(keys) > _MOST_NAMES or len(named) > _MOST_NAMES or size > _MOST_CHARACTERS:
+            place, size = (oid, fingerprint, sent, operation, key, role, _HUGE, ()), 0
             if (found := self._counts.get(place)) is not None:
                 return found
-        if len(self._counts) >= MOST:
+        if len(self._counts) >= MOST or self._characters + size > MOST_CHARACTERS:
             self._lost += 1
             return Count(thing)
+        self._characters += size
         found = self._counts[place] = Count(thing)
         return found
 
@@ -201,7 +217,3 @@ class Traffic:
         place = (enum, label, caller.key, caller.role)
         if place in self._labels or len(self._labels) < MOST:
             self._labels[place] = self._labels.get(place, 0) + 1
-
-
-def _is_huge(names: tuple[str, ...]) -> bool:
-    return len(names) > _MOST_NAMES or sum(map(len, names)) > _MOST_CHARACTERS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
+from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -13,6 +14,8 @@ from healing.gateway.state import State
 from schema_monitor.core.lineage import Renamed
 from schema_monitor.core.snapshot import Function, Relation
 
+K = TypeVar("K")
+V = TypeVar("V")
 Label = tuple[int, str, str | None, str]
 """oid of the enum, former label, key, role"""
 ShapeKey = tuple[int, str, str, str | None, str, str]
@@ -98,6 +101,16 @@ class Rows(Struct):
             elif len(self.uses) < most:
                 self.uses[use_key] = use
         self.lost += more.lost
+
+    def take(self, most: int) -> Rows:
+        """So many of them, at most, and what was lost; they do not wait any more."""
+        taken = Rows(_taken(self.shapes, most), _taken(self.uses, most), self.lost)
+        self.lost = 0
+        return taken
+
+
+def _taken(rows: dict[K, V], most: int) -> dict[K, V]:
+    return dict([rows.popitem() for _ in range(min(most, len(rows)))])
 
 
 def rows_of(counts: Mapping[Place, Count], labels: Mapping[Label, int], state: State) -> Rows:

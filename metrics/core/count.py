@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,13 +30,18 @@ class Tally:
     def __bool__(self) -> bool:
         return bool(self.counters or self.sketches)
 
+    @property
+    def size(self) -> int:
+        """How many series it holds."""
+        return len(self.counters) + len(self.sketches)
+
     def observe(self, seen: o.Observation) -> None:
         """Counts one observation."""
         _COUNT[type(seen)](self, seen)
 
     def observe_all(self, seen: Iterable[o.Observation]) -> list[Exception]:
-        """Counts many; what went wrong with those that could not be counted. Writes and reads that differ in nothing but their times are
-        counted together, which costs a third."""
+        """Counts many; what went wrong with those that could not be counted. Writes and reads that differ in nothing but times and callers
+        are counted together, which costs a third, however many callers there are."""
         alike: dict[Alike, Group] = {}
         faults: list[Exception] = []
         for each in seen:
@@ -45,7 +50,7 @@ class Tally:
                     group = alike.get(key)
                     if group is None:
                         group = alike[key] = Group(each)
-                    group.times.add(max(0.0, each.seconds))
+                    group.add(each)
                 else:
                     self.observe(each)
             except Exception as fault:
@@ -81,17 +86,23 @@ class Tally:
 
 
 class Group(Struct):
-    """Observations that are counted together: all are like this one, but for their times."""
+    """Observations that are counted together: all are like this one, but for their times and callers."""
 
     like: o.Wrote | o.Read
     times: Sketch = field(default_factory=Sketch)
+    callers: dict[str, int] = field(default_factory=dict)
+
+    def add(self, seen: o.Wrote | o.Read) -> None:
+        """One more."""
+        self.times.add(max(0.0, seen.seconds))  # first: it raises where that is no number
+        self.callers[seen.caller] = self.callers.get(seen.caller, 0) + 1
 
     def count_in(self, tally: Tally) -> None:
         """Adds them to a tally."""
         if isinstance(self.like, o.Wrote):
-            _writes(tally, self.like, self.times.count, self.times, self.times)
+            _writes(tally, self.like, self.callers, self.times, self.times)
         else:
-            _reads(tally, self.like, self.times.count, self.times)
+            _reads(tally, self.like, self.callers, self.times)
 
 
 def _folded(series: Series) -> Series:
@@ -105,28 +116,31 @@ def _one(seconds: float) -> Sketch:
 
 
 def _wrote(tally: Tally, seen: o.Wrote) -> None:
-    _writes(tally, seen, 1, _one(seen.seconds - seen.waited), _one(seen.seconds))
+    _writes(tally, seen, {seen.caller: 1}, _one(seen.seconds - seen.waited), _one(seen.seconds))
 
 
-def _writes(tally: Tally, like: o.Wrote, count: int, writing: Sketch, healing: Sketch) -> None:
-    tally.add(count, "mendgate_writes_total", like.table, like.operation, like.outcome, like.caller)
-    tally.add(count * like.rows, "mendgate_write_rows_total", like.table, like.outcome)
+def _writes(tally: Tally, like: o.Wrote, callers: Mapping[str, int], writing: Sketch, healing: Sketch) -> None:
+    """``callers``: how many are each one's."""
+    for caller, count in callers.items():
+        tally.add(count, "mendgate_writes_total", like.table, like.operation, like.outcome, caller)
+        for fix, source in like.heals:
+            tally.add(count, "mendgate_heals_total", like.table, fix, source, caller)
+    tally.add(writing.count * like.rows, "mendgate_write_rows_total", like.table, like.outcome)
     tally.times(writing, "mendgate_write_seconds", like.table, like.operation, like.outcome)
     tally.times(writing, "db_client_operation_duration_seconds", like.operation)
-    for fix, source in like.heals:
-        tally.add(count, "mendgate_heals_total", like.table, fix, source, like.caller)
     if like.heals:
         tally.times(healing, "mendgate_healing_seconds", like.heals[0][1])
     if like.changed:
-        tally.add(count, "mendgate_changed_total", like.table)
+        tally.add(writing.count, "mendgate_changed_total", like.table)
 
 
 def _read(tally: Tally, seen: o.Read) -> None:
-    _reads(tally, seen, 1, _one(seen.seconds))
+    _reads(tally, seen, {seen.caller: 1}, _one(seen.seconds))
 
 
-def _reads(tally: Tally, like: o.Read, count: int, times: Sketch) -> None:
-    tally.add(count, "mendgate_reads_total", like.table, _yes(like.ok), like.caller)
+def _reads(tally: Tally, like: o.Read, callers: Mapping[str, int], times: Sketch) -> None:
+    for caller, count in callers.items():
+        tally.add(count, "mendgate_reads_total", like.table, _yes(like.ok), caller)
     tally.times(times, "db_client_operation_duration_seconds", "select")
 
 
@@ -187,15 +201,15 @@ def _yes(value: bool) -> str:
 
 
 Alike = tuple[object, ...]
-"""Everything of an observation but its time."""
+"""Everything of an observation but its time and caller."""
 
 
 def _alike(seen: o.Wrote | o.Read) -> Alike | None:
     if isinstance(seen, o.Read):
-        return seen.table, seen.ok, seen.caller
+        return seen.table, seen.ok
     if seen.waited:
         return None
-    return seen.table, seen.operation, seen.outcome, seen.caller, seen.rows, seen.heals, seen.changed
+    return seen.table, seen.operation, seen.outcome, seen.rows, seen.heals, seen.changed
 
 
 _COUNT: dict[type, Callable[[Tally, Any], None]] = {

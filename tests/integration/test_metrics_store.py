@@ -126,6 +126,11 @@ def test_the_thread_flushes_and_stop_flushes_the_rest(sink: Sink, monkeypatch: p
     assert writes() == 2 and recorder._thread is None
 
 
+def test_many_series_are_flushed_less_often():
+    """Where callers are many, series are."""
+    assert [recording.flush_after(series) for series in (20, 12_000, 1_000_000)] == [5.0, 12.0, 30.0]
+
+
 def test_a_forked_process_counts_its_own_only(sink: Sink):
     recorder = recorder_with(sink)
     recorder.observe(WROTE)

@@ -11,10 +11,11 @@ import pytest
 
 from healing.core import fixes
 from healing.core.mend import Applied
+from healing.gateway import traffic as counting
 from healing.gateway.auth import Key, make_caller
 from healing.gateway.state import State
 from healing.gateway.target import Pool
-from healing.gateway.traffic import MOST, Traffic
+from healing.gateway.traffic import Traffic
 from healing.gateway.traffic_rows import MOST_SHAPES
 from schema_monitor.core.lineage import Lineage
 from schema_monitor.core.snapshot import Column, EnumLabel, EnumType, Relation, Scope, Snapshot
@@ -96,17 +97,18 @@ def test_a_name_that_was_live_when_it_was_sent_is_no_former_name(recorded: Recor
     assert recorded(lambda t: t.wrote(BEFORE, "users", "insert", CALLER, ("email",)), "oldnameuse") == []
 
 
-def test_whoever_sends_endless_new_names_fills_nothing(recorded: Recorded) -> None:
+def test_whoever_sends_endless_new_names_fills_nothing(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shapes are bounded in memory and in the database; what is over is counted together, or as lost."""
+    monkeypatch.setattr(counting, "MOST", 2_000)
 
     def count(traffic: Traffic) -> None:
-        for i in range(MOST + 50):
+        for i in range(2_050):
             traffic.wrote(AFTER, "people", "insert", CALLER, (f"x{i}",), misfit=True)
         traffic.wrote(AFTER, "people", "insert", CALLER, ("y" * 100_000,))
 
     rows = recorded(count)
     assert len(rows) <= MOST_SHAPES + 1
-    assert sum(r["requests"] for r in rows) == sum(r["misfits"] for r in rows) == MOST
+    assert sum(r["requests"] for r in rows) == sum(r["misfits"] for r in rows) == 2_000
     assert max(len(name) for r in rows for name in r["keys"]) <= 63
 
 
@@ -131,6 +133,23 @@ def test_counts_wait_while_the_control_database_is_away(control_url: str) -> Non
     asyncio.run(go())
     assert run(control_url, "SELECT requests FROM schema_monitor_payloadshape") == [{"requests": 1}]
     assert run(control_url, "SELECT lost, lost_at IS NOT NULL AS told FROM schema_monitor_trafficrecording") == [{"lost": 3, "told": True}]
+
+
+def test_many_callers_are_stored_part_by_part(recorded: Recorded, control_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request once, in several transactions; what the database does not take is lost alone, and that is said."""
+    monkeypatch.setattr(counting, "AT_ONCE", 7)
+    keys = [f"00000000-0000-0000-0000-{n:012}" for n in range(40)] + ["no uuid"]
+
+    def count(traffic: Traffic) -> None:
+        for n, key in enumerate(keys):
+            caller = make_caller(Key(key, key, "anon"), "anon", {})
+            for _ in range(1 + n % 2):
+                traffic.wrote(AFTER, "people", "insert", caller, ("mail",))
+
+    stored = {str(row["key"]): row["requests"] for row in recorded(count)}
+    assert all(stored[key] == 1 + n % 2 for n, key in enumerate(keys) if key in stored)
+    lost = run(control_url, "SELECT lost FROM schema_monitor_trafficrecording")[0]["lost"]
+    assert "no uuid" not in stored and len(stored) >= 40 - 6 and sum(stored.values()) + lost == 61
 
 
 def test_counting_costs_next_to_nothing() -> None:

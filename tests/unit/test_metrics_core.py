@@ -230,11 +230,13 @@ def test_what_a_caller_wished_to_wait_is_healing_and_not_writing():
 
 
 def test_alike_or_one_by_one_the_same_is_counted() -> None:
-    """Grouping is a matter of speed only: waits, several rows, heals, failures and other kinds between them change nothing."""
+    """Grouping is a matter of speed only: waits, several rows, heals, failures, callers and other kinds between them change nothing."""
     heals = (("rename_column", "lineage"),)
-    wrote = [o.Wrote("public.t", "insert", "k", "healthy", 0.001 * n, 1 + n % 2) for n in range(1, 20)]
-    wrote += [o.Wrote("public.t", "insert", "k", "healed", 0.5, heals=heals, changed=True, waited=0.2 * (n % 2)) for n in range(5)]
-    seen = [*wrote, o.Read("public.t", "k", True, 0.002), o.Read("public.t", "k", False, 0.003), o.Read("public.t", "k", True, 0.004)]
+    wrote = [o.Wrote("public.t", "insert", f"k{n % 3}", "healthy", 0.001 * n, 1 + n % 2) for n in range(1, 20)]
+    waits = [0.2 * (n % 4 // 2) for n in range(9)]
+    wrote += [o.Wrote("public.t", "insert", f"k{n % 2}", "healed", 0.5, heals=heals, changed=True, waited=w) for n, w in enumerate(waits)]
+    reads = [("k", True, 0.002), ("k", False, 0.003), ("k", True, 0.004), ("k2", True, 0.005)]
+    seen = [*wrote, *(o.Read("public.t", *each) for each in reads)]
     alone, together = Tally(), Tally()
     for each in seen:
         alone.observe(each)
