@@ -19,13 +19,14 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from schema_monitor.core.asking import asks
 from schema_monitor.core.checks import allowed_values
 from schema_monitor.core.fingerprint import snapshot_fingerprint, stamped
 from schema_monitor.core.nodetree import plain_columns
-from schema_monitor.core.snapshot import EnumType, Function, Relation, Scope, Snapshot
+from schema_monitor.core.snapshot import AlsoRun, EnumType, Function, Relation, Scope, Snapshot
 
 Row = Sequence[Any]
-"""(kind, JSON, query of the view or None)"""
+"""(kind, JSON, query of the view or None, what writes also run or None)"""
 PINNED_PATH = "pg_catalog, pg_temp"
 SETTINGS = (
     f"SET LOCAL search_path = {PINNED_PATH}; SET LOCAL lock_timeout = '5s'; SET LOCAL jit = off; SET LOCAL plan_cache_mode = {{plan}}"
@@ -145,7 +146,7 @@ def _place(row: Sequence[Any], identifier: str | None, schemas: Sequence[str]) -
 
 
 def _snapshot(place: Snapshot, rows: Sequence[Row]) -> Snapshot:
-    relations, enums, functions = things(rows)
+    relations, enums, functions = things(rows, place.exposed)
     snapshot = replace(
         place,
         relations=dict(sorted(relations.items())),
@@ -155,9 +156,12 @@ def _snapshot(place: Snapshot, rows: Sequence[Row]) -> Snapshot:
     return replace(snapshot, fingerprint=snapshot_fingerprint(snapshot))
 
 
-def things(rows: Sequence[Row]) -> tuple[dict[int, Relation], dict[int, EnumType], dict[int, Function]]:
-    """What the rows of a snapshot statement describe, by oid."""
+def things(rows: Sequence[Row], exposed: Sequence[str]) -> tuple[dict[int, Relation], dict[int, EnumType], dict[int, Function]]:
+    """What the rows of a snapshot statement describe, by oid. What is not served is not written to, and says nothing of that."""
     relations = [_relation(row) for row in rows if row[0] == "relation"]
+    relations = [
+        stamped(replace(each, runs_also=())) if each.runs_also and exposed and each.schema not in exposed else each for each in relations
+    ]
     enums = [_as_enum(row[1]) for row in rows if row[0] == "enum"]
     functions = [_as_function(row[1]) for row in rows if row[0] == "function"]
     return {each.oid: each for each in relations}, {each.oid: each for each in enums}, {each.oid: each for each in functions}
@@ -171,7 +175,13 @@ def _relation(row: Row) -> Relation:
         for c in relation.constraints
     )
     columns = plain_columns(row[2]) if row[2] else ()
-    return stamped(replace(relation, constraints=constraints, view_columns=columns))
+    return stamped(replace(relation, constraints=constraints, view_columns=columns, runs_also=_also_run(row[3])))
+
+
+def _also_run(text: str | None) -> tuple[AlsoRun, ...]:
+    """Triggers and rules as they are; expressions only where they may ask for something."""
+    found = msgspec.json.decode(text) if text else []
+    return tuple(AlsoRun(what, inserts, updates) for what, inserts, updates, expression in found if expression is None or asks(expression))
 
 
 _as_relation = msgspec.json.Decoder(Relation).decode

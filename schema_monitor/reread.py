@@ -13,7 +13,7 @@ from psycopg import RawCursor
 
 from schema_monitor import catalog
 from schema_monitor.core.ddl import Entry
-from schema_monitor.core.patch import Ask, Found, ask, patched, seen_elsewhere, wider
+from schema_monitor.core.patch import Ask, Found, ask, patched, seen_elsewhere, wider, writing_through
 from schema_monitor.core.snapshot import Snapshot
 
 NOTHING = Found({}, {}, {})
@@ -28,6 +28,7 @@ def read_changed(conn: Any, old: Snapshot, entries: Sequence[Entry]) -> Snapshot
         place = catalog.read_place(cursor, old.exposed)
         if asked.granted:
             asked = wider(asked, _granted(cursor, old) & old.relations.keys())
+        asked = wider(asked, writing_through(old, asked, _above(cursor, asked.relations)))
         found = _read(cursor, old, asked)
         moved = seen_elsewhere(old, asked, found)
         if moved or asked.sequences or asked.renamed_functions:
@@ -43,7 +44,7 @@ def _read(cursor: Any, old: Snapshot, asked: Ask, before: Found = NOTHING) -> Fo
     if not (asked.relations or asked.functions or asked.enums):
         return before
     parameters = [list(old.exposed), *(list(each) for each in (asked.relations, asked.functions, asked.enums))]
-    relations, enums, functions = catalog.things(_run(cursor, catalog.changed_statement(), parameters))
+    relations, enums, functions = catalog.things(_run(cursor, catalog.changed_statement(), parameters), old.exposed)
     known = old.enums.keys()
     kept = {
         oid: enum
@@ -65,6 +66,10 @@ def _used(enum: int, relations: Any) -> bool:
 
 def _granted(cursor: Any, old: Snapshot) -> set[int]:
     return {oid for (oid,) in cursor.execute(catalog.statement("granted"), [str(old.horizon)]).fetchall()}
+
+
+def _above(cursor: Any, relations: Iterable[int]) -> set[int]:
+    return {oid for (oid,) in _run(cursor, catalog.statement("above"), [list(relations)])} if relations else set()
 
 
 def _dependents(cursor: Any, relations: Iterable[int], functions: Iterable[int]) -> tuple[set[int], set[int]]:

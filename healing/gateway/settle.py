@@ -24,7 +24,7 @@ from healing.gateway.identity import identity_sql
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
-from healing.gateway.reach import asks_for_more
+from healing.gateway.reach import writes_run_more
 from healing.gateway.request import Request
 from healing.gateway.response import render_write
 from healing.gateway.services import Services
@@ -107,13 +107,12 @@ def suits(attempt: Attempt) -> bool:
 
 
 def lane_relation(attempt: Attempt, events: tuple[str, ...] = ("INSERT",)) -> Relation | None:
-    """The relation under its own name, where a lane may write to it: a table without triggers on these events whose defaults and policies
-    cannot ask for the request's headers, which a lane leaves out."""
+    """The relation under its own name, where a lane may write to it: a table where these events fire no trigger and no rule, and nothing
+    can ask for the request's headers, which a lane leaves out."""
     relation = attempt.find_relation()
     if relation is None or relation.name != attempt.request.name or relation.kind not in _PLAIN_KINDS:
         return None
-    asks = asks_for_more(relation, attempt.services.state.snapshot, defaults=True)
-    return None if asks or any(f" {event} " in trigger for trigger in relation.triggers for event in events) else relation
+    return None if writes_run_more(relation, attempt.services.state.snapshot, events) else relation
 
 
 def plan_of(attempt: Attempt, relation: Relation, names: Mapping[str, str], applied: Sequence[Applied]) -> Plan | None:

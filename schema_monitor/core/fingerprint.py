@@ -1,7 +1,8 @@
 """Digests of catalog values over their canonical JSON (field order is fixed, lists are ordered by identity or name).
 
 A relation's fingerprint is 64 hex digits in two parts: 48 over its shape (names, columns, constraints, indexes, triggers, what may
-be written) and 16 over the rest (rights, policies, row security, plain indexes, comments). Either part changing makes another
+be written) and 16 over the rest (rights, policies, row security, plain indexes, comments, what writes
+run beside). Either part changing makes another
 relation; caches of what depends on the shape alone are keyed by ``Relation.shape``. Digests contain oids, so they compare within one
 scope only.
 """
@@ -27,6 +28,7 @@ def stamped(relation: Relation) -> Relation:
         force_row_security=False,
         policies=(),
         indexes=(),
+        runs_also=(),
         acl="",
         comment=None,
         fingerprint="",
@@ -51,4 +53,5 @@ def _without_comment(column: Column) -> Column:
 def _rest(relation: Relation) -> tuple[object, ...]:
     comments = [(column.attnum, column.comment) for column in relation.columns if column.comment is not None]
     indexes = [(index.name, index.definition) for index in relation.indexes]
-    return (indexes, relation.acl, relation.row_security, relation.force_row_security, relation.policies, relation.comment, comments)
+    rest = (indexes, relation.acl, relation.row_security, relation.force_row_security, relation.policies, relation.comment, comments)
+    return (*rest, relation.runs_also) if relation.runs_also else rest

@@ -89,6 +89,14 @@ def wider(asked: Ask, relations: Iterable[int], functions: Iterable[int] = ()) -
     return replace(asked, relations=asked.relations | frozenset(relations), functions=asked.functions | frozenset(functions))
 
 
+def writing_through(old: Snapshot, asked: Ask, above: set[int]) -> set[int]:
+    """Relations whose writes run what was touched, or ran it: those above it, and each that runs something of others at all."""
+    if not asked.relations:
+        return set()
+    known = {oid for oid in above if oid in old.relations and old.serves(old.relations[oid])}
+    return known | {oid for oid, relation in old.relations.items() if relation.runs_also}
+
+
 def seen_elsewhere(old: Snapshot, asked: Ask, found: Found) -> set[int]:
     """Relations of which something changed, or went, that stands in the description of others too: names, types, keys, whether rows
     can be written (views)."""

@@ -72,6 +72,17 @@ class Index(Struct, frozen=True, omit_defaults=True, gc=False):
     definition: str = ""
 
 
+class AlsoRun(Struct, frozen=True, omit_defaults=True, gc=False):
+    """Something that a write to a relation runs and that stands in no other field: a rule; a trigger, or an expression that may ask for
+    the request's headers, of a partition, an heir, or a table that follows its keys (ON UPDATE CASCADE ...); a check of a domain
+    inside of a type."""
+
+    what: str
+    inserts: bool = False
+    """An INSERT runs it."""
+    updates: bool = False
+
+
 class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
     """A table (r), partitioned table (p), view (v), materialized view (m) or foreign table (f), with its live columns
     in attnum order."""
@@ -96,6 +107,7 @@ class Relation(Struct, frozen=True, omit_defaults=True, dict=True):
     triggers: tuple[str, ...] = ()
     """definitions of user triggers."""
     has_before_triggers: bool = False
+    runs_also: tuple[AlsoRun, ...] = ()
     view_columns: tuple[tuple[int, int, int], ...] = ()
     """for views: (attnum here, relation oid, attnum there), where it is a plain column of that relation. The relation may
     be a view itself: ``Snapshot.origin`` follows to the table."""

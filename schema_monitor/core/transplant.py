@@ -102,6 +102,7 @@ def _relation(live: Relation | None, before: Relation | None, after: Relation, n
             policies=tuple(sorted(_merged(live.policies, was.policies, moved.policies))),
             triggers=_merged(live.triggers, was.triggers, moved.triggers),
             has_before_triggers=_picked(live.has_before_triggers, was.has_before_triggers, moved.has_before_triggers),
+            runs_also=_picked(live.runs_also, was.runs_also, moved.runs_also),
             view_columns=_picked(live.view_columns, was.view_columns, moved.view_columns),
             acl=_acl(live.acl, was.acl, moved.acl),
         )

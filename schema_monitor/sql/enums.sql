@@ -4,7 +4,7 @@ SELECT 'enum', json_build_object(
            'schema', n.nspname,
            'name', t.typname,
            'labels', (SELECT coalesce(json_agg(json_build_object('oid', e.oid::int8, 'name', e.enumlabel) ORDER BY e.enumsortorder), '[]') FROM pg_enum e WHERE e.enumtypid = t.oid)
-       )::text, NULL
+       )::text, NULL, NULL
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype = 'e'

@@ -9,7 +9,7 @@ SELECT 'function', json_build_object(
            'returns_relation', (SELECT rc.oid::int8 FROM pg_class rc WHERE rc.oid = rt.typrelid AND rc.relkind IN ('r', 'p', 'v', 'm', 'f')),
            'returns_composite', rt.typtype = 'c',
            'volatility', p.provolatile
-       )::text, NULL
+       )::text, NULL, NULL
 FROM asked_functions
 JOIN pg_proc p ON p.oid = asked_functions.oid
 JOIN pg_namespace n ON n.oid = p.pronamespace

@@ -1,4 +1,5 @@
--- The wanted relations as JSON in the shape of snapshot.Relation; beside it a view's parsed query (pg_node_tree).
+-- The wanted relations as JSON in the shape of snapshot.Relation; beside it a view's parsed query (pg_node_tree), and what
+-- writes run beyond it: [what, inserts, updates, text or null], some of it to be left out.
 SELECT 'relation' AS kind,
        json_build_object(
            'oid', c.oid::int8,
@@ -22,7 +23,8 @@ SELECT 'relation' AS kind,
        )::text AS body,
        CASE WHEN c.relkind IN ('v', 'm') THEN
            (SELECT r.ev_action::text FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type = '1')
-       END AS view_query
+       END AS view_query,
+       more.list::text AS runs_also
 FROM wanted
 JOIN pg_class c ON c.oid = wanted.oid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -137,3 +139,64 @@ LEFT JOIN LATERAL (
     FROM pg_trigger g
     WHERE g.tgrelid = c.oid AND NOT g.tgisinternal
 ) trgs ON true
+-- What a write also runs that the table's own description does not hold. Reached: itself, what inherits from it, and what follows its keys by an UPDATE.
+-- ``text`` is what may ask for something; where there is none, it counts as it is. A row that moves between partitions fires all kinds.
+LEFT JOIN LATERAL (
+    WITH RECURSIVE reached (oid, follows) AS (
+        SELECT c.oid, false
+        UNION
+        SELECT next.oid, next.follows
+        FROM reached r
+        CROSS JOIN LATERAL (
+            SELECT h.inhrelid AS oid, r.follows FROM pg_inherits h WHERE h.inhparent = r.oid
+            UNION ALL
+            SELECT k.conrelid, true
+            FROM pg_depend d
+            JOIN pg_constraint k ON k.oid = d.objid AND k.contype = 'f' AND k.confrelid = r.oid AND k.confupdtype IN ('c', 'n', 'd')
+            WHERE d.classid = 'pg_constraint'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = r.oid
+        ) next
+    ),
+    inner_types (oid, relation, follows) AS (
+        SELECT a.atttypid, r.oid, r.follows
+        FROM reached r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid >= 16384
+        UNION
+        SELECT below.oid, i.relation, i.follows
+        FROM inner_types i
+        JOIN pg_type t ON t.oid = i.oid
+        CROSS JOIN LATERAL (
+            SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
+            UNION ALL SELECT e.atttypid FROM pg_attribute e WHERE t.typrelid <> 0 AND e.attrelid = t.typrelid AND e.attnum > 0 AND NOT e.attisdropped
+            UNION ALL SELECT g.rngsubtype FROM pg_range g WHERE t.typtype = 'r' AND g.rngtypid = t.oid
+            UNION ALL SELECT g.rngtypid FROM pg_range g WHERE t.typtype = 'm' AND g.rngmultitypid = t.oid
+        ) below
+        WHERE below.oid >= 16384
+    ),
+    found (relation, what, inserts, updates, text) AS (
+        SELECT r.oid, 'trigger ' || quote_ident(g.tgname), NOT r.follows AND g.tgtype & 4 <> 0, g.tgtype & 28 <> 0, NULL::text
+        FROM reached r JOIN pg_trigger g ON g.tgrelid = r.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'
+        WHERE r.oid <> c.oid
+        UNION
+        SELECT r.oid, 'rule ' || quote_ident(w.rulename), NOT r.follows AND w.ev_type = '3', w.ev_type = '2', NULL
+        FROM reached r JOIN pg_rewrite w ON w.ev_class = r.oid AND w.ev_type IN ('2', '3') AND w.ev_enabled <> 'D'
+        WHERE r.oid = c.oid OR r.follows
+        UNION
+        SELECT r.oid, 'constraint ' || quote_ident(k.conname), NOT r.follows, true, pg_get_constraintdef(k.oid)
+        FROM reached r JOIN pg_constraint k ON k.conrelid = r.oid AND k.contype = 'c'
+        WHERE r.oid <> c.oid
+        UNION
+        SELECT r.oid, 'column ' || quote_ident(a.attname), NOT r.follows, true, pg_get_expr(x.adbin, x.adrelid)
+        FROM reached r
+        JOIN pg_attrdef x ON x.adrelid = r.oid
+        JOIN pg_attribute a ON a.attrelid = x.adrelid AND a.attnum = x.adnum
+        WHERE r.oid <> c.oid AND (a.attgenerated <> '' OR r.follows)
+        UNION
+        SELECT i.relation, 'constraint ' || quote_ident(k.conname) || ' of a type', NOT i.follows, true, pg_get_constraintdef(k.oid)
+        FROM inner_types i JOIN pg_constraint k ON k.contypid = i.oid AND k.contype = 'c'
+    )
+    SELECT json_agg(json_build_array(format('%s of %s.%s', f.what, quote_ident(fn.nspname), quote_ident(fc.relname)), f.inserts, f.updates, f.text)
+                    ORDER BY fn.nspname, fc.relname, f.what, f.inserts) AS list
+    FROM found f
+    JOIN pg_class fc ON fc.oid = f.relation
+    JOIN pg_namespace fn ON fn.oid = fc.relnamespace
+    WHERE f.inserts OR f.updates
+) more ON c.relkind IN ('r', 'p')

@@ -220,6 +220,36 @@ def test_row_security_policies_triggers_and_comments(snapshot: Snapshot) -> None
     assert named(snapshot, "joined").has_before_triggers
 
 
+def test_what_a_write_also_runs_is_known_by_event(owner: psycopg.Connection, target_url: str) -> None:
+    """Of partitions, of tables that follow a key, of types inside of types; expressions only where they may ask for something."""
+    owner.execute(
+        """CREATE SCHEMA away; CREATE FUNCTION away.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TABLE public.top (id int PRIMARY KEY, n int) PARTITION BY RANGE (id);
+        CREATE TABLE away.part PARTITION OF public.top FOR VALUES FROM (1) TO (9); CREATE TABLE away.rest PARTITION OF public.top DEFAULT;
+        CREATE TRIGGER old AFTER DELETE ON away.part FOR EACH ROW EXECUTE FUNCTION away.f();
+        CREATE TRIGGER new BEFORE INSERT ON away.rest FOR EACH ROW EXECUTE FUNCTION away.f();
+        CREATE TRIGGER off BEFORE INSERT ON away.rest FOR EACH ROW EXECUTE FUNCTION away.f(); ALTER TABLE away.rest DISABLE TRIGGER off;
+        ALTER TABLE away.rest ADD CONSTRAINT plain CHECK (n > 0), ADD CONSTRAINT asks CHECK (n > current_setting('request.headers')::int);
+        CREATE TABLE away.kid (id int REFERENCES public.top ON UPDATE SET DEFAULT, g int DEFAULT current_setting('request.headers')::int);
+        CREATE RULE r AS ON UPDATE TO away.kid DO ALSO NOTHING; CREATE TABLE away.still (id int REFERENCES public.top);
+        CREATE TRIGGER never BEFORE UPDATE ON away.still FOR EACH ROW EXECUTE FUNCTION away.f();
+        CREATE DOMAIN away.own AS int CHECK (VALUE > current_setting('request.headers')::int);
+        CREATE TYPE away.pair AS (a int, b away.own[]);
+        CREATE TABLE public.typed (p away.pair[]); CREATE RULE r AS ON INSERT TO public.typed DO INSTEAD NOTHING"""
+    )
+    snapshot = on(target_url, lambda conn: catalog.read_snapshot(conn, ["public"]))
+    found = [(a.what, a.inserts, a.updates) for name in ("top", "typed") for a in named(snapshot, name).runs_also]
+    assert found == [
+        ("column g of away.kid", False, True),
+        ("rule r of away.kid", False, True),
+        ("trigger old of away.part", False, True),
+        ("constraint asks of away.rest", True, True),
+        ("trigger new of away.rest", True, True),
+        ("constraint own_check of a type of public.typed", True, True),
+        ("rule r of public.typed", True, False),
+    ]
+
+
 def test_enums_in_use_are_there_wherever_they_live(snapshot: Snapshot) -> None:
     assert {(e.schema, e.name): [x.name for x in e.labels] for e in snapshot.enums.values()} == {
         ("public", "mood"): ["happy", "sad"],

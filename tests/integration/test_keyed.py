@@ -225,6 +225,23 @@ def test_a_policy_that_asks_for_headers_through_another_table_gets_them(served: 
         served.sql("DROP TABLE keyed_more CASCADE")
 
 
+def test_a_table_that_follows_a_key_is_written_with_the_headers_too(served: Gateway) -> None:
+    """A key that changes is an update of the tables that follow it, with their checks and triggers."""
+    served.sql(
+        """CREATE TABLE keyed(id int PRIMARY KEY, n int); INSERT INTO keyed SELECT i, 0 FROM generate_series(1, 20) i;
+        CREATE TABLE keyed_more(id int PRIMARY KEY REFERENCES keyed ON UPDATE CASCADE,
+            CHECK (id < 100 OR coalesce(nullif(current_setting('request.headers', true), '')::json ->> 'x-tenant', 'ours') = 'ours'));
+        INSERT INTO keyed_more SELECT i FROM generate_series(1, 20) i"""
+    )
+    tenants = [{"x-tenant": "ours" if i % 2 else "theirs"} for i in range(1, 21)]
+    try:
+        answers = asyncio.run(patch_all(served, [(f"id=eq.{i}", {"id": 100 + i}, tenants[i - 1]) for i in range(1, 21)]))
+        assert [answer.status_code for answer in answers] == [204 if i % 2 else 400 for i in range(1, 21)]
+        assert served.sql("SELECT count(*) AS n FROM keyed_more WHERE id > 100")[0]["n"] == 10
+    finally:
+        served.sql("DROP TABLE keyed_more")
+
+
 def test_who_ran_out_of_time_alone_is_not_tried_again(target_url: str) -> None:
     """Of many together each goes by itself then; one had all of its time."""
     slow = KeyedLane("SELECT set_config('a.b','',true)", "SELECT pg_sleep(60), true AS same, $1::text AS row", reads=True)

@@ -50,6 +50,42 @@ def test_everyone_reads_its_own_row_back(served: Gateway) -> None:
     assert len(set(ids)) == 80
 
 
+def test_a_check_that_asks_for_headers_gets_them(served: Gateway) -> None:
+    """Without them it would know of nothing against a row. A partition's check is as good as the table's own."""
+    header = "nullif(current_setting('request.headers', true), '')::json ->> 'x-tenant'"
+    served.sql(f"CREATE TABLE lane(id int PRIMARY KEY, tenant text CHECK (tenant = {header}))")
+    _each_tenant_writes_its_own(served)
+    served.sql(
+        f"""CREATE TABLE lane(id int, tenant text) PARTITION BY RANGE (id); CREATE TABLE lane_part PARTITION OF lane DEFAULT;
+        ALTER TABLE lane_part ADD CHECK (tenant = {header})"""
+    )
+    _each_tenant_writes_its_own(served)
+
+
+def test_a_trigger_of_a_partition_has_a_statement_for_each_request(served: Gateway) -> None:
+    """It may ask for the headers too, and what it sets for its transaction is no other request's."""
+    served.sql(
+        """CREATE TABLE lane(id int, tenant text) PARTITION BY RANGE (id); CREATE TABLE lane_part PARTITION OF lane DEFAULT;
+        CREATE OR REPLACE FUNCTION lane_tenant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF NEW.tenant IS DISTINCT FROM nullif(current_setting('request.headers', true), '')::json ->> 'x-tenant' THEN
+                RAISE check_violation USING MESSAGE = 'not yours';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER mine BEFORE INSERT ON lane_part FOR EACH ROW EXECUTE FUNCTION lane_tenant()"""
+    )
+    _each_tenant_writes_its_own(served)
+
+
+def _each_tenant_writes_its_own(served: Gateway) -> None:
+    """Of forty rows at once every fourth is somebody else's, and refused; the table is dropped."""
+    bodies: list[object] = [{"id": i, "tenant": "theirs" if i % 4 == 0 else "ours"} for i in range(40)]
+    answers = asyncio.run(send_all(served, bodies, [{"x-tenant": "ours"}] * 40))
+    assert [a.status_code for a in answers] == [400 if i % 4 == 0 else 201 for i in range(40)], answers[0].text
+    assert served.sql("SELECT count(*) AS n, count(*) FILTER (WHERE tenant = 'ours') AS ours FROM lane")[0] == {"n": 30, "ours": 30}
+    served.sql("DROP TABLE lane CASCADE")
+
+
 def test_healed_rows_ride_along_and_each_has_its_receipt(served: Gateway) -> None:
     """Old and new callers at the same time."""
     served.sql("CREATE TABLE lane(id serial PRIMARY KEY, email text)")
