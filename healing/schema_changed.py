@@ -13,6 +13,7 @@ from django.db.models.signals import post_save
 
 from healing import review_rules
 from healing.core import fixes
+from healing.core.signature import read, split
 from healing.core.types import Kind
 from healing.core.types import Rule as CoreRule
 from healing.models import Policy, Proposal, Rule
@@ -101,8 +102,7 @@ def _any_change(rule: Rule, snapshot: Snapshot) -> str:
 
 
 def _unknown_names(rule: Rule) -> list[str]:
-    kind = f"{Kind.UNKNOWN_COLUMN}:"
-    return [part.removeprefix(kind) for part in rule.signature.split(" + ") if part.startswith(kind)]
+    return [name for kind, name in map(read, split(rule.signature)) if kind == Kind.UNKNOWN_COLUMN and name]
 
 
 def _core(rule: Rule) -> CoreRule:

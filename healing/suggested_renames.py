@@ -11,6 +11,8 @@ from django.db.models.signals import post_save
 
 from healing.checked_fix import content_hash, plain, sentence
 from healing.core import fixes
+from healing.core.signature import of
+from healing.core.types import Kind
 from healing.models import Proposal, Source
 from schema_monitor import versions
 from schema_monitor.core.suggest import Suggested, suggested_renames
@@ -48,7 +50,7 @@ def _propose(found: Suggested, epoch: int) -> None:
             "fix": plain(ops), "sentence": sentence(ops), "source": Source.MATCHER, "author": AUTHOR,
             "probability": CHANCE / len(found.came), "evidence": _evidence(found, column.name, column.type, epoch),
         }  # fmt: skip
-        place = {"schema": found.relation.schema, "table": found.relation.name, "signature": f"unknown_column:{found.gone.name}"}
+        place = {"schema": found.relation.schema, "table": found.relation.name, "signature": of(Kind.UNKNOWN_COLUMN, found.gone.name)}
         Proposal.objects.get_or_create(**place, content_hash=content_hash(ops), defaults=facts)
 
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from healing.assist.known import reversed_receipts
 from healing.assist.models import AssistRun
+from healing.core.signature import read, read_label, split
 from healing.models import Proposal as Fix
 from healing.models import QuarantineItem, Rule
 from optimizer.core.causes import Cause
@@ -75,7 +76,7 @@ def causes() -> list[Cause]:
 
 def _cause(row: Any, probability: float, op: str) -> Cause:
     place = {name: row[name] for name in ("schema", "table", "signature")}
-    key = row["signature"].partition(" + ")[0].partition(":")[2].partition("=")[0]
+    key = read_label(read((*split(row["signature"]), "")[0])[1])[0]
     shapes = QuarantineItem.objects.filter(**place, state__in=_WAITS).values_list("shape", flat=True)[:200]
     types: dict[str, int] = {}
     for shape in shapes:

@@ -17,7 +17,8 @@ from healing.assist.known import Known
 from healing.core import fixes, match
 from healing.core.assist import Agreement, Proof, agree, answer_schema, check, choices, facts_of, messages, most_tokens, read_answer
 from healing.core.assist.redact import is_name
-from healing.core.types import Misfit, joined
+from healing.core.signature import joined
+from healing.core.types import Misfit
 from healing.gateway.assisted import made
 from healing.gateway.replay import Opened, open_item
 from healing.gateway.services import Services

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from healing.core import fixes
 from healing.core.mend import Context, Mended, mend
+from healing.core.signature import read, read_label, split
 from healing.core.types import Json, Kind, Misfit, Rule, Statement
 from schema_monitor.core.snapshot import Relation
 
@@ -132,7 +133,7 @@ def _try(rule: Rule, case: Case, ruled: _Ruled) -> Tried:
     if not mended.misfits:
         return Tried(Ending.HEALED) if did else Tried(Ending.NOT_NEEDED)
     left = {misfit.signature for misfit in mended.misfits}
-    if not {*rule.signature.split(" + ")} <= left:
+    if not {*split(rule.signature)} <= left:
         return Tried(Ending.PARTLY if did else Ending.OTHER, f"still does not fit: {', '.join(sorted(left)[:3])}")
     return Tried(Ending.BLOCKED, _blocked(rule, case, context.relation))
 
@@ -194,8 +195,8 @@ def used(rule: Rule, mended: Mended) -> bool:
 def _noted(case: Case, relation: Relation) -> tuple[Misfit, ...]:
     """What the database said when the write was kept, where nothing but the database can tell."""
     found = []
-    for part in case.signature.split(" + "):
-        word, _, column = part.partition(":")
+    for part in split(case.signature):
+        word, column = read(part)
         kind = Kind(word) if word in Kind.__members__.values() else Kind.OTHER
         if kind in _NAMES or not part:
             continue
@@ -210,7 +211,7 @@ def _noted(case: Case, relation: Relation) -> tuple[Misfit, ...]:
 def _spelled(kind: Kind, rest: str) -> Misfit:
     """The misfit whose signature ends so."""
     if kind is Kind.UNKNOWN_LABEL:
-        name, _, value = rest.partition("=")
+        name, value = read_label(rest)
         return Misfit(kind, name, value)
     return Misfit(kind, rest)
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from healing.core import culprit
 from healing.core.actions import Action, action, reason
+from healing.core.signature import listed
 from healing.core.types import Failure, Kind, Misfit, Statement
 from healing.core.values import as_text
 from schema_monitor.core.snapshot import Column, Constraint, Relation
@@ -140,7 +141,7 @@ def _generated(failure: Failure, statement: Statement, relation: Relation | None
 
 
 def _conflict_target(failure: Failure, statement: Statement, relation: Relation | None) -> Misfit | None:
-    return Misfit(Kind.CONFLICT_TARGET, ",".join(statement.on_conflict))
+    return Misfit(Kind.CONFLICT_TARGET, listed(statement.on_conflict))
 
 
 def _ragged(failure: Failure, statement: Statement, relation: Relation | None) -> Misfit | None:

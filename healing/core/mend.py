@@ -16,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from healing.core import coerce, fixes, guard
+from healing.core.signature import read, split
 from healing.core.types import Change, Healing, Json, Kind, Misfit, Operation, Row, Rule, Statement
 from healing.core.vet import Vet, enum_labels, labels_of
 from schema_monitor.core.lineage import Lineage, Live, Renamed, Retired, Reused
@@ -291,8 +292,8 @@ def _mend_missing(note: _Note, context: Context, statement: Statement) -> None:
     if statement.operation not in (Operation.INSERT, Operation.UPSERT):
         return
     for rule in context.rules:
-        for signature in rule.signature.split(" + "):
-            kind, _, name = signature.partition(":")
+        for signature in split(rule.signature):
+            kind, name = read(signature)
             column = relation.column(name) if kind == Kind.MISSING_VALUE else None
             if column is not None and note.row.get(name) is None and signature not in _signatures(note):
                 note.misfits.append(Misfit(Kind.MISSING_VALUE, name, None, column.type))
@@ -302,8 +303,8 @@ def _apply_rules(note: _Note, context: Context, operation: Operation) -> None:
     """Applies every rule whose misfits are all there and whose preconditions hold; the one that settles most comes first."""
     relation = context.relation
     assert relation is not None
-    for rule in sorted(context.rules, key=lambda r: -r.signature.count(" + ")):
-        wanted = set(rule.signature.split(" + "))
+    for rule in sorted(context.rules, key=lambda r: -len(split(r.signature))):
+        wanted = set(split(rule.signature))
         if not wanted <= _signatures(note):
             continue
         program = fixes.program(rule.fix)

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from healing.core import fixes
 from healing.core.mend import Context, may_use_rules
+from healing.core.signature import of
 from healing.core.types import Kind, Rule
 from healing.core.vet import Accepted, Vet
 from schema_monitor.core.lineage import Live, Renamed
@@ -61,7 +62,7 @@ def _rename(key: str, context: Context) -> tuple[str, tuple[str, str | None]] | 
             return column.name, ("", None)
         case Renamed(column):
             return column.name, ("lineage", None)
-    rule = next((rule for rule in context.rules if rule.signature == f"{Kind.UNKNOWN_COLUMN}:{key}"), None)
+    rule = next((rule for rule in context.rules if rule.signature == of(Kind.UNKNOWN_COLUMN, key)), None)
     target = _target(rule) if rule is not None and may_use_rules(context.level) else None
     return None if target is None or rule is None else (target, (rule.source, rule.id))
 

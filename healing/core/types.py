@@ -10,14 +10,17 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 from msgspec import Struct, field
 
+from healing.core import signature
 from schema_monitor.core.snapshot import Relation
 
 Json = Any
 """None | bool | int | Decimal | str | list[Json] | dict[str, Json]"""
 Row = dict[str, Json]
 NUMBER = (int, Decimal)
+_as_json = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Operation(StrEnum):
@@ -104,15 +107,11 @@ class Misfit(Struct, frozen=True):
         """Stable text that rules and quarantine groups match on, e.g. ``unknown_column:metadata``. Values are part of it
         only for labels (``unknown_label:status=Happy``); a check over several columns is named by its constraint."""
         if self.kind is Kind.UNKNOWN_LABEL:
-            return f"{self.kind}:{self.column}={self.value}"
-        if self.kind is Kind.CHECK and not self.column and self.expected:
-            return f"{self.kind}:{self.expected}"
-        return f"{self.kind}:{self.column}" if self.column else str(self.kind)
-
-
-def joined(signatures: tuple[str, ...] | list[str]) -> str:
-    """The signature of several misfits together, sorted and joined with `` + ``."""
-    return " + ".join(sorted(set(signatures)))
+            label = self.value if isinstance(self.value, str) else _as_json(self.value).decode()
+            return signature.of_label(self.kind, self.column, label)
+        if self.kind is Kind.CHECK and not self.column:
+            return signature.of(self.kind, self.expected)
+        return signature.of(self.kind, self.column)
 
 
 class Change(Struct, frozen=True):

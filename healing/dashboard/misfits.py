@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 from msgspec import Struct
 
 from healing.checked_fix import parsed, sentence
+from healing.core.signature import read, split
 from healing.dashboard.asked import Asked
 from healing.models import QuarantineItem
 from healing.refusals import Refused
@@ -59,8 +60,8 @@ def _kept(asked: Asked) -> list[Misfit]:
 
 
 def _kept_misfit(group: Mapping[str, Any]) -> Misfit:
-    kind, _, key = group["signature"].partition(" + ")[0].partition(":")
-    several = group["signature"].count(" + ")
+    first, *others = split(group["signature"]) or ("",)
+    (kind, key), several = read(first), len(others)
     what = kind.replace("_", " ") + (f" and {several} more" if several else "")
     state, colour = (f"{group['waits']:,} wait", "warning") if group["waits"] else ("settled", "success")
     link = reverse("admin:healing_quarantineitem_changelist") + "?" + urlencode({"q": group["signature"]})

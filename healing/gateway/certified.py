@@ -15,7 +15,8 @@ from healing.core import fixes
 from healing.core.certify import Tally, said_bucket, tallies
 from healing.core.match.model import shipped
 from healing.core.mend import CERTIFIED, Context
-from healing.core.types import Healing, Json, Misfit, Proposal, Rule, joined
+from healing.core.signature import joined
+from healing.core.types import Healing, Json, Misfit, Proposal, Rule
 from schema_monitor.core.snapshot import Relation
 
 TALLIES = """

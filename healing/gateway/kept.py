@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from healing.core import fixes
-from healing.core.types import Failure, Json, Misfit, Proposal, Statement, joined
+from healing.core.signature import joined
+from healing.core.types import Failure, Json, Misfit, Proposal, Statement
 from healing.gateway import receipts
 from healing.gateway.auth import Caller
 from healing.gateway.entropy import new_id
@@ -121,7 +122,7 @@ async def keep(
     (a run that broke by our own fault counts for an hour). Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the
     database raises."""
     item_id, receipt_id = new_id(), new_id()
-    signature = joined([misfit.signature for misfit in misfits]).replace("\x00", "\ufffd")  # Postgres holds no NUL in text
+    signature = joined([misfit.signature for misfit in misfits])
     receipt = receipts.make("quarantined", statement, table, caller, quarantine=item_id)
     item = (
         item_id,

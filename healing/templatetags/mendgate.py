@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from healing.core.signature import read, split
 from healing.row_diff import text
 from healing.schema_facts.compare import column_text as spoken
 from schema_monitor.core.snapshot import Column
@@ -33,8 +34,7 @@ _COLOURS = {
 @register.filter
 def cause(signature: str) -> str:
     """``unknown_column:qty`` as people say it."""
-    misfits = (each.partition(":") for each in signature.split(" + "))
-    return " + ".join(" ".join(filter(None, (kind.replace("_", " "), key))) for kind, _, key in misfits)
+    return " + ".join(" ".join(filter(None, (kind.replace("_", " "), key))) for kind, key in map(read, split(signature)))
 
 
 @register.simple_tag

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from healing.core.signature import read, read_label, split
 from healing.timeline.event import SEVERITIES, Event, Link, Place
 
 SLACK = timedelta(seconds=2)
@@ -39,8 +40,8 @@ def cause_of(kept: Event, changes: Sequence[Event], family: dict[Place, Place]) 
 
 def named(signature: str) -> frozenset[str]:
     """The names in ``unknown_column:a + missing_value:b``: columns, labels, constraints, tables."""
-    parts = (part.partition(":")[2] for part in signature.split(" + "))
-    return frozenset(piece for part in parts for piece in (part, *part.split("=", 1)) if piece)
+    names = [read(part)[1] for part in split(signature)]
+    return frozenset(piece for name in names for piece in (name, *read_label(name)) if piece)
 
 
 def families(renames: Iterable[tuple[Place, Place]]) -> dict[Place, Place]:

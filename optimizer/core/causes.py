@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
+from healing.core.signature import read, split
 from metrics.core.evidence import wilson
 from optimizer.core.idea import Expected, Idea
 
@@ -52,7 +53,7 @@ def answer_of(cause: Cause) -> str:
     >>> answer_of(Cause(schema="public", table="t", signature="missing_value:user_id", writes=9, callers=1))
     'patch'
     """
-    kinds = {part.partition(":")[0] for part in cause.signature.split(" + ")}
+    kinds = {read(part)[0] for part in split(cause.signature)}
     if cause.best >= LIKELY and cause.best_op != "drop_key":
         return "rule"
     if kinds <= {"unknown_column", "unknown_label", "too_long", "out_of_range"}:
@@ -66,7 +67,7 @@ def said(signature: str) -> str:
     >>> said("unknown_column:metadata + missing_value:user_id")
     'unknown column metadata and missing value user_id'
     """
-    return " and ".join(part.replace("_", " ", 1).replace(":", " ", 1) for part in signature.split(" + "))
+    return " and ".join(f"{kind.replace('_', ' ')} {name}".strip() for kind, name in map(read, split(signature)))
 
 
 _WORDS = {

@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from healing.core import fixes
-from healing.core.types import Json, Misfit
+from healing.core.signature import of
+from healing.core.types import Json, Kind, Misfit
 
 from .choices import Choice
 from .redact import Names
@@ -87,7 +88,7 @@ def read_answer(text: str, found: Sequence[Choice], names: Names, misfits: Seque
 
 def _whole(chosen: dict[str, dict[str, Json]], misfits: Sequence[Misfit]) -> Answered:
     """The fix, where it settles everything: a rename also settles the value that its column was missing."""
-    settled = chosen.keys() | {f"missing_value:{op['to']}" for op in chosen.values() if op["op"] == "rename_column"}
+    settled = chosen.keys() | {of(Kind.MISSING_VALUE, str(op["to"])) for op in chosen.values() if op["op"] == "rename_column"}
     left = [misfit for misfit in misfits if misfit.signature not in settled]
     if left:
         all_of_it = len(left) == len(misfits)

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from healing.core.signature import read, read_label, split
 from healing.core.types import Json, Kind, Row
 from healing.core.values import as_text
 
@@ -24,14 +25,14 @@ class Part(Struct, frozen=True):
 
 def parts_of(signature: str) -> tuple[Part, ...]:
     """The misfits that a joined signature names; what cannot be read is ``Kind.OTHER``, which nothing is proposed for."""
-    return tuple(_part(text) for text in signature.split(" + ") if text)
+    return tuple(_part(text) for text in split(signature) if text)
 
 
 def _part(text: str) -> Part:
-    kind, _, rest = text.partition(":")
+    kind, rest = read(text)
     found = _KINDS.get(kind, Kind.OTHER)
     if found is Kind.UNKNOWN_LABEL:
-        column, _, value = rest.partition("=")
+        column, value = read_label(rest)
         return Part(found, column, value, text)
     return Part(found, rest, "", text)
 

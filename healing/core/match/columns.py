@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from healing.core.signature import of
 from healing.core.types import Kind
 
 from .assign import Weights, assign
@@ -70,7 +71,7 @@ def options(scene: Scene, missing: Mapping[str, str], model: Model) -> dict[str,
 
 def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[str, str], model: Model) -> list[Option]:
     key = ranked.key
-    signature = f"{Kind.UNKNOWN_COLUMN}:{key.text}"
+    signature = of(Kind.UNKNOWN_COLUMN, key.text)
     renames = [
         _rename(signature, pair, chance, scene, missing)
         for pair, chance in zip(ranked.pairs, ranked.chances, strict=True)

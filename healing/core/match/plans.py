@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from healing.core.certify import marked
+from healing.core.signature import read
 from healing.core.types import Json, Kind, Misfit, Proposal, Statement
 from schema_monitor.core.lineage import Ambiguous, Gone, Lineage
 from schema_monitor.core.snapshot import Relation, Snapshot
@@ -249,5 +250,5 @@ def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], stat
 def _without_column(plan: Plan, found: Mapping[str, list[Option]]) -> list[str]:
     """Unknown keys that this plan gives no column: what people mostly did for such a key was to add one."""
     placed = {o.misfit for o in plan if o.gentle}
-    prefix = f"{Kind.UNKNOWN_COLUMN}:"
-    return [signature.removeprefix(prefix) for signature in found if signature.startswith(prefix) and signature not in placed]
+    named = [(signature, *read(signature)) for signature in found]
+    return [name for signature, kind, name in named if kind == Kind.UNKNOWN_COLUMN and name and signature not in placed]
