@@ -144,6 +144,11 @@ def is_deaf(connection: asyncpg.Connection) -> bool:
     return Transactional in type(connection).__mro__
 
 
+def local_of(connection: asyncpg.Connection) -> str:
+    """SQL that follows each BEGIN on this connection."""
+    return getattr(connection, "local", "")
+
+
 def opened(text: str, local: str) -> str:
     """SQL text with ``local`` behind the BEGIN that it starts with; as it is where it starts otherwise."""
     begins = _BEGINS.match(text)

@@ -15,13 +15,14 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TypeVar
 
-import asyncpg
 from msgspec import Struct
 
 from healing.core.types import Failure, Json
 from healing.gateway import receipts, tuned
-from healing.gateway.target import DatabaseError, Pool, Transaction
+from healing.gateway.batch import begin
+from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
+from healing.gateway.wire import Record
 
 T = TypeVar("T")
 MOST_ROWS = 500
@@ -33,9 +34,14 @@ _SHARED_FATE = ("08", "53", "57P", "MG", "40001", "PGRST00")
 _OUT_OF_TIME = "57014"
 
 
+FIRST, BACK, XID, SAME = 0, 1, -2, -1
+"""Columns of a lane's records."""
+
+
 class Lane(Struct, frozen=True):
-    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row, else one in all. Each
-    has ``same``: whether the statement's names mean the columns that were meant. ``table`` (schema.table) is for settings of its own."""
+    """What items must have in common to share a statement. ``by_row``: the statement returns one record a row, else one in all: FIRST (a
+    row as JSON; or the number of rows), BACK where something is read back, XID (the transaction), SAME (whether the statement's names mean
+    the columns that were meant). ``table`` (schema.table) is for settings of its own."""
 
     prelude: str
     sql: str
@@ -57,7 +63,7 @@ class Item(Struct):
     accept: Callable[[Sequence[Json], Sequence[Json]], bool] | None = None
     """Asked where what was read back of its own rows is not ``meant`` to the letter: whether the one is the other in other words. False
     undoes the statement for this item."""
-    done: asyncio.Future[Sequence[asyncpg.Record]] | None = None
+    done: asyncio.Future[Sequence[Record]] | None = None
     turn: str = ""
     """Whose it is: callers with the same role and claims share a lane, and take turns in it."""
 
@@ -87,7 +93,7 @@ class Coalescer:
         self._queues: dict[Lane, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def insert(self, lane: Lane, item: Item) -> Sequence[asyncpg.Record]:
+    async def insert(self, lane: Lane, item: Item) -> Sequence[Record]:
         """Commits the item's rows and returns its records (one a row when ``by_row``, else none). Raises ``DatabaseError`` or
         ``NotMeant``: then nothing of it was written."""
         queue = self._queues.get(lane)
@@ -141,21 +147,18 @@ class Coalescer:
                     item.done.set_result(answer)
         return True
 
-    async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[asyncpg.Record]]:
+    async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[Record]]:
         body = b"[" + b",".join([item.rows for item in items]) + b"]"
         owed = [item for item in items if item.receipt is not None]
         bundle = receipts.bundle_id() if owed else ""
         due = receipts.bundle_sql(bundle, [item.receipt for item in owed if item.receipt is not None])
-        transaction = await Transaction.begin(self._pool, f"BEGIN;{due}{lane.prelude}", items[0].turn)
+        batch = await begin(self._pool, f"BEGIN;{due}{lane.prelude}", lane.sql, (body,), items[0].turn)
         try:
-            records = await transaction.fetch(lane.sql, body.decode())
-            answers = _share_out(records, items, lane.by_row)
-        except DatabaseError:
-            raise
+            answers = _share_out(batch.rows, items, lane.by_row)
         except BaseException:
-            await transaction.rollback()
+            await batch.rollback()
             raise
-        await transaction.commit("", records[0]["xid"] if records else None)
+        await batch.commit(batch.rows[0][XID] if batch.rows else None)
         for item, receipt_id in zip(owed, receipts.ids_of(bundle), strict=False):
             item.receipt_id = receipt_id
         return answers
@@ -191,24 +194,24 @@ def _all(waiting: Turns[Item]) -> Iterator[Item]:
         yield waiting.take()
 
 
-def _share_out(records: list[asyncpg.Record], items: list[Item], by_row: bool) -> list[Sequence[asyncpg.Record]]:
-    if records and not records[0]["same"]:
+def _share_out(records: list[Record], items: list[Item], by_row: bool) -> list[Sequence[Record]]:
+    if records and records[0][SAME] != b"t":
         raise Stale("a column was renamed")
     total = sum(item.count for item in items)
-    stored = len(records) if by_row else records[0]["n"]
+    stored = len(records) if by_row else int(records[0][FIRST] or 0)
     if stored != total:
         raise NotMeant(f"{total} rows were sent and {stored} stored")
-    shares: list[Sequence[asyncpg.Record]] = _shares(records, items) if by_row else [()] * len(items)
+    shares: list[Sequence[Record]] = _shares(records, items) if by_row else [()] * len(items)
     if items[0].meant is not None:
         _require_meant(items, _read_back(records, by_row))
     return shares
 
 
-def _read_back(records: list[asyncpg.Record], by_row: bool) -> list[Json]:
+def _read_back(records: list[Record], by_row: bool) -> list[Json]:
     """What fixes wrote, as it was stored: of each row."""
     if by_row:
-        return [receipts.decode(record["back"]) for record in records]
-    stored: list[Json] = receipts.decode(records[0]["back"])
+        return [receipts.decode(record[BACK] or b"null") for record in records]
+    stored: list[Json] = receipts.decode(records[0][BACK] or b"[]")
     return stored
 
 

@@ -16,7 +16,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt
 from healing.gateway.filters import Filter, plain_eq
 from healing.gateway.identity import identity_sql
-from healing.gateway.keyed_sql import ENTRY, are_keys, key_name, key_of, update_sql, upsert_sql
+from healing.gateway.keyed_sql import ENTRY, HIT, ROW, are_keys, key_name, key_of, update_sql, upsert_sql
 from healing.gateway.lane import UNKNOWN
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
@@ -63,17 +63,17 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
         if error.failure.code in UNKNOWN:
             raise attempt.error_of(error.failure) from error
         return error.failure
-    return _answer(attempt, plan, record["hit"], record["row"])
+    return _answer(attempt, plan, record[HIT] == b"t", record[ROW])
 
 
-def _answer(attempt: Attempt, plan: Plan, hit: bool, row: str | None) -> Answer:
+def _answer(attempt: Attempt, plan: Plan, hit: bool, row: bytes | None) -> Answer:
     request = attempt.request
     updates = attempt.statement.operation is Operation.UPDATE
     affected, inserted = (int(hit), None) if updates else (1, int(hit))
     attempt.relation = plan.relation
     check_write(request, affected)
     attempt.count_traffic(named=plan.named)
-    body = f"[{row or ''}]" if plan.shown else None
+    body = b"[%b]" % (row or b"") if plan.shown else None
     return render_write(request, body=body, affected=affected, inserted=inserted, total=None).of(attempt.deed())
 
 

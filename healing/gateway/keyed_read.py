@@ -12,7 +12,7 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import from_failure
 from healing.gateway.filters import Filter, plain_eq
-from healing.gateway.keyed_sql import are_keys, key_name, key_of, select_sql
+from healing.gateway.keyed_sql import ROW, are_keys, key_name, key_of, select_sql
 from healing.gateway.names import Names
 from healing.gateway.plan_write import row_select
 from healing.gateway.prelude import prelude_of
@@ -55,9 +55,9 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
         if error.failure.code.startswith((*SHARED_FATE, OUT_OF_TIME)):
             raise from_failure(error.failure, authenticated=caller.role != "anon") from error
         return None
-    row = record["row"]
+    row = record[ROW]
     n = int(row is not None)
-    answer = render_read(request, body=row if request.accept.kind == "object" else f"[{row or ''}]", n=n, total=None)
+    answer = render_read(request, body=row if request.accept.kind == "object" else b"[%b]" % (row or b""), n=n, total=None)
     services.traffic.read(plan.names, caller, n)
     return answer
 

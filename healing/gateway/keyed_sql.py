@@ -1,12 +1,12 @@
 """One statement for many requests by key: updates of a row each, upserts of a row each, or selects of a row each.
 
 $1 is a JSON array with one object an entry: its columns, and for updates and selects the key under ``key_name(n)``. One record an entry,
-in order:
+in order; of reads it has nothing but ROW:
 
-    hit bool       update: whether a row had the key; upsert: whether the row was inserted (else it was there and was updated)
-    lost bool      the row is there, and this entry did not get it: another entry of the statement did
-    row text|null  JSON of the row, where it is shown
-    xid text, same bool    as in ``plan_write``; ``same`` here is the expression that proves it
+    ROW text|null  JSON of the row, where it is shown
+    HIT bool       update: whether a row had the key; upsert: whether the row was inserted (else it was there and was updated)
+    LOST bool      the row is there, and this entry did not get it: another entry of the statement did
+    XID text, SAME bool    the transaction, and whether names mean what was meant (``same`` is the expression that proves it)
 """
 
 # ruff: noqa: S608 - identifiers come quoted from the catalog; values are in the parameter
@@ -20,6 +20,7 @@ from healing.gateway.rows_sql import ROWS
 from healing.gateway.sqltext import compare_type, ident, qualified
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
+ROW, HIT, LOST, XID, SAME = range(5)
 _FLAG = "'mendgate.inserted'"
 _ROWS = ident(ROWS)
 ENTRY = "mendgate entry"
@@ -71,7 +72,7 @@ def update_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Colum
     write = f"UPDATE {table} AS {alias} SET {sets} FROM {_ROWS} WHERE {found} RETURNING {_ROWS}.{_NUMBER}{row}"
     lost = f"CASE WHEN w.{_NUMBER} IS NULL THEN EXISTS (SELECT FROM {table} AS {alias} WHERE {found}) ELSE false END"
     return (
-        f"WITH {_ROWS} AS MATERIALIZED ({entries}), w AS ({write}) SELECT w.{_NUMBER} IS NOT NULL AS hit, {lost} AS lost, w.row,"
+        f"WITH {_ROWS} AS MATERIALIZED ({entries}), w AS ({write}) SELECT w.row, w.{_NUMBER} IS NOT NULL AS hit, {lost} AS lost,"
         f" pg_current_xact_id()::text AS xid, {same} AS same"
         f" FROM {_ROWS} LEFT JOIN w ON w.{_NUMBER} = {_ROWS}.{_NUMBER} ORDER BY {_ROWS}.{_NUMBER}"
     )
@@ -88,7 +89,7 @@ def upsert_sql(relation: Relation, key: tuple[Column, ...], columns: tuple[Colum
     return (
         f"INSERT INTO {table} AS {alias} ({names}) SELECT {names} FROM json_to_recordset($1::json) AS {_ROWS}({typed}) WHERE {_flag('1')}"
         f" ON CONFLICT ({', '.join(ident(column.name) for column in key)}) DO UPDATE SET {sets} WHERE {_flag('0')}"
-        f" RETURNING current_setting({_FLAG}) = '1' AS hit, false AS lost, {row}, pg_current_xact_id()::text AS xid,"
+        f" RETURNING {row}, current_setting({_FLAG}) = '1' AS hit, false AS lost, pg_current_xact_id()::text AS xid,"
         f" {same} AS same"
     )
 
@@ -97,7 +98,7 @@ def select_sql(relation: Relation, key: tuple[Column, ...], shown: str, snapshot
     """The row of each entry, found by ``key``."""
     table, alias = qualified(relation.schema, relation.name), ident(relation.name)
     row = f"(SELECT row_to_json(r.*)::text FROM (SELECT {shown} FROM {table} AS {alias} WHERE {_found(alias, key)}) r) AS row"
-    return f"SELECT {row}, NULL::text AS xid, true AS same{_entries(key, (), snapshot)} ORDER BY {_ROWS}.{_NUMBER}"
+    return f"SELECT {row}{_entries(key, (), snapshot)} ORDER BY {_ROWS}.{_NUMBER}"
 
 
 def _found(alias: str, key: tuple[Column, ...]) -> str:

@@ -12,7 +12,6 @@ from enum import Enum
 from functools import partial
 from typing import Literal
 
-import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,13 +22,14 @@ from healing.gateway import receipts
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt, error_of, healing_headers, statement_of
 from healing.gateway.auth import Caller
-from healing.gateway.coalesce import MOST_BYTES, MOST_ROWS, Item, NotMeant
+from healing.gateway.coalesce import FIRST, MOST_BYTES, MOST_ROWS, Item, NotMeant
 from healing.gateway.payload import Payload
 from healing.gateway.request import Request
 from healing.gateway.services import Services
 from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settled_of, suits
 from healing.gateway.settled import Plan, Settled, values_of
 from healing.gateway.target import DatabaseError
+from healing.gateway.wire import Record
 from schema_monitor.core.snapshot import Relation
 
 UNKNOWN = ("MG504", "XX000")
@@ -124,15 +124,15 @@ def _note_heal(item: Item, request: Request, caller: Caller, settled: Settled, r
     item.meant, item.accept = values_of(rows, heal.keys), plan.as_meant
 
 
-def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[asyncpg.Record]) -> Answer:
+def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[Record]) -> Answer:
     """``answer`` as it is given for one row, with what was shown and stored of these."""
     headers, body, deed = answer.headers, b"", answer.deed
     if item.receipt is not None:
         headers = [*headers, ("Mendgate-Receipt", item.receipt_id)]
     if plan.shown == "object":
-        body = records[0]["row"].encode()
+        body = records[0][FIRST] or b""
     elif plan.shown:
-        body = f"[{','.join([record['row'] for record in records])}]".encode()
+        body = b"[%b]" % b",".join([record[FIRST] or b"" for record in records])
     if item.count > 1 and deed is not None:
         deed = replace(deed, rows=item.count)
     return Answer(answer.status, headers, body, deed, answer.ready)

@@ -14,6 +14,7 @@ import msgspec
 
 from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
+from healing.gateway.batch import read as at_once
 from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.idempotency import Claim, begin_once, lost_race
 from healing.gateway.keyed_read import try_read
@@ -80,6 +81,8 @@ async def _once(
     planned = _plan_call(request, names, headers, body) if request.kind == "rpc" else plan_read(request, names)
     query = planned.query if isinstance(planned, Call) else planned
     prelude = prelude_of(caller, request, headers)
+    if isinstance(planned, Query) and query.read_only and query.count_query is None:
+        return await _at_once(services, request, caller, names, planned, prelude)
     if query.read_only:
         transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}", caller.turn)
     elif claim is None:
@@ -99,11 +102,19 @@ async def _once(
     except BaseException:
         await transaction.rollback()
         raise
-    if request.kind == "table" and query.read_only:
-        transaction.leave()
-    else:
-        await _commit(transaction, query, claim, answer)
+    await _commit(transaction, query, claim, answer)
     _count(services, caller, names, planned, record["n"])
+    return answer
+
+
+async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: str) -> Answer:
+    """A read of a table: it is one statement, and nothing of it waits for another."""
+    arguments = [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params]
+    ((body, rows, total),) = await at_once(services.pool, f"BEGIN READ ONLY;{prelude}", query.sql, arguments, caller.turn)
+    n = int(rows or 0)
+    counted = total_of(request, None if total is None else int(total), None)
+    answer = render_read(request, body=body, n=n, total=counted).plus(*_headers(names))
+    _count(services, caller, names, query, n)
     return answer
 
 

@@ -56,7 +56,7 @@ def total_of(request: Request, counted: int | None, planned: int | None) -> int 
     return counted
 
 
-def render_read(request: Request, *, body: str | None, n: int, total: int | None) -> Answer:
+def render_read(request: Request, *, body: str | bytes | None, n: int, total: int | None) -> Answer:
     """The answer to a read. An offset past a known total is PGRST103."""
     check_read(request, n)
     first = request.offset
@@ -64,14 +64,14 @@ def render_read(request: Request, *, body: str | None, n: int, total: int | None
         raise out_of_bounds(first, total)
     partial = total is not None and n < total
     headers = [("Content-Type", request.accept.content_type), ("Content-Range", content_range(first, n, total))]
-    text = b"" if request.head or body is None else body.encode()
+    text = b"" if request.head or body is None else _encoded(body)
     return Answer(206 if partial else 200, [*headers, *_profile(request), *_applied(request)], text)
 
 
 def render_write(
     request: Request,
     *,
-    body: str | None,
+    body: str | bytes | None,
     affected: int,
     inserted: int | None,
     total: int | None,
@@ -136,13 +136,18 @@ def _written_range(request: Request, affected: int, total: int | None) -> str:
     return f"*/{'*' if total is None else total}"
 
 
-def _written_body(request: Request, body: str) -> bytes:
+def _written_body(request: Request, body: str | bytes) -> bytes:
+    text = _encoded(body)
     if request.accept.kind != "object":
-        return body.encode()
-    inner = body.strip()[1:-1].strip()
+        return text
+    inner = text.strip()[1:-1].strip()
     if not inner:
         raise not_singular(0)
-    return inner.encode()
+    return inner
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode()
 
 
 def _profile(request: Request) -> list[Header]:

@@ -208,7 +208,7 @@ def _compose(relation: Relation, names: Names, shown: str, touched: tuple[str, .
     if not shown:
         returned = ", ".join(ident(name) for name in touched) or "1"
         back = f", json_agg({_values('w.', touched)})::text AS back" if touched else ""
-        return f"WITH w AS ({insert} RETURNING {returned}) SELECT count(*) AS n, pg_current_xact_id()::text AS xid{back}, {same} FROM w"
+        return f"WITH w AS ({insert} RETURNING {returned}) SELECT count(*) AS n{back}, pg_current_xact_id()::text AS xid, {same} FROM w"
     row = f"(SELECT row_to_json(r.*)::text FROM (SELECT {shown}) r) AS row, "
     back = f"coalesce(to_json({_values('', touched)})::text, 'null') AS back, " if touched else ""
     return f"{insert} RETURNING {row}{back}pg_current_xact_id()::text AS xid, {same}"

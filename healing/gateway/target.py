@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -24,9 +24,10 @@ from breakers.registry import Permit
 from healing.core.types import Failure
 from healing.gateway.target_gate import Gate, outcome_of
 from healing.gateway.turns import Turns
+from healing.gateway.wire import Wire
 from schema_monitor import pooled
 
-_LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
+LOST = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, ConnectionError, OSError, asyncio.IncompleteReadError)
 _STALE = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 
 
@@ -100,6 +101,7 @@ class Pool:
         self._gate = gate
         self._permits: dict[asyncpg.Connection, Permit] = {}
         self._lives: WeakKeyDictionary[asyncpg.Connection, Any] = WeakKeyDictionary()
+        self._wires: WeakKeyDictionary[asyncpg.Connection, Wire] = WeakKeyDictionary()
         self._timeout_ms = str(int(statement_timeout * 1000))
         self._limit = statement_timeout + min(GRACE, statement_timeout / 2)
         self._full_until = 0.0
@@ -107,7 +109,6 @@ class Pool:
         self._open = 0
         self._waiting: Turns[asyncio.Future[asyncpg.Connection | None]] = Turns()
         self._closed = False
-        self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def is_full(self) -> bool:
@@ -207,7 +208,7 @@ class Pool:
         connection = await self._acquire_clean(gated)
         try:
             yield connection
-        except _LOST as error:
+        except LOST as error:
             self.judge(connection, error)
             raise
         finally:
@@ -223,7 +224,7 @@ class Pool:
             except BaseException as error:
                 if isinstance(error, TimeoutError):
                     self._forget(connection)
-                broken = connection.is_closed() or isinstance(error, _LOST)
+                broken = connection.is_closed() or isinstance(error, LOST)
                 connection.terminate()
                 self.release(connection)
                 if not broken or isinstance(error, asyncio.CancelledError):
@@ -231,21 +232,17 @@ class Pool:
                 failure = failure_of(error)
         raise DatabaseError(failure)
 
-    def finish(self, work: Coroutine[None, None, None]) -> None:
-        """Carries out what nobody waits for but ``close``."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._finishing.add(task)
-        task.add_done_callback(self._finishing.discard)
-
     async def close(self) -> None:
         """Closes what is idle; what is out closes when it comes back."""
-        if self._finishing:
-            await asyncio.wait(self._finishing)
         self._closed = True
         while self._idle:
             connection = self._idle.pop()
             self._open -= 1
             await connection.close(timeout=2)
+
+    def wire(self, connection: asyncpg.Connection) -> Wire:
+        """The stream of a connection that is out."""
+        return self._wires[connection]
 
     def life(self, connection: asyncpg.Connection) -> Any:
         """Which life of the server a connection was opened in; None where it does not say."""
@@ -268,6 +265,7 @@ class Pool:
                 },
             )
             self._lives[connection] = await _life(connection)
+            self._wires[connection] = Wire(connection, self.patience, self._limit)
             return connection
         except BaseException as error:
             if connection is not None:
@@ -333,7 +331,7 @@ class Transaction:
             except BaseException as error:
                 if isinstance(error, TimeoutError):
                     pool.judge(connection, error)
-                broken = connection.is_closed() or isinstance(error, _LOST)
+                broken = connection.is_closed() or isinstance(error, LOST)
                 if not broken or attempt == 2:
                     pool.judge(connection, error)
                 await cls(pool, connection).rollback()
@@ -402,23 +400,10 @@ class Transaction:
                 await self._fail(error)
             self._pool.judge(self._connection, error)
             await self._abandon()
-            if not await self._resolved(xid, self._pool.life(connection)):
+            if not await resolved(self._pool, xid, self._pool.life(connection)):
                 failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
                 raise DatabaseError(failure) from error
             return
-        self._give_back()
-
-    def leave(self) -> None:
-        """Ends a transaction that has read all it wanted, with nobody waiting: what was found is sound whatever becomes of the COMMIT."""
-        self._own()
-        self._pool.finish(self._left())
-
-    async def _left(self) -> None:
-        try:
-            await self._connection.execute("COMMIT", timeout=self._pool.patience)
-        except BaseException as error:
-            self._pool.judge(self._connection, error)
-            self._connection.terminate()
         self._give_back()
 
     async def rollback(self) -> None:
@@ -458,39 +443,41 @@ class Transaction:
             self._done = True
             self._pool.release(self._connection)
 
-    async def _resolved(self, xid: str | None, life: Any) -> bool:
-        """Whether a transaction of a ``life`` of the server, whose commit was cut off, did commit. Raises ``DatabaseError`` when it cannot
-        be found out."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._pool.resolving):
-                for attempt in range(40 if xid else 0):
-                    status, now = await self._status(xid, life, final=attempt >= _PATIENT_TRIES)
-                    if status == "aborted" or (now != life and status in ("in progress", "lost")):
-                        return False
-                    if status == "committed" and now == life:
-                        return True
-                    if status == "committed":
-                        break  # ours, or another's that got the same id
-                    await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
-        failure = Failure(
-            "MG504",
-            "The connection was lost while committing and the outcome could not be found out.",
-            hint="Send it again with the same Idempotency-Key: it will not be written twice.",
-        )
-        raise DatabaseError(failure)
 
-    async def _status(self, xid: str | None, life: Any, *, final: bool) -> tuple[str, Any]:
-        """What the server says of a transaction, and in which life. ``final``: one that is still under way has lost its COMMIT with its
-        connection, and would keep its locks until the server notices; it is ended, and the next look knows."""
-        try:
-            async with self._pool.connection(gated=False) as connection:
-                now = await _life(connection)
-                try:
-                    status = str(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid))
-                except asyncpg.InvalidParameterValueError:  # nobody has had this id
-                    return "lost", now
-                if final and status == "in progress" and now == life:
-                    await connection.execute(_END_OF, xid)
-                return status, now
-        except (DatabaseError, asyncpg.PostgresError, *_LOST):
-            return "unreachable", None
+async def resolved(pool: Pool, xid: str | None, life: Any) -> bool:
+    """Whether a transaction of a ``life`` of the server, whose commit was cut off, did commit. Raises ``DatabaseError`` when it cannot
+    be found out."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pool.resolving):
+            for attempt in range(40 if xid else 0):
+                status, now = await _status(pool, xid, life, final=attempt >= _PATIENT_TRIES)
+                if status == "aborted" or (now != life and status in ("in progress", "lost")):
+                    return False
+                if status == "committed" and now == life:
+                    return True
+                if status == "committed":
+                    break  # ours, or another's that got the same id
+                await asyncio.sleep(min(0.05 * 2**attempt, 0.5))
+    failure = Failure(
+        "MG504",
+        "The connection was lost while committing and the outcome could not be found out.",
+        hint="Send it again with the same Idempotency-Key: it will not be written twice.",
+    )
+    raise DatabaseError(failure)
+
+
+async def _status(pool: Pool, xid: str | None, life: Any, *, final: bool) -> tuple[str, Any]:
+    """What the server says of a transaction, and in which life. ``final``: one that is still under way has lost its COMMIT with its
+    connection, and would keep its locks until the server notices; it is ended, and the next look knows."""
+    try:
+        async with pool.connection(gated=False) as connection:
+            now = await _life(connection)
+            try:
+                status = str(await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", xid))
+            except asyncpg.InvalidParameterValueError:  # nobody has had this id
+                return "lost", now
+            if final and status == "in progress" and now == life:
+                await connection.execute(_END_OF, xid)
+            return status, now
+    except (DatabaseError, asyncpg.PostgresError, *LOST):
+        return "unreachable", None

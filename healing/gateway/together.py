@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Hashable
 
-import asyncpg
 from msgspec import Struct
 
 from healing.core.types import Failure
 from healing.gateway import tuned
+from healing.gateway.batch import begin, read
 from healing.gateway.coalesce import FEWEST_ROWS, ROWS_AT_ALL
-from healing.gateway.target import DatabaseError, Pool, Transaction
+from healing.gateway.keyed_sql import LOST, SAME, XID
+from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
+from healing.gateway.wire import Record
 
 MOST_ENTRIES, MOST_READS = 500, 64
 READS_BESIDE = 2
@@ -33,8 +35,7 @@ SHARED_FATE = ("08", "53", "57P", "MG", "PGRST00")
 
 
 class KeyedLane(Struct, frozen=True):
-    """What entries have in common. ``sql`` yields one record an entry, in order: ``same`` (whether names mean what was meant), ``lost``,
-    ``xid``, and what the answer needs."""
+    """What entries have in common. ``sql`` yields one record an entry, in order: see ``keyed_sql``."""
 
     prelude: str
     sql: str
@@ -48,7 +49,7 @@ class Entry(Struct):
     text: bytes
     key: Hashable
     turn: str = ""
-    done: asyncio.Future[asyncpg.Record] | None = None
+    done: asyncio.Future[Record] | None = None
 
 
 class ByItself(Exception):
@@ -68,7 +69,7 @@ class Together:
         self._queues: dict[KeyedLane, _Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def send(self, lane: KeyedLane, entry: Entry) -> asyncpg.Record:
+    async def send(self, lane: KeyedLane, entry: Entry) -> Record:
         """Commits the entry; its record. Raises ``DatabaseError`` or ``ByItself``: then nothing of it was written."""
         entry.done = asyncio.get_running_loop().create_future()
         queue = self._queues.get(lane)
@@ -118,33 +119,38 @@ class Together:
                 if entry.done is not None and not entry.done.done():
                     entry.done.set_result(record)
 
-    async def _run(self, lane: KeyedLane, entries: list[Entry]) -> list[asyncpg.Record]:
-        begin = f"BEGIN{' READ ONLY' if lane.reads else ''};{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
-        transaction = await Transaction.begin(self._pool, begin, entries[0].turn)
-        try:
-            body = b"[" + b",".join([entry.text for entry in entries]) + b"]"
-            records = await transaction.fetch(lane.sql, body.decode())
-            _require_own(records, entries, reads=lane.reads)
-        except DatabaseError:
-            raise
-        except BaseException:
-            await transaction.rollback()
-            raise
+    async def _run(self, lane: KeyedLane, entries: list[Entry]) -> list[Record]:
+        opening = f"BEGIN{' READ ONLY' if lane.reads else ''};{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
+        body = b"[" + b",".join([entry.text for entry in entries]) + b"]"
         if lane.reads:
-            transaction.leave()
-        else:
-            await transaction.commit("", records[0]["xid"])
-        return records
+            rows = await read(self._pool, opening, lane.sql, (body,), entries[0].turn)
+            _require_all(rows, entries)
+            return rows
+        batch = await begin(self._pool, opening, lane.sql, (body,), entries[0].turn)
+        try:
+            _require_all(batch.rows, entries)
+            _require_own(batch.rows)
+        except BaseException:
+            await batch.rollback()
+            raise
+        await batch.commit(batch.rows[0][XID])
+        return batch.rows
 
 
 class _Stale(ByItself):
     """Names have come to mean other columns."""
 
 
-def _require_own(records: list[asyncpg.Record], entries: list[Entry], *, reads: bool) -> None:
-    if records and not records[0]["same"]:
+def _require_all(rows: list[Record], entries: list[Entry]) -> None:
+    if len(rows) != len(entries):
+        raise ByItself
+
+
+def _require_own(rows: list[Record]) -> None:
+    """Names mean what was meant, and each entry of several got its own row."""
+    if rows[0][SAME] != b"t":
         raise _Stale
-    if len(records) != len(entries) or (len(entries) > 1 and not reads and any([record["lost"] for record in records])):
+    if len(rows) > 1 and any([row[LOST] == b"t" for row in rows]):
         raise ByItself
 
 

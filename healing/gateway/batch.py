@@ -1,0 +1,106 @@
+"""One transaction of a lane: its opening and its one statement go to the database together, what came back is looked at, then it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import asyncpg
+
+from healing.core.types import Failure
+from healing.gateway.target import CLEAN, LOST, DatabaseError, Pool, failure_of, resolved
+from healing.gateway.wire import Record
+
+
+class Batch:
+    """A transaction with ``rows``, what its statement returned. ``commit`` or ``rollback`` it, once."""
+
+    def __init__(self, pool: Pool, connection: asyncpg.Connection, rows: list[Record]) -> None:
+        self._pool, self._connection = pool, connection
+        self.rows = rows
+
+    async def commit(self, xid: bytes | None) -> None:
+        """Commits. Raises ``DatabaseError``: then nothing was stored."""
+        pool, connection = self._pool, self._connection
+        try:
+            await pool.wire(connection).say("COMMIT")
+        except BaseException as error:
+            life = pool.life(connection)
+            if isinstance(error, asyncpg.PostgresError) and not connection.is_closed():
+                await _drop(pool, connection, error)
+                raise DatabaseError(failure_of(error)) from error
+            connection.terminate()
+            await _drop(pool, connection, error)
+            if not await resolved(pool, xid.decode() if xid else None, life):
+                failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
+                raise DatabaseError(failure) from error
+            return
+        pool.release(connection)
+
+    async def rollback(self) -> None:
+        """Rolls back; never raises."""
+        await _drop(self._pool, self._connection)
+
+
+async def begin(pool: Pool, opening: str, sql: str, arguments: Sequence[bytes | None], turn: str = "") -> Batch:
+    """A transaction that ``opening`` (starts with BEGIN) has opened and in which ``sql`` has run with these ``arguments`` as text.
+    ``turn``: see ``Pool.acquire``. Raises ``DatabaseError``: then it is over."""
+    for last in (False, True):
+        connection = await pool.acquire(turn=turn)
+        try:
+            return Batch(pool, connection, await pool.wire(connection).ask(CLEAN + opening, sql, arguments))
+        except BaseException as error:
+            died = _had_died(connection, error)
+            await _drop(pool, connection, None if died and not last else error)
+            _give_up(error, again=died and not last)
+    raise AssertionError("unreachable")
+
+
+async def read(pool: Pool, opening: str, sql: str, arguments: Sequence[bytes | None], turn: str = "") -> list[Record]:
+    """What a statement returns in a transaction of its own, which ends without anybody waiting: what was found is sound whatever becomes of
+    the COMMIT. Otherwise as ``begin``."""
+    for last in (False, True):
+        connection = await pool.acquire(turn=turn)
+        try:
+            return await pool.wire(connection).ask(CLEAN + opening, sql, arguments, on_end=partial(_ended, pool, connection, last))
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                connection.terminate()
+            _give_up(error, again=not last and _had_died(connection, error))
+    raise AssertionError("unreachable")
+
+
+def _ended(pool: Pool, connection: asyncpg.Connection, last: bool, error: BaseException | None) -> None:
+    """Nothing more comes of a read."""
+    if error is not None and (last or not _had_died(connection, error)):
+        pool.judge(connection, error)
+    pool.release(connection)
+
+
+def _had_died(connection: asyncpg.Connection, error: BaseException) -> bool:
+    """Whether the connection broke: an idle one may have died long ago. As no COMMIT of a write was sent, nothing has happened."""
+    broken = connection.is_closed() or isinstance(error, LOST)
+    return broken and not isinstance(error, TimeoutError | asyncio.CancelledError)
+
+
+def _give_up(error: BaseException, *, again: bool) -> None:
+    if isinstance(error, asyncio.CancelledError):
+        raise error
+    if not again:
+        raise DatabaseError(failure_of(error)) from error
+
+
+async def _drop(pool: Pool, connection: asyncpg.Connection, error: BaseException | None = None) -> None:
+    """Gives the connection back with nothing done; ``error`` says something of the database."""
+    if error is not None:
+        pool.judge(connection, error)
+    wire = pool.wire(connection)
+    if isinstance(error, asyncio.CancelledError):
+        connection.terminate()
+    elif wire.is_open and not connection.is_closed():
+        try:
+            await wire.say("ROLLBACK")
+        except Exception:
+            connection.terminate()
+    pool.release(connection)
