@@ -10,7 +10,9 @@ import asyncpg
 
 from healing.core.types import Failure
 from healing.gateway.target import CLEAN, LOST, DatabaseError, Pool, failure_of, resolved
-from healing.gateway.wire import Record
+from healing.gateway.wire_messages import Record, Step
+
+_BEGIN, _BEGIN_TO_READ = f"{CLEAN}BEGIN", f"{CLEAN}BEGIN READ ONLY"
 
 
 class Batch:
@@ -43,13 +45,13 @@ class Batch:
         await _drop(self._pool, self._connection)
 
 
-async def begin(pool: Pool, opening: str, sql: str, arguments: Sequence[bytes | None], turn: str = "") -> Batch:
-    """A transaction that ``opening`` (starts with BEGIN) has opened and in which ``sql`` has run with these ``arguments`` as text.
-    ``turn``: see ``Pool.acquire``. Raises ``DatabaseError``: then it is over."""
+async def begin(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") -> Batch:
+    """A transaction in which ``step`` has run, after what goes ``before`` (role and claims at least). ``turn``: see ``Pool.acquire``.
+    Raises ``DatabaseError``: then it is over."""
     for last in (False, True):
         connection = await pool.acquire(turn=turn)
         try:
-            return Batch(pool, connection, await pool.wire(connection).ask(CLEAN + opening, sql, arguments))
+            return Batch(pool, connection, await pool.wire(connection).ask(_BEGIN, before, step))
         except BaseException as error:
             died = _had_died(connection, error)
             await _drop(pool, connection, None if died and not last else error)
@@ -57,13 +59,13 @@ async def begin(pool: Pool, opening: str, sql: str, arguments: Sequence[bytes | 
     raise AssertionError("unreachable")
 
 
-async def read(pool: Pool, opening: str, sql: str, arguments: Sequence[bytes | None], turn: str = "") -> list[Record]:
-    """What a statement returns in a transaction of its own, which ends without anybody waiting: what was found is sound whatever becomes of
+async def read(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") -> list[Record]:
+    """What ``step`` returns in a transaction of its own, which ends without anybody waiting: what was found is sound whatever becomes of
     the COMMIT. Otherwise as ``begin``."""
     for last in (False, True):
         connection = await pool.acquire(turn=turn)
         try:
-            return await pool.wire(connection).ask(CLEAN + opening, sql, arguments, on_end=partial(_ended, pool, connection, last))
+            return await pool.wire(connection).ask(_BEGIN_TO_READ, before, step, on_end=partial(_ended, pool, connection, last))
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError):
                 connection.terminate()

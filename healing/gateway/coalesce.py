@@ -22,7 +22,7 @@ from healing.gateway import receipts, tuned
 from healing.gateway.batch import begin
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
-from healing.gateway.wire import Record
+from healing.gateway.wire_messages import Record, Step
 
 T = TypeVar("T")
 MOST_ROWS = 500
@@ -148,11 +148,11 @@ class Coalescer:
         return True
 
     async def _run(self, lane: Lane, items: list[Item]) -> list[Sequence[Record]]:
-        body = b"[" + b",".join([item.rows for item in items]) + b"]"
         owed = [item for item in items if item.receipt is not None]
         bundle = receipts.bundle_id() if owed else ""
-        due = receipts.bundle_sql(bundle, [item.receipt for item in owed if item.receipt is not None])
-        batch = await begin(self._pool, f"BEGIN;{due}{lane.prelude}", lane.sql, (body,), items[0].turn)
+        due = receipts.bundle_steps(bundle, [item.receipt for item in owed if item.receipt is not None])
+        step = Step(lane.sql, (b"[%b]" % b",".join([item.rows for item in items]),))
+        batch = await begin(self._pool, (*due, Step(lane.prelude)), step, items[0].turn)
         try:
             answers = _share_out(batch.rows, items, lane.by_row)
         except BaseException:

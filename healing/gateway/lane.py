@@ -29,7 +29,7 @@ from healing.gateway.services import Services
 from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settled_of, suits
 from healing.gateway.settled import Plan, Settled, values_of
 from healing.gateway.target import DatabaseError
-from healing.gateway.wire import Record
+from healing.gateway.wire_messages import Record
 from schema_monitor.core.snapshot import Relation
 
 UNKNOWN = ("MG504", "XX000")

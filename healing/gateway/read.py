@@ -28,6 +28,7 @@ from healing.gateway.response import check_read, planned_rows, render_call, rend
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction
+from healing.gateway.wire_messages import Step
 from schema_monitor.core.snapshot import Snapshot
 
 log = logging.getLogger("mendgate.read")
@@ -110,7 +111,7 @@ async def _once(
 async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: str) -> Answer:
     """A read of a table: it is one statement, and nothing of it waits for another."""
     arguments = [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params]
-    ((body, rows, total),) = await at_once(services.pool, f"BEGIN READ ONLY;{prelude}", query.sql, arguments, caller.turn)
+    ((body, rows, total),) = await at_once(services.pool, (Step(prelude),), Step(query.sql, arguments), caller.turn)
     n = int(rows or 0)
     counted = total_of(request, None if total is None else int(total), None)
     answer = render_read(request, body=body, n=n, total=counted).plus(*_headers(names))

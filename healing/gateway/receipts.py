@@ -15,8 +15,10 @@ from healing.core.types import Change, Row, Statement
 from healing.gateway.auth import Caller
 from healing.gateway.entropy import new_id
 from healing.gateway.seal import seal
+from healing.gateway.wire_messages import Step
 
 encode = msgspec.json.Encoder(decimal_format="number").encode
+_INSERT = "INSERT INTO mendgate.receipts VALUES($1,$2)"
 MOST = 65_536
 """receipts in a bundle."""
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -54,6 +56,11 @@ def bundle_sql(bundle: str, receipts: Sequence[Receipt], transaction: bytes = b"
     if transaction:
         text = text[:-1] + b',"transaction":' + transaction + b"}"
     return f"INSERT INTO mendgate.receipts VALUES('{bundle}',E'\\\\x{seal(text).hex()}');"
+
+
+def bundle_steps(bundle: str, receipts: Sequence[Receipt]) -> tuple[Step, ...]:
+    """The same INSERT with its values as parameters; () where it would hold nothing."""
+    return (Step(_INSERT, (bundle.encode(), seal(_bundled(receipts))), binary=True),) if receipts else ()
 
 
 def _bundled(receipts: Sequence[Receipt]) -> bytes:

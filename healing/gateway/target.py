@@ -1,6 +1,6 @@
 """Connections to the target database: a small bounded pool, and transactions that run as the caller.
 
-Every transaction is ``BEGIN; SET LOCAL ROLE …; set_config('request.jwt.claims', …, true)`` in one round trip, then the
+Every transaction is ``BEGIN; SELECT set_config('role', …, true), set_config('request.jwt.claims', …, true)`` in one round trip, then the
 statement, then ``COMMIT`` (with the receipt in the same round trip). Nothing is ever set for longer than the transaction.
 
 An error of the database or of the connection becomes ``DatabaseError`` with a ``Failure``. A commit whose answer was cut off is

@@ -22,7 +22,7 @@ from healing.gateway.coalesce import FEWEST_ROWS, ROWS_AT_ALL
 from healing.gateway.keyed_sql import LOST, SAME, XID
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
-from healing.gateway.wire import Record
+from healing.gateway.wire_messages import Record, Step
 
 MOST_ENTRIES, MOST_READS = 500, 64
 READS_BESIDE = 2
@@ -120,13 +120,13 @@ class Together:
                     entry.done.set_result(record)
 
     async def _run(self, lane: KeyedLane, entries: list[Entry]) -> list[Record]:
-        opening = f"BEGIN{' READ ONLY' if lane.reads else ''};{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"
-        body = b"[" + b",".join([entry.text for entry in entries]) + b"]"
+        before = (Step(f"{lane.prelude},set_config('lock_timeout','{LOCK_MS}ms',true)"),)
+        step = Step(lane.sql, (b"[%b]" % b",".join([entry.text for entry in entries]),))
         if lane.reads:
-            rows = await read(self._pool, opening, lane.sql, (body,), entries[0].turn)
+            rows = await read(self._pool, before, step, entries[0].turn)
             _require_all(rows, entries)
             return rows
-        batch = await begin(self._pool, opening, lane.sql, (body,), entries[0].turn)
+        batch = await begin(self._pool, before, step, entries[0].turn)
         try:
             _require_all(batch.rows, entries)
             _require_own(batch.rows)

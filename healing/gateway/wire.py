@@ -2,36 +2,26 @@
 
 asyncpg opens a connection and knows everything about it; but it waits for each answer before it says the next thing, which is most of what
 a single request waits for. A ``Wire`` speaks on the same connection in between: it takes the stream over for one exchange, and gives it
-back when the server is ready for the next. It knows what lanes need of the protocol (version 3.0, "Message Flow" in Postgres's manual) and
-no more: parameters and columns as text.
+back when the server is ready for the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from struct import Struct as Layout
 from typing import Any
 
 import asyncpg
 
+from healing.gateway import wire_messages as messages
+from healing.gateway.wire_messages import Record, Step
+from healing.gateway.wire_prepared import Prepared
 from schema_monitor import pooled
 
-Record = list[bytes | None]
-"""A row's columns as text."""
 OnEnd = Callable[[BaseException | None], None]
 """Told what went wrong, if anything did."""
-
-_HEAD = Layout(">BI").unpack_from
-_LENGTH = Layout(">i").unpack_from
-_ROW, _READY, _ERROR, _PARSED = b"DZE1"
-_NOTHING_TO_US = frozenset(b"23CIKNSTnstA")
-"""Bind and close complete, command complete, notices, settings, descriptions, notifications."""
-_PREPARED = 100
-"""Statements kept prepared on a connection."""
+_IDLE = ord("I")
 _GONE = "26000"
-_NULL = b"\xff\xff\xff\xff"
-_SYNC = b"S\0\0\0\4"
 
 
 class Wire(asyncio.Protocol):
@@ -43,33 +33,32 @@ class Wire(asyncio.Protocol):
         self._transport: Any = connection._transport
         self._owner: Any = connection._protocol
         self._local = pooled.local_of(connection)
-        self._keeps = not pooled.is_deaf(connection)
         self._loop = asyncio.get_running_loop()
-        self._prepared: dict[str, bytes] = {}
-        self._parsing: tuple[str, bytes] | None = None
-        self._stale: list[bytes] = []
-        self._count = 0
+        self._prepared = Prepared(keeps=not pooled.is_deaf(connection))
         self._rest = b""
         self._rows: list[Record] = []
         self._error: BaseException | None = None
         self._waiter: asyncio.Future[list[Record]] | None = None
-        self._due, self._later = 0, 0
+        self._due, self._later, self._before = 0, 0, 0
         self._timer: asyncio.TimerHandle | None = None
         self._on_end: OnEnd | None = None
         self.is_open = False
         """Whether the server is in a transaction that the wire has begun."""
 
-    async def ask(self, opening: str, sql: str, arguments: Sequence[bytes | None], *, on_end: OnEnd | None = None) -> list[Record]:
-        """Opens a transaction by ``opening`` (without parameters, starts with BEGIN) and runs a statement in it, with these ``arguments``
-        as text; its rows. With ``on_end`` the transaction ends by itself, and that is called when it has (or the connection is gone).
-        Raises what asyncpg would: then the transaction may be open still (``is_open``)."""
-        message = b"".join((_said(opened(opening, self._local)), self._bound(sql, arguments), _SYNC, _COMMIT if on_end else b""))
-        self._on_end = on_end
-        return await self._exchange(message, 2, 1 if on_end else 0, self._patience)
+    async def ask(self, begin: str, before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
+        """Opens a transaction by ``begin``, and runs ``step`` in it after what goes ``before``; its rows. With ``on_end`` the transaction
+        ends by itself, and that is called when it has (or the connection is gone). Raises what asyncpg would: then the transaction may
+        be open still (``is_open``)."""
+        prepared = self._prepared
+        parts = [prepared.forgotten(), messages.said(pooled.opened(begin, self._local) if self._local else begin)]
+        parts += [prepared.opening(each) for each in before]
+        parts += (prepared.statement(step), messages.SYNC, messages.COMMIT if on_end else b"")
+        self._before, self._on_end = len(before), on_end
+        return await self._exchange(b"".join(parts), 2, 1 if on_end else 0, self._patience)
 
     async def say(self, text: str) -> None:
         """Statements without parameters: the end of what ``ask`` began."""
-        await self._exchange(_said(text), 1, 0, self._patience if text == "ROLLBACK" else self._limit)
+        await self._exchange(messages.said(text), 1, 0, self._patience if text == "ROLLBACK" else self._limit)
 
     def _exchange(self, message: bytes, due: int, later: int, patience: float) -> asyncio.Future[list[Record]]:
         """Sends, and waits for so many times that the server is ready; ``later`` times more nobody waits for."""
@@ -84,75 +73,56 @@ class Wire(asyncio.Protocol):
         self._transport.write(message)
         return self._waiter
 
-    def _bound(self, sql: str, arguments: Sequence[bytes | None]) -> bytes:
-        """The messages that run a statement: prepared once a connection, or each time where a pooler would not keep it."""
-        name = self._prepared.get(sql)
-        parts = [_framed(b"C", b"S" + name + b"\0") for name in self._stale]
-        self._stale = []
-        if name is None:
-            name = self._name()
-            self._parsing = (sql, name)
-            parts.append(_framed(b"P", name + b"\0" + sql.encode() + b"\0\0\0"))
-        values = b"".join([_NULL if value is None else len(value).to_bytes(4) + value for value in arguments])
-        parts.append(_framed(b"B", b"\0%b\0\0\0%b%b\0\0" % (name, len(arguments).to_bytes(2), values)))
-        parts.append(_EXECUTE)
-        return b"".join(parts)
-
-    def _name(self) -> bytes:
-        if not self._keeps:
-            return b""
-        if len(self._prepared) >= _PREPARED:
-            self._stale.append(self._prepared.pop(next(iter(self._prepared))))
-        self._count += 1
-        return b"mg%d" % self._count
-
     def data_received(self, data: bytes) -> None:
         """Reads the messages that are there in full."""
         if self._rest:
             data = self._rest + data
         at, end = 0, len(data)
         while end - at >= 5:
-            kind, size = _HEAD(data, at)
+            kind, size = messages.HEAD(data, at)
             stop = at + 1 + size
             if stop > end:
                 break
-            if kind == _ROW:
-                self._rows.append(_columns(data, at + 7, stop))
-            elif kind == _READY:
+            if kind == messages.ROW:
+                self._rows.append(messages.columns(data, at + 7, stop))
+            elif kind == messages.DONE:
+                self._done()
+            elif kind == messages.READY:
                 self._ready(data[at + 5])
-            elif kind not in _NOTHING_TO_US:
+            elif kind not in messages.NOTHING_TO_US:
                 self._heard(kind, data[at + 5 : stop - 1])
             at = stop
         self._rest = data[at:]
 
     def _heard(self, kind: int, body: bytes) -> None:
-        if kind == _PARSED:
-            if self._parsing is not None and self._keeps:
-                self._prepared[self._parsing[0]] = self._parsing[1]
-            self._parsing = None
-        elif kind == _ERROR:
+        if kind == messages.PARSED:
+            self._prepared.came()
+        elif kind == messages.ERROR:
             self._error = self._error or self._error_of(body)
         else:
             self._connection.terminate()
             self._fail(ConnectionError(f"The server sent a message of an unexpected kind: {kind}."))
 
     def _error_of(self, body: bytes) -> BaseException:
-        fields = {part[:1].decode(): part[1:].decode(errors="replace") for part in body.split(b"\0") if part}
+        fields = messages.fields(body)
         error: BaseException = asyncpg.PostgresError.new(fields)
         if fields.get("C") == _GONE:
             error = asyncpg.InvalidCachedStatementError("the prepared statement is gone")
         if isinstance(error, asyncpg.InvalidCachedStatementError):
-            self._stale += self._prepared.values()
-            self._prepared = {}
+            self._prepared.forget()
         return error
 
+    def _done(self) -> None:
+        """A statement ended; the rows are those of the one that was asked."""
+        if self._due == 1 and self._before:
+            self._before -= 1
+            self._rows = []
+
     def _ready(self, status: int) -> None:
-        self.is_open = status != b"I"[0]
+        self.is_open = status != _IDLE
         if self._due:
             self._due -= 1
-            if self._due:
-                self._rows = []  # what settings were set to
-            else:
+            if self._due == 0:
                 self._answer()
         elif self._later:
             self._later -= 1
@@ -171,7 +141,8 @@ class Wire(asyncio.Protocol):
         """The stream is asyncpg's again."""
         if self._timer is not None:
             self._timer.cancel()
-        self._waiter, self._parsing, self._rest = None, None, b""
+        self._prepared.over()
+        self._waiter, self._rest = None, b""
         if not self._transport.is_closing():
             self._transport.set_protocol(self._owner)
         self._end(self._error)
@@ -216,33 +187,3 @@ def _closed(cause: BaseException | None) -> BaseException:
     error: BaseException = asyncpg.ConnectionDoesNotExistError(f"the connection was closed: {cause or 'no reason given'}")
     error.__cause__ = cause
     return error
-
-
-def opened(text: str, local: str) -> str:
-    """SQL text that opens a transaction, with what this connection is told in each."""
-    return pooled.opened(text, local) if local else text
-
-
-def _columns(data: bytes, at: int, stop: int) -> Record:
-    row: Record = []
-    while at < stop:
-        (length,) = _LENGTH(data, at)
-        at += 4
-        if length < 0:
-            row.append(None)
-        else:
-            row.append(data[at : at + length])
-            at += length
-    return row
-
-
-def _framed(kind: bytes, body: bytes) -> bytes:
-    return kind + (len(body) + 4).to_bytes(4) + body
-
-
-def _said(text: str) -> bytes:
-    return _framed(b"Q", text.encode() + b"\0")
-
-
-_EXECUTE = _framed(b"E", b"\0\0\0\0\0")
-_COMMIT = _said("COMMIT")

@@ -15,7 +15,7 @@ from tests.faulty_proxy import FaultyProxy
 from tests.waiting import HANGS
 
 INSERT = "WITH w AS (INSERT INTO t(a) VALUES ($1::text::int) RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
-PRELUDE = """BEGIN;SET LOCAL ROLE "service_role";SELECT set_config('request.jwt.claims','{"role":"service_role"}',true)"""
+PRELUDE = """BEGIN;SELECT set_config('role','service_role',true),set_config('request.jwt.claims','{"role":"service_role"}',true)"""
 
 
 @asynccontextmanager

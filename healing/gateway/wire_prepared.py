@@ -1,0 +1,79 @@
+"""Which statements one connection has prepared, and under what names."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from healing.gateway.wire_messages import Step, closed, parsed, run
+
+_MOST, _MOST_OPENINGS = 100, 30
+"""Statements kept prepared on a connection; and of those that open transactions, of which each caller has their own."""
+_MOST_SEEN = 1000
+
+
+class Prepared:
+    """Names by text, for the ``steps`` of lanes. Where nothing is kept (behind a pooler), each is prepared without a name each time."""
+
+    def __init__(self, *, keeps: bool) -> None:
+        self._keeps = keeps
+        self._statements: dict[str, bytes] = {}
+        self._openings: dict[str, bytes] = {}
+        self._seen: set[str] = set()
+        self._coming: deque[tuple[dict[str, bytes], str, bytes]] = deque()
+        self._stale: list[bytes] = []
+        self._count = 0
+
+    def forgotten(self) -> bytes:
+        """Messages that close what is not wanted any more; to go before all else."""
+        if not self._stale:
+            return b""
+        messages = b"".join([closed(name) for name in self._stale])
+        self._stale = []
+        return messages
+
+    def opening(self, step: Step) -> bytes:
+        """Messages that run what goes before a statement: prepared for those who come again."""
+        name = self._openings.get(step.sql)
+        if name is not None:
+            return run(name, step)
+        if step.sql in self._seen:
+            return self._new(self._openings, _MOST_OPENINGS, step)
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen.add(step.sql)
+        return self._unnamed(step)
+
+    def statement(self, step: Step) -> bytes:
+        """Messages that run a statement."""
+        name = self._statements.get(step.sql)
+        return self._new(self._statements, _MOST, step) if name is None else run(name, step)
+
+    def came(self) -> None:
+        """The server has prepared the next one of those that were sent."""
+        known, sql, name = self._coming.popleft()
+        if name:
+            known[sql] = name
+
+    def over(self) -> None:
+        """What was sent is answered: what has not come will not."""
+        self._coming.clear()
+
+    def forget(self) -> None:
+        """The server does not know them any more, or no longer as they were."""
+        for known in (self._statements, self._openings):
+            self._stale += known.values()
+            known.clear()
+
+    def _new(self, known: dict[str, bytes], most: int, step: Step) -> bytes:
+        if not self._keeps:
+            return self._unnamed(step)
+        if len(known) >= most:
+            self._stale.append(known.pop(next(iter(known))))
+        self._count += 1
+        name = b"mg%d" % self._count
+        self._coming.append((known, step.sql, name))
+        return parsed(name, step.sql) + run(name, step)
+
+    def _unnamed(self, step: Step) -> bytes:
+        self._coming.append((self._statements, step.sql, b""))
+        return parsed(b"", step.sql) + run(b"", step)
