@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import ref
 
 import asyncpg
 
@@ -29,7 +30,7 @@ class Wire(asyncio.Protocol):
     whole exchange, in seconds; then the connection is as good as gone."""
 
     def __init__(self, connection: asyncpg.Connection, patience: float, limit: float) -> None:
-        self._connection, self._patience, self._limit = connection, patience, limit
+        self._connection, self._patience, self._limit = ref(connection), patience, limit
         self._transport: Any = connection._transport
         self._owner: Any = connection._protocol
         self._local = pooled.local_of(connection)
@@ -100,7 +101,7 @@ class Wire(asyncio.Protocol):
         elif kind == messages.ERROR:
             self._error = self._error or self._error_of(body)
         else:
-            self._connection.terminate()
+            self._terminate()
             self._fail(ConnectionError(f"The server sent a message of an unexpected kind: {kind}."))
 
     def _error_of(self, body: bytes) -> BaseException:
@@ -152,11 +153,15 @@ class Wire(asyncio.Protocol):
         if on_end is not None:
             on_end(error)
 
+    def _terminate(self) -> None:
+        if (connection := self._connection()) is not None:
+            connection.terminate()
+
     def _look(self, due: int, until: float) -> None:
         """Whether the server has said anything in time: the first word soon, the rest in the time for all."""
         left = until - self._loop.time()
         if self._due == due or left <= 0:
-            self._connection.terminate()
+            self._terminate()
             self._fail(TimeoutError())
         else:
             self._timer = self._loop.call_later(left, self._look, -1, until)
