@@ -36,6 +36,10 @@ SECONDS = 1
 ASKS = {
     "insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":7,"price":12.5}', ROWS),
     "healed insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email":"p{n}@example.com","weight_grams":7,"price":12.5}', ROWS),
+    "coerced insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":"7"}', ROWS),
+    "ruled insert": Ask(
+        "POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":"7","was_5":"x"}', ROWS
+    ),
     "select": Ask("GET", "/rest/v1/parcels?id=eq.{n}", "-", ROWS),
     "update": Ask("PATCH", "/rest/v1/parcels?id=eq.{n}", '{"weight_grams":{n}}', ROWS),
 }

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from healing.core import coerce, fixes, guard
-from healing.core.signature import read, split
+from healing.core.rulebook import Rulebook, rulebook
 from healing.core.types import Change, Healing, Json, Kind, Misfit, Operation, Row, Rule, Statement
 from healing.core.vet import Vet, enum_labels, labels_of
 from schema_monitor.core.lineage import Lineage, Live, Renamed, Retired, Reused
@@ -39,6 +39,12 @@ class Context(Struct, frozen=True):
     claims: Mapping[str, Json] = {}
     moved: bool = False
     """the relation was found under another name than the one that was sent: what is stored is read back."""
+    book: Rulebook | None = None
+    """of ``rules``, where it is at hand."""
+
+    def rulebook(self) -> Rulebook:
+        """The rules by what they answer."""
+        return self.book if self.book is not None and self.book.rules is self.rules else rulebook(self.rules)
 
 
 class Applied(Struct, frozen=True):
@@ -103,6 +109,7 @@ def mend(statement: Statement, context: Context, known: tuple[Misfit, ...] = ())
     relation, vet = context.relation, context.vet
     if relation is None or vet is None:
         return Mended(statement, misfits=(_unknown_table(statement, context),))
+    context = replace(context, book=context.rulebook()) if context.rules else context
     names = {key: _name(key, statement, relation, context.lineage) for key in _keys(statement)}
     notes = [_mend_row(i, row, names, statement, context, known) for i, row in enumerate(statement.rows)]
     mended = replace(statement, rows=tuple(note.row for note in notes), columns=_columns(statement, notes))
@@ -291,20 +298,17 @@ def _mend_missing(note: _Note, context: Context, statement: Statement) -> None:
     assert relation is not None
     if statement.operation not in (Operation.INSERT, Operation.UPSERT):
         return
-    for rule in context.rules:
-        for signature in split(rule.signature):
-            kind, name = read(signature)
-            column = relation.column(name) if kind == Kind.MISSING_VALUE else None
-            if column is not None and note.row.get(name) is None and signature not in _signatures(note):
-                note.misfits.append(Misfit(Kind.MISSING_VALUE, name, None, column.type))
+    for name, signature in context.rulebook().supplied.items():
+        column = relation.column(name)
+        if column is not None and note.row.get(name) is None and signature not in _signatures(note):
+            note.misfits.append(Misfit(Kind.MISSING_VALUE, name, None, column.type))
 
 
 def _apply_rules(note: _Note, context: Context, operation: Operation) -> None:
     """Applies every rule whose misfits are all there and whose preconditions hold; the one that settles most comes first."""
     relation = context.relation
     assert relation is not None
-    for rule in sorted(context.rules, key=lambda r: -len(split(r.signature))):
-        wanted = set(split(rule.signature))
+    for rule, wanted in context.rulebook().answering(_signatures(note)):
         if not wanted <= _signatures(note):
             continue
         program = fixes.program(rule.fix)

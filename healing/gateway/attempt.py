@@ -296,6 +296,8 @@ class Attempt:
 
     def _check_reused(self, relation: Relation) -> None:
         """A write must not choose its rows by a name that meant another column before, unless a person settled it."""
+        if not self.names.reused:
+            return
         settled = {
             rule.signature
             for rule in self.services.state.rules_for(relation, str(self.statement.operation), self.caller.identity)

@@ -26,7 +26,7 @@ from healing.gateway.coalesce import FIRST, MOST_BYTES, MOST_ROWS, Item, NotMean
 from healing.gateway.payload import Payload
 from healing.gateway.request import Request
 from healing.gateway.services import Services
-from healing.gateway.settle import adds_values, keys_of, lane_relation, plan_of, settled_of, suits
+from healing.gateway.settle import keys_of, lane_relation, plan_of, settled_of, suits
 from healing.gateway.settled import Plan, Settled, values_of
 from healing.gateway.target import DatabaseError
 from healing.gateway.wire_messages import Record
@@ -188,7 +188,7 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
     listed = statement.columns
     if listed is not None and any([key not in listed for row in statement.rows for key in row]):
         return False
-    return not adds_values(state.rules_for(relation, "insert"))
+    return not state.rulebook_for(relation, "insert").supplied
 
 
 def _refusal(services: Services, caller: Caller, item: Item, error: DatabaseError, *, as_sent: bool) -> Failure | None:

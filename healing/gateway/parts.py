@@ -106,7 +106,7 @@ def in_force(state: State, parts: Parts, certificate: Certificate) -> State:
         vets=state.vets if lineage.retired == state.lineage.retired else {},
         settled={},
         serving={},
-        doubts=any([rule.doubted_by for rule in parts.rules]),
+        doubts=frozenset().union(*[rule.doubted_by for rule in parts.rules if rule.doubted_by]),
     )
 
 

@@ -139,7 +139,8 @@ class Services:
             return Context(None, state.snapshot, state.lineage, None, level)
         rules = state.rules_for(relation, operation, caller.identity)
         vet = state.vet(relation)
-        return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved)
+        book = state.rulebook_for(relation, operation)
+        return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved, book)
 
     async def reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
         """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from healing.core.rulebook import Rulebook, rulebook
 from healing.core.types import Healing, Rule
 from healing.core.vet import Vet, compile_vet
 from healing.gateway.auth import Key
@@ -15,6 +16,8 @@ from healing.gateway.certified import NOTHING, Certificate
 from healing.gateway.settled import Settled
 from schema_monitor.core.lineage import Lineage, Renamed
 from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
+
+_EMPTY = rulebook(())
 
 
 class Policy(Struct, frozen=True):
@@ -44,10 +47,10 @@ class State(Struct, frozen=True):
     vets: dict[int, Vet] = field(default_factory=dict)
     settled: dict[object, Settled | None] = field(default_factory=dict)
     """what inserts of known shapes need, filled on first use; as true as this state is."""
-    serving: dict[tuple[int, str], tuple[Relation, tuple[Rule, ...]]] = field(default_factory=dict)
+    serving: dict[tuple[int, str], tuple[Relation, Rulebook]] = field(default_factory=dict)
     """the rules for a relation (by oid) and an operation, and the relation as it was when they were found; filled on first use."""
-    doubts: bool = False
-    """some rule is not used for some caller."""
+    doubts: frozenset[str] = frozenset()
+    """callers for whom some rule is not used."""
 
     def vet(self, relation: Relation) -> Vet:
         """The compiled vet of a relation."""
@@ -76,13 +79,18 @@ class State(Struct, frozen=True):
     def rules_for(self, relation: Relation, operation: str, identity: str = "") -> tuple[Rule, ...]:
         """Active rules for a live relation and a caller, the table's own before the schema's. A rule whose names have come to mean other
         columns than those that were approved does not count; one that was approved for this table does, whatever the table is called."""
+        found = self.rulebook_for(relation, operation).rules
+        return tuple([rule for rule in found if identity not in rule.doubted_by]) if identity in self.doubts else found
+
+    def rulebook_for(self, relation: Relation, operation: str) -> Rulebook:
+        """The same for callers who doubt none, by what they answer."""
         if not self.rules:
-            return ()
-        known, found = self.serving.get((relation.oid, operation), (None, ()))
+            return _EMPTY
+        known, found = self.serving.get((relation.oid, operation), (None, _EMPTY))
         if known is not relation:
-            found = self._rules_for(relation, operation)
+            found = rulebook(self._rules_for(relation, operation))
             self.serving[relation.oid, operation] = relation, found
-        return tuple([rule for rule in found if identity not in rule.doubted_by]) if self.doubts else found
+        return found
 
     def _rules_for(self, relation: Relation, operation: str) -> tuple[Rule, ...]:
         own = self.bound.get(relation.oid, ()) + self.rules.get((relation.schema, relation.name), ())
