@@ -3,7 +3,8 @@
 
 Two Mendgates at a time, one with few and one with many: tables of the target (10, 10,000), active rules (10, 100,000: a hundred for the
 table that is written, the rest for a thousand others), API keys (1, 10,000), tokens of users (100, 10,000). The same requests go to both
-in turns of a second, in another order each round: a healthy insert, one that is healed by lineage, a select by key, an update by key.
+in turns of a second, in another order each round: a healthy insert, one that is healed by lineage, one with a value that is coerced, a
+select and an update by key; among rules also one that a rule heals.
 Callers come one after the other, which is the worst for whatever remembers them.
 
 Judged is the median of the rounds' ratios of processor time a request, of the gateway and Postgres. ``in all`` is the same over the whole
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -33,38 +35,53 @@ from benchmarks.web_process import web_process
 
 MOST = 1.1
 SECONDS = 1
+_ROW = '{"sender":"s","%s":"p{n}@example.com","weight_grams":%s}'
 ASKS = {
-    "insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":7,"price":12.5}', ROWS),
-    "healed insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email":"p{n}@example.com","weight_grams":7,"price":12.5}', ROWS),
-    "coerced insert": Ask("POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":"7"}', ROWS),
-    "ruled insert": Ask(
-        "POST", "/rest/v1/parcels", '{"sender":"s","email_address":"p{n}@example.com","weight_grams":"7","was_5":"x"}', ROWS
-    ),
+    "insert": Ask("POST", "/rest/v1/parcels", _ROW % ("email_address", "7"), ROWS),
+    "healed insert": Ask("POST", "/rest/v1/parcels", _ROW % ("email", "7"), ROWS),
+    "coerced insert": Ask("POST", "/rest/v1/parcels", _ROW % ("email_address", '"7"'), ROWS),
+    "ruled insert": Ask("POST", "/rest/v1/parcels", _ROW % ("email_address", '"7","was_5":"x"'), ROWS),
     "select": Ask("GET", "/rest/v1/parcels?id=eq.{n}", "-", ROWS),
     "update": Ask("PATCH", "/rest/v1/parcels?id=eq.{n}", '{"weight_grams":{n}}', ROWS),
 }
+USUAL = [name for name in ASKS if name != "ruled insert"]
 
 
 class End(Struct):
-    """One of the two: where it is asked, how many ask it, its Postgres, who comes next, and what was measured of each ask."""
+    """One of those that are compared: where it is asked what, its Postgres, how many requests until everybody had a turn, who is next, and
+    what was measured."""
 
     place: Place
-    callers: int
+    asks: Mapping[str, Ask]
     postgres: int
+    turns: int = 1
     next: int = 0
     requests: int = 0
     blocks: dict[str, list[Block]] = field(default_factory=dict)
 
     def ask(self, name: str, clients: int) -> Block:
-        """A second of requests, by the callers after those of the second before."""
-        block = beside.measured(self.place, self.postgres, lambda: beside.ask(self.place, ASKS[name], clients, SECONDS, -self.next))
-        self.next = (self.next + block.speed.requests) % ROWS
+        """A second of requests, by those whose turn it is after the second before."""
+        what = self.asks[name]
+        block = beside.measured(self.place, self.postgres, lambda: beside.ask(self.place, what, clients, SECONDS, -self.next))
+        self.next = (self.next + block.speed.requests) % what.most
         self.requests += block.speed.requests
         return block
+
+    def warm_up(self, clients: int) -> None:
+        """Until all have had a turn at everything: who comes for the first time is verified, which is not what is measured."""
+        for name in self.asks:
+            seen = 0
+            while seen < self.turns:
+                seen += self.ask(name, clients).speed.requests
 
     def spent(self) -> float:
         """Processor seconds so far."""
         return cpu.spent(self.place.pid) + cpu.spent(self.postgres)
+
+    def told(self, name: str) -> str:
+        """What a request costs, in microseconds."""
+        server, postgres = (median(getattr(block, part) for block in self.blocks[name]) for part in ("server", "postgres"))
+        return f"{1e6 * server:.0f} + {1e6 * postgres:.0f}"
 
 
 def main() -> int:
@@ -75,7 +92,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--few", type=int, default=0, help="instead of the usual number")
     parser.add_argument("--many", type=int, default=0, help="instead of the full number")
-    parser.add_argument("--asks", nargs="+", default=list(ASKS), choices=list(ASKS))
+    parser.add_argument("--asks", nargs="+", default=[], choices=list(ASKS), help="instead of the usual and what the dimension adds")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     print(f"medians of {options.rounds} rounds, by {load.TOOL}, seed {options.seed}")
@@ -86,44 +103,39 @@ def flat(what: str, options: argparse.Namespace) -> bool:
     """Measures one dimension; whether it is flat."""
     dimension, began = DIMENSIONS[what], perf_counter()
     numbers = (options.few or dimension.few, options.many or dimension.many)
+    asks = {name: ASKS[name] for name in options.asks or (*USUAL, *dimension.also)}
     with ExitStack() as stack:
         ends = []
         for number in numbers:
             gateway = stack.enter_context(web_process())
             place = prepared(gateway, dimension.fill, number)
-            ends.append(End(place, _callers_of(place), beside.postmaster(gateway)))
-        for end in ends:
-            warm_up(end, options)
+            ends.append(End(place, asks, beside.postmaster(gateway), _callers_of(place)))
+            ends[-1].warm_up(options.clients)
         took = perf_counter() - began
         print(f"\n{what}: {numbers[0]:,} and {numbers[1]:,}, {options.clients} clients, set up in {took:.0f} s", flush=True)
-        in_all = measure(*ends, options)
+        few, many = measure(ends, options.rounds, options.clients, random.Random(options.seed))
         memory = [resident_mb(end.place.pid) for end in ends]
     print(f"{'':16}{'gateway + Postgres, µs a request':>34}{'by processor':>14}{'by the clock':>14}")
-    ratios = [_told(name, *ends) for name in options.asks]
-    print(f"{'in all':48}{in_all:>14.3f}     memory of the gateway: {memory[0]:.0f} and {memory[1]:.0f} MB")
-    for name, ratio in zip((*options.asks, "in all"), (*ratios, in_all), strict=True):
+    ratios = {name: _told(name, *ends) for name in asks} | {"in all": many / few}
+    print(f"{'in all':48}{ratios['in all']:>14.3f}     memory of the gateway: {memory[0]:.0f} and {memory[1]:.0f} MB")
+    for name, ratio in ratios.items():
         figure(f"{name}: {numbers[1]:,} {what} beside {numbers[0]:,}", f"{ratio:.2f} ×", f"≤ {MOST} ×", ratio <= MOST)
-    return max(*ratios, in_all) <= MOST
+    return max(ratios.values()) <= MOST
 
 
-def warm_up(end: End, options: argparse.Namespace) -> None:
-    """Until every caller has asked everything: who comes for the first time is verified, which is not what is measured."""
-    for name in options.asks:
-        seen = 0
-        while seen < end.callers or seen == 0:
-            seen += end.ask(name, options.clients).speed.requests
-
-
-def measure(few: End, many: End, options: argparse.Namespace) -> float:
-    """The rounds. Returns many beside few over the whole time."""
-    rng, ends = random.Random(options.seed), (few, many)
+def measure(ends: Sequence[End], rounds: int, clients: int, rng: random.Random) -> list[float]:
+    """The rounds. Returns what a request cost at each end over the whole time."""
     before = [(end.spent(), end.requests) for end in ends]
-    for _ in range(options.rounds):
-        for name in rng.sample(options.asks, len(options.asks)):
-            for end in rng.sample(ends, 2):
-                end.blocks.setdefault(name, []).append(end.ask(name, options.clients))
-    costs = [(end.spent() - spent) / (end.requests - requests) for end, (spent, requests) in zip(ends, before, strict=True)]
-    return costs[1] / costs[0]
+    for _ in range(rounds):
+        for name in rng.sample(list(ends[0].asks), len(ends[0].asks)):
+            for end in rng.sample(ends, len(ends)):
+                end.blocks.setdefault(name, []).append(end.ask(name, clients))
+    return [(end.spent() - spent) / (end.requests - requests) for end, (spent, requests) in zip(ends, before, strict=True)]
+
+
+def beside_of(name: str, end: End, other: End) -> float:
+    """What it costs beside another: the median of the rounds' ratios of processor time."""
+    return median(mine.cost / theirs.cost for mine, theirs in zip(end.blocks[name], other.blocks[name], strict=True))
 
 
 def _callers_of(place: Place) -> int:
@@ -133,13 +145,9 @@ def _callers_of(place: Place) -> int:
 
 def _told(name: str, few: End, many: End) -> float:
     """A line of the table. Returns many beside few by processor time."""
-    pairs = list(zip(few.blocks[name], many.blocks[name], strict=True))
-    told = [
-        f"{1e6 * median(b.server for b in end.blocks[name]):.0f} + {1e6 * median(b.postgres for b in end.blocks[name]):.0f}"
-        for end in (few, many)
-    ]
-    ratio, clock = median(m.cost / f.cost for f, m in pairs), median(f.speed.rate / m.speed.rate for f, m in pairs)
-    print(f"{name:16}{told[0]:>17}{told[1]:>17}{ratio:>12.3f}{clock:>14.3f}", flush=True)
+    ratio = beside_of(name, many, few)
+    clock = median(f.speed.rate / m.speed.rate for f, m in zip(few.blocks[name], many.blocks[name], strict=True))
+    print(f"{name:16}{few.told(name):>17}{many.told(name):>17}{ratio:>12.3f}{clock:>14.3f}", flush=True)
     return ratio
 
 

@@ -130,3 +130,33 @@ async def insert_own(note: Note, x_claims: str = Header()) -> dict[str, int]:
         await connection.execute("SET LOCAL ROLE authenticated")
         await connection.fetchval(CLAIMS, x_claims)
         return {"id": await connection.fetchval(OWN, note.owner, note.body)}
+
+
+class Other(BaseModel):
+    """A row of one of many tables."""
+
+    name: str | None = None
+    amount: int
+
+
+@app.post("/others/{table}", status_code=201)
+async def insert_other(table: int, row: Other) -> dict[str, int]:
+    """One row into one of many tables; its id."""
+    async with app.state.pool.acquire() as connection:
+        return {
+            "id": await connection.fetchval(f"INSERT INTO other_{table} (name, amount) VALUES ($1, $2) RETURNING id", row.name, row.amount)
+        }
+
+
+@app.get("/others/{table}/{number}")
+async def select_other(table: int, number: int) -> dict[str, Any]:
+    """One row of one of many tables by its key."""
+    async with app.state.pool.acquire() as connection:
+        return dict(await connection.fetchrow(f"SELECT * FROM other_{table} WHERE id = $1", number))
+
+
+@app.patch("/others/{table}/{number}", status_code=204)
+async def update_other(table: int, number: int, row: Other) -> None:
+    """One row of one of many tables by its key."""
+    async with app.state.pool.acquire() as connection:
+        await connection.execute(f"UPDATE other_{table} SET amount = $2 WHERE id = $1", number, row.amount)

@@ -25,10 +25,12 @@ class Dimension(Struct, frozen=True):
     few: int
     many: int
     fill: Fill
+    also: tuple[str, ...] = ()
+    """what is asked beside the usual."""
 
 
 def prepared(gateway: Gateway, fill: Fill, number: int) -> Place:
-    """A gateway that knows the table, its former column, and so many of what grows."""
+    """A gateway that knows the table, its former column, and so many of what grows; everything is vacuumed."""
     gateway.stop()  # what is put into the databases by hand is read at the start
     gateway.sql(load.CREATE)
     gateway.sql(FILL.replace("email_address", "email"))
@@ -36,10 +38,7 @@ def prepared(gateway: Gateway, fill: Fill, number: int) -> Place:
     gateway.sql(load.RENAME)
     callers, path = fill(gateway, number), gateway.home / "callers.txt"
     gateway.manage("capture_schema")
-    for url in (gateway.owner_url, gateway.owner_url.rpartition("/")[0] + "/mendgate"):
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE")  # else it comes by itself, while something is measured
-            connection.execute("CHECKPOINT")
+    vacuum(gateway)
     if callers is not None:
         path.write_text("".join(f"{line}\n" for line in callers))
     gateway.start()
@@ -49,11 +48,21 @@ def prepared(gateway: Gateway, fill: Fill, number: int) -> Place:
     return Place(gateway.base_url, gateway.process.pid, (f"@{path}",))
 
 
-def tables(gateway: Gateway, number: int) -> None:
+def vacuum(gateway: Gateway) -> None:
+    """Both databases: else it comes by itself, while something is measured."""
+    for url in (gateway.owner_url, gateway.owner_url.rpartition("/")[0] + "/mendgate"):
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+            connection.execute("CHECKPOINT")
+
+
+OTHER = "CREATE TABLE other_{n} (id bigint, name text, amount integer, at timestamptz)"
+
+
+def tables(gateway: Gateway, number: int, each: str = OTHER) -> None:
     """So many tables beside the one that is used."""
-    for start in range(0, number, 1_000):  # each is locked until its transaction ends
-        names = range(start, min(start + 1_000, number))
-        gateway.sql(";".join(f"CREATE TABLE other_{n} (id bigint, name text, amount integer, at timestamptz)" for n in names))
+    for start in range(1, number + 1, 500):  # each is locked until its transaction ends
+        gateway.sql(";".join(each.format(n=n) for n in range(start, min(start + 500, number + 1))))
 
 
 RULE = """
@@ -94,7 +103,7 @@ def tokens(gateway: Gateway, number: int) -> Iterator[str]:
 
 DIMENSIONS = {
     "tables": Dimension(10, 10_000, tables),
-    "rules": Dimension(10, 100_000, rules),
+    "rules": Dimension(10, 100_000, rules, ("ruled insert",)),
     "keys": Dimension(1, 10_000, keys),
     "tokens": Dimension(100, 10_000, tokens),
 }

@@ -4,6 +4,7 @@ that a part has changed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
@@ -76,7 +77,7 @@ async def read(control: asyncpg.Connection, part: str, known: Parts) -> None:
         case "schema":
             known.schema = await store.load_since(control, known.schema) or known.schema
         case "rules":
-            known.rules = _rules(await control.fetch(_RULES))
+            known.rules = await asyncio.to_thread(_rules, await control.fetch(_RULES))  # a hundred thousand take a second
         case "policies":
             known.policies = _policies(await control.fetch(_POLICIES))
         case "keys":
@@ -91,22 +92,28 @@ async def read(control: asyncpg.Connection, part: str, known: Parts) -> None:
 
 def in_force(state: State, parts: Parts, certificate: Certificate) -> State:
     """The state with these rules, policies, keys and retired names."""
-    rules = _grouped(parts.rules, lambda rule: (rule.schema, rule.table))
-    bound = _grouped(parts.rules, lambda rule: rule.oid)
-    bound.pop(0, None)
     lineage = state.lineage.without(parts.retired)
     return replace(
-        state,
+        state if state.listed is parts.rules else _with_rules(state, parts.rules),
         lineage=lineage,
-        rules=rules,
-        bound=bound,
         policies={(schema, table, key): policy for schema, table, key, policy in parts.policies},
         keys=parts.keys,
         certificate=certificate,
         vets=state.vets if lineage.retired == state.lineage.retired else {},
         settled={},
         serving={},
-        doubts=frozenset().union(*[rule.doubted_by for rule in parts.rules if rule.doubted_by]),
+    )
+
+
+def _with_rules(state: State, rules: list[Rule]) -> State:
+    bound = _grouped(rules, lambda rule: rule.oid)
+    bound.pop(0, None)
+    return replace(
+        state,
+        listed=rules,
+        rules=_grouped(rules, lambda rule: (rule.schema, rule.table)),
+        bound=bound,
+        doubts=frozenset().union(*[rule.doubted_by for rule in rules if rule.doubted_by]),
     )
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -35,9 +37,12 @@ class State(Struct, frozen=True):
     epoch: int
     snapshot: Snapshot
     lineage: Lineage
+    listed: Sequence[Rule] = ()
+    """all rules, as they were loaded."""
     rules: dict[tuple[str, str], tuple[Rule, ...]] = field(default_factory=dict)
+    """the same by schema and table."""
     bound: dict[int, tuple[Rule, ...]] = field(default_factory=dict)
-    """the same rules by the oid of the relation they were approved for."""
+    """the same by the oid of the relation they were approved for."""
     policies: dict[tuple[str, str, str | None], Policy] = field(default_factory=dict)
     keys: dict[str, Key] = field(default_factory=dict)
     certificate: Certificate = NOTHING
