@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import zlib
 
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+from breakers.core.own_keys import ALPHABET, CHECKSUM, checksum
+
 _SHAPE = re.compile(r"mg_[0-9A-Za-z]{8}_[0-9A-Za-z]{42,}", re.ASCII)
-_PREFIX, _SECRET, _CHECKSUM = 8, 36, 6
-"""36 letters of 62 are 214 bits; 6 letters hold every CRC-32."""
+_PREFIX, _SECRET = 8, 36
+"""36 letters of 62 are 214 bits."""
 
 
 def make() -> tuple[str, str, str]:
     """A fresh key as (key, prefix, SHA-256 of the key in hex). Only prefix and hash are ever stored."""
     prefix = _letters(_PREFIX)
     body = f"mg_{prefix}_{_letters(_SECRET)}"
-    key = body + _checksum(body)
+    key = body + checksum(body)
     return key, prefix, digest(key)
 
 
@@ -28,7 +28,7 @@ def check(text: str) -> bool:
     """Whether the text can be a key at all: the right shape, and its checksum fits."""
     if _SHAPE.fullmatch(text) is None:
         return False
-    return _checksum(text[:-_CHECKSUM]) == text[-_CHECKSUM:]
+    return checksum(text[:-CHECKSUM]) == text[-CHECKSUM:]
 
 
 def digest(key: str) -> str:
@@ -37,12 +37,4 @@ def digest(key: str) -> str:
 
 
 def _letters(count: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(count))
-
-
-def _checksum(body: str) -> str:
-    number, letters = zlib.crc32(body.encode()), ""
-    for _ in range(_CHECKSUM):
-        number, rest = divmod(number, len(_ALPHABET))
-        letters = _ALPHABET[rest] + letters
-    return letters
+    return "".join(secrets.choice(ALPHABET) for _ in range(count))

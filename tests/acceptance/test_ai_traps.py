@@ -264,6 +264,17 @@ def test_a_redirect_is_not_followed(stage: AiStage) -> None:
     assert not [each for each in stage.far.asked if "stolen" in each.path]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_key_of_ours_in_a_prompt_does_not_leave(stage: AiStage, stream: bool) -> None:
+    """The question is asked without it, and the answer says so."""
+    scene, key = Scene(stage, "a"), stage.gateway.make_key("anon")
+    told = stage.ask(scene.name, content=f"why is {key} refused?", stream=stream)
+    assert told.status == 200 and told.headers["mendgate-redacted"] == f"api_key({key[:12]}...)"
+    (asked,) = stage.asked(scene.name)
+    assert asked.body["messages"][0]["content"] == f"why is {key[:12]}[removed] refused?"
+    assert "mendgate-redacted" not in stage.ask(scene.name, content="why is mg_key refused?", stream=stream).headers
+
+
 def test_a_private_address_is_called_only_where_that_is_allowed(stage: AiStage) -> None:
     name = f"m{next(names)}"
     closed = Provider(name=name, base_url=stage.far.base_url(), limits=QUICK, allow_private=False)

@@ -82,6 +82,19 @@ def test_a_key_in_the_path_is_exchanged_and_one_in_escapes_is_refused(gateway: G
     assert len(far.seen) == before
 
 
+def test_a_body_with_a_key_of_ours_is_refused_and_nothing_of_the_key_is_sent(gateway: Gateway, far: FarSupabase) -> None:
+    """Also where it comes in two parts; what only looks like one is stored as it is."""
+    key, mistyped = gateway.make_key("anon"), "mg_12345678_" + "a" * 42
+    url, head = f"{gateway.base_url}/storage/v1/object/pasted", {"apikey": gateway.make_key("anon")}
+    for content in (f"a {key} b".encode(), iter([f"a {key[:20]}".encode(), f"{key[20:]} b".encode()])):
+        answer = httpx.post(url, content=content, headers=head, timeout=HANGS)
+        assert (answer.status_code, answer.json()["code"]) == (400, "MG400")
+        assert key[:11] in answer.json()["message"] and key not in answer.text
+    assert "pasted" not in far.objects and all(key[:11].encode() not in body for *_, body in far.seen)
+    assert httpx.post(url, content=f"{mistyped} mg_".encode(), headers=head, timeout=HANGS).status_code == 200
+    assert far.objects["pasted"] == f"{mistyped} mg_".encode()
+
+
 def test_the_upstreams_key_never_comes_back_in_a_header(gateway: Gateway) -> None:
     """A redirect that repeats the URL names what the caller sent, not what took its place."""
     key = gateway.make_key("service_role")

@@ -24,9 +24,12 @@ MOST_SAID = 2000
 
 
 class Account:
-    """Of one request. ``call`` is what becomes of it."""
+    """Of one request. ``call`` is what becomes of it; ``redacted`` what was taken out of it, as its answer says."""
 
-    def __init__(self, caller: AiCaller, asked: Asked, *, purpose: str = "edge", body: bytes | None = None) -> None:
+    def __init__(
+        self, caller: AiCaller, asked: Asked, *, purpose: str = "edge", body: bytes | None = None, redacted: tuple[str, ...] = ()
+    ) -> None:
+        self._redacted = tuple([("Mendgate-Redacted", f"api_key({name}...)") for name in redacted[:3]])
         self._began = time.monotonic()
         self.caller, self.asked = caller, asked
         self.attempts: list[Attempt] = []
@@ -50,7 +53,7 @@ class Account:
 
     def headers(self) -> Headers:
         """What every answer carries."""
-        return (("x-request-id", self.call.id), *(self.admission.headers if self.admission is not None else ()))
+        return (("x-request-id", self.call.id), *self._redacted, *(self.admission.headers if self.admission is not None else ()))
 
     def served(self, got: Got) -> None:
         """Somebody answers."""

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import unquote
 
+from breakers.core import own_keys
 from breakers.core.ai.asked import CHAT, EMBEDDINGS, Invalid, read_asked
 from breakers.gateway.ai import listing
 from breakers.gateway.ai.account import Account
@@ -97,12 +98,15 @@ class AiGateway:
             self._in_flight -= 1
 
     async def _ask(self, caller: AiCaller, endpoint: str, headers: dict[str, str], body: bytes, receive: Receive, send: Send) -> None:
+        body, ours = own_keys.without(body)
+        if ours:
+            log.warning("an AI call of %s held API keys of Mendgate (%s…): they were taken out, rotate them", caller.key, "…, ".join(ours))
         try:
             asked = read_asked(endpoint, body)
         except Invalid as error:
             raise invalid(error.message, None, error.param) from None
         snapshot = self.engine.source.snapshot
-        account = Account(caller, asked, body=body if snapshot.log_bodies else None)
+        account = Account(caller, asked, body=body if snapshot.log_bodies else None, redacted=ours)
         watch = Watch(receive)
         serving = Serving(self.engine, account, headers, send, watch)
         self._live.add(watch)

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from breakers import registry
+from breakers.core import own_keys
 from breakers.core.ai.asked import CHAT, Asked, expected_tokens, read_asked
 from breakers.core.ai.complete import content_of
 from breakers.core.ai.plan import GaveUp, place
@@ -117,7 +118,8 @@ class Asker:
         snapshot = self._engine.source.snapshot
         if not snapshot.models:
             raise Unanswered(no_provider().message)
-        asked = read_asked(CHAT, _body(messages, schema, model or snapshot.default_model, max_tokens, temperature))
+        body, _ = own_keys.without(_body(messages, schema, model or snapshot.default_model, max_tokens, temperature))
+        asked = read_asked(CHAT, body)
         account = Account(HEALING, asked, purpose=purpose, body=_as_sent(asked) if snapshot.log_bodies else None)
         try:
             order = Order(

@@ -2,8 +2,9 @@
 
 mg_… of service_role  -> UPSTREAM_SERVICE_KEY        mg_… of any other role -> UPSTREAM_ANON_KEY
 a JWT, a key of the upstream, nothing               -> as it is; the upstream decides
-This holds wherever a key of ours stands: in any header, in the URL, in a frame of a WebSocket. Where the upstream says its own key again (a
-redirect to the same URL, say), the caller hears the one that it sent.
+This holds wherever a key of ours stands: in any header, in the URL, in a frame of a WebSocket. In a body it stands for nothing, and what
+is stored or signed must not change on its way: such a request is refused, and no part of the key is sent. Where the upstream says its own
+key again (a redirect to the same URL, say), the caller hears the one that it sent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from healing.gateway.quotas import Quotas
 OURS = re.compile(r"mg_[0-9A-Za-z]{8}_[0-9A-Za-z]{42,}", re.ASCII)
 _MOST = 3
 SERVICE = "service_role"
+
+
+def holds_key(beginning: str) -> DialectError:
+    """A body with a key in it."""
+    hint = "Take it out: keys of Mendgate never leave it. If it was not meant to be there, rotate it."
+    return DialectError("MG400", 400, f"The body holds an API key of Mendgate ({beginning}…)", None, hint)
 
 
 class UpstreamKeys(Struct, frozen=True):

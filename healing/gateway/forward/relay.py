@@ -11,10 +11,11 @@ from contextlib import suppress
 
 import aiohttp
 
+from breakers.core.own_keys import Sieve
 from breakers.core.types import Outcome
 from breakers.gateway.ai.asgi import Message, Receive, Send
 from healing.gateway.errors import DialectError, unsupported_method
-from healing.gateway.forward.credentials import Exchange
+from healing.gateway.forward.credentials import Exchange, holds_key
 from healing.gateway.forward.far import HEAD, STALL, USUAL_HEAD, Far, is_away, permitted, unreachable
 from healing.gateway.forward.headers import incoming, outgoing
 from healing.gateway.forward.paths import address
@@ -33,6 +34,10 @@ class Left(Exception):
     """The caller is gone."""
 
 
+class HoldsKey(Exception):
+    """A key of ours is in the body; the message is its beginning."""
+
+
 class Body:
     """The request's body as it comes, then a watch on the caller."""
 
@@ -45,6 +50,18 @@ class Body:
         self._whole.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Its parts. Raises ``HoldsKey`` before any part of a key is given."""
+        sieve = Sieve()
+        async for part in self._parts():
+            passed, keys = sieve.pass_on(part)
+            if keys:
+                raise HoldsKey(keys[0][:12].decode())
+            if passed:
+                yield passed
+        if rest := sieve.rest():
+            yield rest
+
+    async def _parts(self) -> AsyncIterator[bytes]:
         while not self._whole.is_set():
             async with asyncio.timeout(STALL):
                 message = await self._receive()
@@ -102,12 +119,15 @@ async def _asked(far: Far, base: str, service: str, scope: Message, body: Body, 
         permit.settle(Outcome.EXCLUDED)
         raise
     except BaseException as error:
-        if isinstance(error, TimeoutError | OSError | aiohttp.ClientError) and not _left(error):
+        ours = _behind(error, (Left, HoldsKey))
+        if isinstance(error, TimeoutError | OSError | aiohttp.ClientError) and ours is None:
             permit.settle(Outcome.FAILURE, error=f"{type(error).__name__}")
             raise unreachable(service, error) from None
         permit.settle(Outcome.EXCLUDED)
-        if _left(error):
+        if isinstance(ours, Left):
             raise Left from None
+        if ours is not None:
+            raise holds_key(str(ours)) from None
         if isinstance(error, ValueError):
             raise DialectError("MG400", 400, "The request cannot be sent on", type(error).__name__, None) from None
         raise
@@ -132,13 +152,11 @@ class _Sending:
             self._again()
 
 
-def _left(error: BaseException | None) -> bool:
-    """Whether the caller's leaving is behind an error."""
-    while error is not None:
-        if isinstance(error, Left):
-            return True
+def _behind(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
+    """What of these is behind an error."""
+    while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
-    return False
+    return error
 
 
 async def _back(response: aiohttp.ClientResponse, headers: list[tuple[bytes, bytes]], send: Send, head: bool) -> None:
