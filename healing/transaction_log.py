@@ -20,7 +20,6 @@ State = TransactionLog.State
 SILENT = timedelta(seconds=90)
 """Without a sign of life for so long (they come every 15 s) a transaction's process is gone, or cannot tell. A transaction that commits
 later than this says so itself."""
-KEPT_DAYS = 90
 _COLUMNS = ["at", "ended_at", "alive_at", "state", "code", "isolation", "attempts", "seconds", "operations", "healed", "sealed"]
 _OLD = "DELETE FROM healing_transactionlog WHERE id IN (SELECT id FROM healing_transactionlog WHERE at < %s ORDER BY at LIMIT %s)"
 _LANDED = "SELECT id FROM mendgate.receipts WHERE id = ANY(%s)"
@@ -49,7 +48,7 @@ def settle() -> int:
 
 def prune(batches: int = 20) -> int:
     """Deletes what is older than TRANSACTIONS_KEPT_DAYS, in batches that hold no lock for long. Returns how many went."""
-    return delete_old(_OLD, int(getattr(settings, "TRANSACTIONS_KEPT_DAYS", KEPT_DAYS)), batches)
+    return delete_old(_OLD, settings.TRANSACTIONS_KEPT_DAYS, batches)
 
 
 def _row(record: Record) -> TransactionLog:

@@ -74,6 +74,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How long a web process that was told to stop says that it is not ready, and serves on."""
     stop_seconds: int
     """How long it then waits for what is under way."""
+    replay_rate: int
+    """Replays a second, at most: a replay must not crowd out live writes."""
+    assist_seconds: int
+    assist_calls_an_hour: int
+    assist_dollars_a_day: int
+    assist_kept_days: int
+    transactions_kept_days: int
     pooler_mode: str
     """``transaction`` or ``session``: what a pooler before one of the databases does, if there is one."""
     metrics: bool
@@ -158,6 +165,12 @@ def load(environ: Mapping[str, str]) -> Config:
         statement_timeout=read.integer("STATEMENT_TIMEOUT", 30, 1, 600),
         drain_seconds=read.integer("DRAIN_SECONDS", 0, 0, 3600),
         stop_seconds=read.integer("STOP_SECONDS", 10, 1, 3600),
+        replay_rate=read.integer("REPLAY_RATE", 50, 1, 10_000),
+        assist_seconds=read.integer("ASSIST_SECONDS", 30, 1, 120),
+        assist_calls_an_hour=read.integer("ASSIST_CALLS_AN_HOUR", 120, 0, 1_000_000),
+        assist_dollars_a_day=read.integer("ASSIST_DOLLARS_A_DAY", 5, 0, 1_000_000),
+        assist_kept_days=read.integer("ASSIST_KEPT_DAYS", 400, 1, 36_500),
+        transactions_kept_days=read.integer("TRANSACTIONS_KEPT_DAYS", 90, 1, 36_500),
         pooler_mode=_pooler_mode(read),
         metrics=_metrics(read),
         deployment=_deployment(read, host, own=not (database_url or target_url or redis_url)),

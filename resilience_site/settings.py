@@ -85,7 +85,12 @@ RQ_QUEUES = {
     }
     for name in ("default", "ai")  # what waits for an AI has a worker of its own
 }
-REPLAY_RATE = 50  # replays a second, at most: a replay must not crowd out live writes
+REPLAY_RATE = MENDGATE.replay_rate
+ASSIST_SECONDS = MENDGATE.assist_seconds
+ASSIST_CALLS_AN_HOUR = MENDGATE.assist_calls_an_hour
+ASSIST_DOLLARS_A_DAY = MENDGATE.assist_dollars_a_day
+ASSIST_KEPT_DAYS = MENDGATE.assist_kept_days
+TRANSACTIONS_KEPT_DAYS = MENDGATE.transactions_kept_days
 
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = MENDGATE.email_from

@@ -11,14 +11,10 @@ from django.utils import timezone
 
 from healing.assist.models import AssistRun
 
-CALLS_AN_HOUR = 120
-DOLLARS_A_DAY = 5.0
-
 
 def spent() -> str:
     """Why nothing may be asked now; '' while there is room. ASSIST_CALLS_AN_HOUR and ASSIST_DOLLARS_A_DAY set the bounds."""
-    calls = int(getattr(settings, "ASSIST_CALLS_AN_HOUR", CALLS_AN_HOUR))
-    dollars = float(getattr(settings, "ASSIST_DOLLARS_A_DAY", DOLLARS_A_DAY))
+    calls, dollars = settings.ASSIST_CALLS_AN_HOUR, settings.ASSIST_DOLLARS_A_DAY
     now, asked = timezone.now(), AssistRun.objects.filter(asked=True)
     made = asked.filter(finished_at__gte=now - timedelta(hours=1)).aggregate(n=Count("pk"))["n"]
     if made >= calls:

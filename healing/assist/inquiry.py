@@ -25,7 +25,6 @@ from healing.gateway.services import Services
 from healing.gateway.settings import current
 from healing.gateway.trial import Tried, reaches_out, try_item
 
-ASK_SECONDS = 30.0
 MOST_ASK_SECONDS = 120.0
 TRY_SECONDS = 60.0
 MOST_LOOKED_AT = 3
@@ -165,7 +164,7 @@ class _Inquiry:
 
 def _patience() -> float:
     """Seconds that a model has; ASSIST_SECONDS sets them, below the lease."""
-    return min(float(getattr(settings, "ASSIST_SECONDS", ASK_SECONDS)), MOST_ASK_SECONDS)
+    return min(float(settings.ASSIST_SECONDS), MOST_ASK_SECONDS)
 
 
 def _short(fault: str) -> str:

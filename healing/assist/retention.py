@@ -7,7 +7,6 @@ from django.conf import settings
 
 from breakers.forgetting import delete_old
 
-KEPT_DAYS = 400
 _OLD = """
 DELETE FROM healing_assistrun WHERE id IN (
     SELECT r.id FROM healing_assistrun r
@@ -20,4 +19,4 @@ DELETE FROM healing_assistrun WHERE id IN (
 
 def prune(batches: int = 20) -> int:
     """Deletes what is older than ASSIST_KEPT_DAYS, in batches that hold no lock for long. Returns how many went."""
-    return delete_old(_OLD, int(getattr(settings, "ASSIST_KEPT_DAYS", KEPT_DAYS)), batches)
+    return delete_old(_OLD, settings.ASSIST_KEPT_DAYS, batches)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import UserDict
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from resilience_site.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,3 +37,32 @@ def test_every_test_that_the_security_page_names_exists() -> None:
     written = {name for path in (ROOT / "tests").glob("*/test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))}
     files = {path.stem for path in (ROOT / "tests").glob("*/test_*.py")}
     assert len(named) > 40 and named - written - files == set()
+
+
+class Noted(UserDict[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self, **given: str) -> None:
+        self.names: set[str] = set()
+        super().__init__(given)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name.removesuffix("_FILE"))
+        return super().get(name, default)
+
+
+def test_the_page_of_settings_names_every_one_and_no_other(tmp_path: Path) -> None:
+    """What the configuration reads, in the first column of the table; what only the code may set is no setting."""
+    environment = Noted(MENDGATE_HOME=str(tmp_path))
+    load(environment)
+    lines = (ROOT / "docs/howto/configure.md").read_text("utf-8").splitlines()
+    told = {name for line in lines if line.startswith("| `") for name in re.findall(r"`([A-Z_]+)`", line.split("|")[1])}
+    assert environment.names == told
+
+
+def test_what_pages_call_a_setting_is_one() -> None:
+    """A name in capitals that ends like a number of ours."""
+    told = (ROOT / "docs/howto/configure.md").read_text("utf-8")
+    ours = re.compile(r"`([A-Z]+(?:_[A-Z]+)*_(?:DAYS|SECONDS|RATE|HOUR|DAY))`")
+    named = {name: document.name for document in DOCUMENTS for name in ours.findall(document.read_text("utf-8"))}
+    assert {name: where for name, where in named.items() if f"`{name}`" not in told} == {}
