@@ -1,7 +1,7 @@
 """Mixed traffic over several processes while faults come by chance: ``python -m benchmarks.soak [--seconds 600] [--seed 1]``.
 
 The engine is the game day's (``resilience_site.gameday``): a scratch Mendgate, every request accounted for. Here faults are drawn from a
-seed until the time is over, AI calls go along, and memory and connections are watched. Ends in a table; 1 where anything is lost, doubled
+seed until the time is over, and memory and connections are watched. Ends in a table; 1 where anything is lost, doubled
 or unexplained.
 """
 
@@ -10,9 +10,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import shutil
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 from benchmarks.figures import figure
 from resilience_site.gameday.conduct import Outcome, conduct
@@ -30,6 +32,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=12)
     parser.add_argument("--pace", type=float, default=0.1, help="seconds between a client's requests")
     parser.add_argument("--faults", nargs="*", default=list(FAULTS), choices=list(FAULTS))
+    parser.add_argument("--log", type=Path, help="where the log of the scratch Mendgate's processes is kept")
     options = parser.parse_args()
     sweep()
     outcome = asyncio.run(soak(options))
@@ -46,24 +49,31 @@ async def soak(options: argparse.Namespace) -> Outcome:
         flush=True,
     )
     async with Stage(options.webs, print) as stage:
-        return await conduct(
-            stage, acts, seed=options.seed, clients=options.clients, pace=options.pace, until=options.seconds,
-            say=lambda line: print(line, flush=True),
-        )  # fmt: skip
+        try:
+            return await conduct(
+                stage, acts, seed=options.seed, clients=options.clients, pace=options.pace, until=options.seconds,
+                say=lambda line: print(line, flush=True),
+            )  # fmt: skip
+        finally:
+            if options.log:
+                shutil.copy(stage.log, options.log)
 
 
 def table(outcome: Outcome) -> None:
     """What came of it, by fault, and the sums."""
     sums: dict[str, Counter[str]] = {}
+    answers: dict[str, Counter[str]] = {}
     for part in outcome.parts:
         row = sums.setdefault(part.stretch.fault or "(none yet)", Counter())
         row.update({"times": 1, "requests": part.requests, "tries": part.tries, "troubled": part.troubled, "wrong": len(part.wrong)})
         row.update(part.ends)
+        answers.setdefault(part.stretch.fault or "(none yet)", Counter()).update(part.statuses)
         row["recovered"] = max(row["recovered"], part.recovered)  # type: ignore[assignment]
     names = ("times", "requests", "committed", "kept", "refused", "tries", "troubled", "recovered", "wrong")
     print(f"\n{'fault':16}" + "".join(f"{name:>11}" for name in names))
     for fault, row in sums.items():
-        print(f"{fault:16}" + "".join(f"{row[name]:>11.1f}" if name == "recovered" else f"{row[name]:>11}" for name in names))
+        print(f"{fault:16}" + "".join(f"{row[name]:>11.1f}" if name == "recovered" else f"{row[name]:>11}" for name in names)
+              + f"   {', '.join(f'{count} × {word}' for word, count in sorted(answers[fault].items()))}")  # fmt: skip
     account = outcome.account
     print(f"\n{account.report()}\nreads: {outcome.reads}")
     for sentence in outcome.unexplained[:40]:

@@ -12,13 +12,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from healing.admin.doors import ReadOnlyAdmin, door, download, row_or_404
 from healing.models import GameDay
-from healing.templatetags.mendgate import ago, state
+from healing.templatetags.mendgate import ago, badge, state
 from resilience_site.config import config
-from resilience_site.gameday import picture, rows, signing
+from resilience_site.gameday import belief, picture, rows
 from resilience_site.gameday.allowed import why_not
 from resilience_site.gameday.faults import FAULTS
 
@@ -29,7 +30,7 @@ MOST_SHOWN = 60
 class GameDayAdmin(ReadOnlyAdmin):
     """The list, with the button; one day."""
 
-    list_display = ("shown", "how", "counted", "asked_by", "when")
+    list_display = ("shown", "how", "believed", "counted", "asked_by", "when")
     list_filter = ("state", "verdict")
     change_list_template = "admin/gameday/list.html"
     change_form_template = "admin/gameday/day.html"
@@ -41,8 +42,21 @@ class GameDayAdmin(ReadOnlyAdmin):
 
     @display(description="Verdict", ordering="verdict")
     def how(self, row: GameDay) -> str:
-        """Colour and word."""
+        """Colour and word; what nobody vouches for is only what the row says."""
+        if row.state == GameDay.State.DONE and belief.doubt_in_list(row):
+            return badge(f"says {row.verdict or 'nothing'}", "")
         return state(row.verdict or row.state)
+
+    @display(description="Signature")
+    def believed(self, row: GameDay) -> str:
+        """Whether the verdict is what this installation signed."""
+        if row.state != GameDay.State.DONE:
+            return "–"
+        doubt = belief.doubt_in_list(row)
+        if not doubt:
+            return badge("signature holds", "active")
+        word, colour = ("unsigned", "waiting") if doubt == belief.UNSIGNED else ("not to be believed", "failed")
+        return format_html('{} <span class="mg-quiet">{}</span>', badge(word, colour), doubt)
 
     @display(description="Requests")
     def counted(self, row: GameDay) -> str:
@@ -56,8 +70,7 @@ class GameDayAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[GameDay]:
         """Without the reports: each is large."""
-        rows: QuerySet[GameDay] = super().get_queryset(request)
-        return rows.defer("signed", "progress")
+        return belief.hashed(super().get_queryset(request))
 
     def get_urls(self) -> list[Any]:
         """The button, a day's progress and its file."""
@@ -106,19 +119,11 @@ class GameDayAdmin(ReadOnlyAdmin):
 
 def _told(row: GameDay) -> dict[str, Any]:
     """What the page says, all of it out of what was signed; only ``doubt`` where that cannot be read."""
-    doubt = _doubt(row) if row.signed else ""
+    doubt = belief.doubt_of(row) if row.state == GameDay.State.DONE else ""
     try:
-        return {"doubt": doubt, **_read(json.loads(row.signed))} if row.signed else {}
+        return {"doubt": doubt, **(_read(json.loads(row.signed)) if row.signed else {})}
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError):
         return {"doubt": doubt or "This is no report of a game day."}
-
-
-def _doubt(row: GameDay) -> str:
-    site = config()
-    doubt = signing.fault_of(row.signed, {signing.public_key(each) for each in (site.secret_key, *site.secret_key_fallbacks)})
-    if not doubt and json.loads(row.signed)["report"].get("id") != str(row.pk):
-        return "This is the report of another game day."
-    return doubt
 
 
 def _read(whole: dict[str, Any]) -> dict[str, Any]:

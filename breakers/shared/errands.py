@@ -158,8 +158,7 @@ class Errands:
         return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def give_up(self) -> None:
-        """Valkey is away: nobody should wait for it."""
-        self._settles.clear()
+        """Valkey is away: nobody should wait for it. What trials came to is told later: else their leases keep others waiting."""
         self._drop()
         while self._asks:
             breaker, token, future = self._asks.popleft()
@@ -199,15 +198,15 @@ class Errands:
         breaker, token, version, outcome = self._settles.popleft()
         sample = breaker.sample() if outcome is Outcome.FAILURE else ""
         command = scripts.command("settle", self._asker(breaker), self._token(breaker, token), version, outcome, sample)
-        return Errand(command, partial(self._stands, breaker), about=breaker)
+        again = partial(self.settle, breaker, token, version, outcome)  # it may have arrived: then the second says nothing
+        return Errand(command, partial(self._stands, breaker), again, breaker, waits=False)
 
     def _asking(self) -> Errand | None:
         if not self._asks:
             return None
         breaker, token, future = self._asks.popleft()
         command = scripts.command("acquire", self._asker(breaker), self._token(breaker, token))
-        lost = partial(self._resolve, breaker, future, None, False, token, 0.0)
-        return Errand(command, partial(self._leased, breaker, token, future), lost, breaker)
+        return Errand(command, partial(self._leased, breaker, token, future), partial(self._unheard, breaker, token, future), breaker)
 
     def _looking(self) -> Errand | None:
         if not self._looks:
@@ -274,6 +273,11 @@ class Errands:
     def _leased(self, breaker: Breaker, token: int, future: Future[Permit | None], answer: list[Any]) -> None:
         code, wait = scripts.trial(answer)
         self._resolve(breaker, future, scripts.standing(answer), code == 1, token, wait)
+
+    def _unheard(self, breaker: Breaker, token: int, future: Future[Permit | None]) -> None:
+        """It may have been granted, and nobody was told: it is given back, before its time makes all others wait."""
+        self.settle(breaker, token, breaker.version, Outcome.EXCLUDED)
+        self._resolve(breaker, future, None, False, token, 0.0)
 
     def _resolve(
         self, breaker: Breaker, future: Future[Permit | None], standing: Standing | None, granted: bool, token: int, wait: float

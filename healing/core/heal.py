@@ -2,7 +2,7 @@
 
 Yields                          receives
 ``Run(statement, back)``        ``Landing`` (executed, **not yet committed**) or ``Failure`` (rolled back)
-``Reread()``                    a fresh ``Context`` after re-reading the relation's catalog entry
+``Reread()``                    a fresh ``Context`` after re-reading the relation's catalog entry; ``Failure`` where it cannot be read
 ``Pause(attempt)``              None, after a wait with jitter
 ``Undo()``                      None, after rolling the open transaction back
 ``Commit(landed)``              None when committed together with its receipt, else ``Failure`` (deferred constraints …)
@@ -108,10 +108,11 @@ def heal(statement: Statement, context: Context, failure: Failure | None = None)
         mended = _mend(statement, state)
         if pending is None:
             if (early := _settled_before_sending(mended, state)) is not None:
-                if isinstance(early, Reread):
-                    yield from _reread(state)
-                    continue
-                return early
+                if not isinstance(early, Reread):
+                    return early
+                if (unread := (yield from _reread(state))) is not None:
+                    return unread
+                continue
             answer = yield Run(mended.statement, _back(mended, state), _asked(mended))
             if isinstance(answer, Landing):
                 landed = yield from _landed(mended, answer, state)
@@ -173,8 +174,7 @@ def _after(failure: Failure, statement: Statement, mended: Mended, state: _State
     """What a database error leads to; None = go round again."""
     action = classify.Action.RETRY if failure == STALE else classify.action(failure.code, failure.message)
     if failure == STALE and not state.believed:
-        yield from _reread(state)
-        return None
+        return (yield from _reread(state))
     if state.context.level is Healing.OFF and failure != STALE:
         return Refused(failure)
     if failure.code == "42501" and (mended.applied or state.context.moved) and not state.blind:
@@ -182,7 +182,8 @@ def _after(failure: Failure, statement: Statement, mended: Mended, state: _State
         return None
     if (action is classify.Action.REREAD or failure.code in _IN_BAND) and not state.believed:
         known = state.context.snapshot
-        yield from _reread(state)
+        if (unread := (yield from _reread(state))) is not None:
+            return unread
         if action is classify.Action.REREAD or state.context.snapshot is not known:
             return None
     match action:
@@ -216,13 +217,17 @@ def _as_sent(misfit: Misfit, mended: Mended) -> Misfit:
     return replace(misfit, rows=misfit.rows if len(mended.statement.rows) > 1 else ())
 
 
-def _reread(state: _State) -> Generator[Step, Answer, None]:
-    """A catalog that turns out to have changed may change again while the write is under way (two renames in a row)."""
+def _reread(state: _State) -> _Part:
+    """A catalog that turns out to have changed may change again while the write is under way (two renames in a row). One that cannot be
+    read now confirms nothing: whoever sent the write is told to send it again, and not that it does not fit."""
     answer = yield Reread()
+    if isinstance(answer, Failure):
+        return Refused(answer, unavailable=True)
     assert isinstance(answer, Context)
     state.rereads += 1
     state.believed = answer.snapshot is state.context.snapshot or state.rereads >= _MOST_REREADS
     state.context = answer
+    return None
 
 
 def _landed(mended: Mended, landing: Landing, state: _State) -> Flow:

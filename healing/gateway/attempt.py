@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 
-import asyncpg
 from msgspec.structs import replace
 
 from healing.core import fixes
@@ -172,19 +171,21 @@ class Attempt:
             case Commit():
                 return await self._commit(step.landed)
             case Reread():
-                await self._reread()
-                return self.context()
+                return await self._reread() or self.context()
             case Pause():
                 await asyncio.sleep(random.uniform(0.5, 1.5) * 0.02 * 4**step.attempt)  # noqa: S311 - jitter
             case Undo():
                 await self.undo()
         return None
 
-    async def _reread(self) -> None:
+    async def _reread(self) -> Failure | None:
+        """None once it was read; else why not."""
         try:
             await self.services.reread(self.request.schema, self.request.name, self.relation)
-        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except DatabaseError as error:
             log.warning("could not read %s again: %s", self.request.name, error)
+            return error.failure
+        return None
 
     async def undo(self) -> None:
         """Rolls back what is open, if anything is."""

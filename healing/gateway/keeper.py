@@ -31,7 +31,7 @@ from schema_monitor.core.snapshot import EnumType, Relation, Snapshot
 log = logging.getLogger("mendgate.state")
 
 CHANNEL = "mendgate_snapshot"
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, asyncio.TimeoutError)
 
 
 def _nothing() -> None:
@@ -129,8 +129,18 @@ class Keeper:
         return found
 
     async def refresh(self) -> None:
-        """Reads the whole catalog of the target now (the caller limits how often)."""
-        await self._from_target()
+        """Reads the whole catalog of the target now (the caller limits how often). Raises what the driver raises where it cannot."""
+        connection = await pooled.connect(self._settings.target_database_url)
+        try:
+            snapshot = await catalog.read_snapshot(connection, self._settings.exposed_schemas)
+        finally:
+            await connection.close(timeout=2)
+        async with self._lock:
+            if self._state is None:
+                self._state = State(0, snapshot, Lineage.start(snapshot))
+            else:
+                lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
+                self._state = self._state.with_version(self._state.epoch, snapshot, lineage)
 
     async def look(self) -> None:
         """Reads what changed since, for who does not listen all the time."""
@@ -262,20 +272,6 @@ class Keeper:
     async def _from_target(self) -> None:
         """The catalog straight from the target: at first start, or when no stored version can be had."""
         try:
-            connection = await pooled.connect(self._settings.target_database_url)
+            await self.refresh()
         except _GONE as error:
-            log.warning("target database unreachable: %s", error)
-            return
-        try:
-            snapshot = await catalog.read_snapshot(connection, self._settings.exposed_schemas)
-        finally:
-            await connection.close(timeout=2)
-        async with self._lock:
-            if self._state is None:
-                self._state = State(0, snapshot, Lineage.start(snapshot))
-            else:
-                lineage = self._state.lineage.advance(self._state.snapshot, snapshot)
-                self._state = self._state.with_version(self._state.epoch, snapshot, lineage)
-
-
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+            log.warning("target database cannot be read: %s", error)

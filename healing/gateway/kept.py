@@ -68,7 +68,14 @@ WHERE NOT EXISTS (
 ON CONFLICT DO NOTHING"""
 
 
-_AGAIN = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.TransactionRollbackError, DatabaseError, OSError)
+_AGAIN = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.TransactionRollbackError,
+    DatabaseError,
+    OSError,
+)
 _QUOTED = re.compile(r': "(?s:.*)"')
 
 

@@ -63,13 +63,11 @@ async def read(
 
 
 async def _news(services: Services, request: Request, tried_under: Snapshot) -> bool:
-    """Whether more is known by now than when the request was tried: by itself, of its table, or (at most once a second) of all."""
+    """Whether more is known by now than when the request was tried: by itself, of its table, or (at most once a second) of all. Raises
+    ``DatabaseError`` (MG503) where that cannot be found out now."""
     if services.state.snapshot is tried_under and request.kind == "table":
         known = Names(tried_under, services.state.lineage).find_relation(request.schema, request.name)
-        try:
-            await services.reread(request.schema, request.name, known)
-        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            log.warning("could not read %s again: %s", request.name, error)
+        await services.reread(request.schema, request.name, known)
     return services.state.snapshot is not tried_under or await services.reread_all()
 
 

@@ -98,7 +98,7 @@ async def replay_item(services: Services, item_id: str) -> ReplayResult:
         return await _replay(services, opened)
     except DialectError as error:
         return _told(_of_error(error))
-    except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+    except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
         return ReplayResult("unavailable", 503, error=_error("MG503", str(error)))
 
 

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from healing.core.mend import Context
-from healing.core.types import Healing
+from healing.core.types import Failure, Healing
 from healing.gateway.auth import Authenticator, Caller
 from healing.gateway.coalesce import Coalescer
 from healing.gateway.follow import Follower
@@ -37,6 +37,7 @@ FROM pg_namespace n
 JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = 'receipts'
 JOIN pg_class i ON i.relnamespace = n.oid AND i.relname = 'idempotency'
 WHERE n.nspname = 'mendgate'"""
+AGAIN = "Send it again."
 _SIGHTING = "INSERT INTO schema_monitor_schemasighting (body) VALUES ($1::text::jsonb)"
 _USED = """
 UPDATE healing_apikey SET last_used_at = now()
@@ -68,6 +69,7 @@ class Services:
         self._telling: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._refreshed = 0.0
+        self._unread: Failure | None = None
 
     @property
     def state(self) -> State:
@@ -121,7 +123,7 @@ class Services:
         try:
             async with self.pool.connection() as connection:
                 found = bool(await connection.fetchval(_OURS))
-        except (asyncpg.InterfaceError, OSError) as error:
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise DatabaseError(failure_of(error)) from error
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found
@@ -143,7 +145,16 @@ class Services:
         return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved, book)
 
     async def reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
-        """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs."""
+        """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs. Raises ``DatabaseError``
+        (MG503) where it cannot be read now: then nothing that is unknown is known to be wrong."""
+        try:
+            return await self._reread(schema, name, known)
+        except DatabaseError as error:
+            raise DatabaseError(_unread(error.failure)) from error
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            raise DatabaseError(_unread(failure_of(error))) from error
+
+    async def _reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
         async with self.pool.connection() as connection:
             fresh = await catalog.read_relation(connection, schema, name)
             if fresh is None and known is not None:
@@ -157,11 +168,17 @@ class Services:
         return fresh
 
     async def reread_all(self) -> bool:
-        """Reads the whole catalog, at most once a second. False when it was just read."""
+        """Reads the whole catalog, at most once a second. False when it was just read. Raises as ``reread``."""
         if time.monotonic() - self._refreshed < 1.0:
+            if self._unread is not None:
+                raise DatabaseError(self._unread)
             return False
-        self._refreshed = time.monotonic()
-        await self.keeper.refresh()
+        self._refreshed, self._unread = time.monotonic(), None
+        try:
+            await self.keeper.refresh()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+            self._unread = _unread(failure_of(error))
+            raise DatabaseError(self._unread) from error
         self._tell_watcher()
         return True
 
@@ -199,7 +216,7 @@ class Services:
                 for sighting in seen:
                     await connection.execute(_SIGHTING, msgspec.json.encode(sighting).decode())
                 await connection.execute("SELECT pg_notify('mendgate_capture', 'in_band')")
-        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             log.warning("could not tell the schema watcher: %s", error)
 
     async def _keep_house(self) -> None:
@@ -214,8 +231,13 @@ class Services:
         try:
             async with self.control.connection() as connection:
                 await connection.execute(_USED, list(used))
-        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             log.warning("could not note when keys were last used: %s", error)
+
+
+def _unread(failure: Failure) -> Failure:
+    """Names that the catalog does not know may be new: without reading it again nobody can tell."""
+    return Failure("MG503", "The schema cannot be read again now; nothing was written.", f"{failure.code}: {failure.message}", AGAIN)
 
 
 def _enums_of(relation: Relation) -> list[int]:

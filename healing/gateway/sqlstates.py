@@ -18,6 +18,8 @@ EXACT: dict[str, int] = {
     "57P02": 503,  # the server crashed
     "57P03": 503,  # the server is starting
     "P0001": 400,  # RAISE
+    "MG503": 503,  # ours: it cannot be done or known now
+    "MG504": 504,  # ours: how it ended could not be found out
     "PGRST001": 503,  # the breaker of the database is open
     "PGRST003": 504,  # the database did not answer in time
 }

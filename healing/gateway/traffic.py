@@ -157,7 +157,7 @@ class Traffic:
             log.exception("counts that the control database does not take; they are dropped")
             self._waiting.lost += part.requests + part.lost
             return bool(part.shapes or part.uses)
-        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
             log.warning("could not store what callers send, keeping it: %s", error)
             self._waiting.add(part, MOST)
             return False

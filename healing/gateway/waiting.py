@@ -67,7 +67,7 @@ UPDATE healing_receipt SET outcome = 'replayed' WHERE id IN (SELECT receipt FROM
 _RELEASE = """
 UPDATE healing_quarantineitem SET state = 'waiting', lease_until = NULL, assist_id = CASE WHEN automatic THEN assist_id END
 WHERE id = $1::text::uuid AND state IN ('waiting', 'replaying') AND lease_until = $2"""
-_AWAY = (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+_AWAY = (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
 async def waited(services: Services, request: Request, envelope: Envelope, caller: Caller, writing: Coroutine[Any, Any, Answer]) -> Answer:

@@ -24,12 +24,13 @@ PASSING = frozenset({"57014", "55P03", "40001", "40P01", "53300", "57P01", "57P0
 
 
 class Try(Struct, frozen=True):
-    """One sending: when (seconds since the beginning), how long it took, what was heard."""
+    """One sending: when (seconds since the beginning), how long it took, what was heard. ``said``: an error's text, cut short."""
 
     mark: str
     at: float
     seconds: float
     heard: Heard
+    said: str = ""
 
     @property
     def troubled(self) -> bool:
@@ -37,9 +38,17 @@ class Try(Struct, frozen=True):
         return self.heard.status == 0 or self.heard.status >= 500
 
 
+class Look(Struct, frozen=True):
+    """A read of a row that was told to be committed. ``found``: how many rows there were; None where it was not answered so."""
+
+    sent: Try
+    found: int | None = None
+
+
 class Stretch(Struct, frozen=True):
     """From a fault's beginning until the next one's. ``fault``: its name, '' where all was well; ``lifted``: when it was over;
-    ``harmless``: writes that need nothing must not feel it; ``unkept``: nothing can be kept meanwhile."""
+    ``harmless``: writes that need nothing must not feel it; ``unkept``: nothing can be kept meanwhile; ``refuses``: codes with which
+    any request may be refused for good meanwhile."""
 
     fault: str
     begun: float
@@ -47,6 +56,7 @@ class Stretch(Struct, frozen=True):
     until: float
     harmless: bool = False
     unkept: bool = False
+    refuses: frozenset[str] = frozenset()
 
 
 class Part(Struct, frozen=True):
@@ -96,6 +106,27 @@ def lost_and_doubled(wants: Mapping[str, Mapping[str, int]], found: Found, accou
     return lost, doubled
 
 
+def misreads(stretches: Sequence[Stretch], wants: Mapping[str, Mapping[str, int]], looks: Sequence[Look]) -> list[str]:
+    """What is wrong with reads, a sentence each: another number of rows than were committed, an error that no fault explains."""
+    return [sentence for look in looks if (sentence := _misread(look, stretches, wants[look.sent.mark]["plain"]))]
+
+
+def _misread(look: Look, stretches: Sequence[Stretch], wanted: int) -> str:
+    each = look.sent
+    if look.found is not None:
+        return (
+            ""
+            if look.found == wanted
+            else f"{each.mark}: was committed, and a read {each.at:.1f} s after the beginning found {look.found} rows"
+        )
+    if each.troubled:
+        wrong = _untimely(each, stretches, bare=True)
+        return f"a read of {wrong}" if wrong else ""
+    if each.heard.code in PASSING or _may_be_refused(each, stretches):
+        return ""
+    return f"{each.mark}: was committed, and a read {_word(each)} {each.at:.1f} s after the beginning: {each.said}"
+
+
 def nobodys(requests: Mapping[str, Request], account: Account) -> list[str]:
     """What is wrong and belongs to no request that was sent."""
     return [sentence for sentence in account.unexplained if sentence.partition(": ")[0] not in requests]
@@ -118,9 +149,16 @@ def _unexpected(request: Request, tries: Sequence[Try], account: Account, stretc
     end, codes = account.by_mark.get(request.mark), {each.heard.code for each in tries}
     if end is None or end in request.ends or codes & PASSING:
         return ""
+    if end is End.REFUSED and any(_may_be_refused(each, stretches) for each in tries):
+        return ""
     if end is End.REFUSED and End.KEPT in request.ends and any(one.unkept for one in _near(tries[-1], stretches)):
         return ""
-    return f"{request.mark}: ended {end}, which this kind of request must not ({', '.join(sorted(codes - {''})) or 'no code'})"
+    said = "; ".join(dict.fromkeys(f"{_word(each)} at {each.at:.1f} s {each.said}".strip() for each in tries))
+    return f"{request.mark}: ended {end}, which this kind of request must not: {said}"
+
+
+def _may_be_refused(each: Try, stretches: Sequence[Stretch]) -> bool:
+    return any(each.heard.code in one.refuses for one in _near(each, stretches))
 
 
 def _untimely(each: Try, stretches: Sequence[Stretch], bare: bool) -> str:
@@ -128,12 +166,12 @@ def _untimely(each: Try, stretches: Sequence[Stretch], bare: bool) -> str:
     was under way."""
     said = f"{each.mark}: {_word(each)} {each.at:.1f} s after the beginning"
     if each.heard.status == 500:
-        return f"{said}: no fault may be answered so"
+        return f"{said}: no fault may be answered so. {each.said}"
     near = _near(each, stretches)
     if not near:
-        return f"{said}, while no fault was in force"
+        return f"{said}, while no fault was in force. {each.said}"
     if bare and all(one.harmless for one in near):
-        return f"{said}: {near[-1].fault} must not be felt by a write that needs nothing"
+        return f"{said}: {near[-1].fault} must not be felt by a write that needs nothing. {each.said}"
     return ""
 
 

@@ -14,7 +14,7 @@ from healing.core.ledger import Account, Found
 from resilience_site.embedded_state import CONTROL
 from resilience_site.gameday import account as accounts
 from resilience_site.gameday.account import Part, Stretch, Try
-from resilience_site.gameday.faults import FAULTS
+from resilience_site.gameday.faults import FAULTS, Fault
 from resilience_site.gameday.kinds import NAMES, Request
 from resilience_site.gameday.load import Load, watch
 from resilience_site.gameday.plan import Act
@@ -74,8 +74,10 @@ async def conduct(
     await stage.ready()
     found = await _settled(stage)
     account = traffic.ledger.account(found)
-    parts = accounts.parts_of(_stretches(marks, took), traffic.requests, traffic.tries, account)
-    wrong = [*accounts.nobodys(traffic.requests, account), *traffic.wrong_reads]
+    stretches = _stretches(marks, took)
+    parts = accounts.parts_of(stretches, traffic.requests, traffic.tries, account)
+    misreads = accounts.misreads(stretches, traffic.ledger.wants, traffic.looks)
+    wrong = [*accounts.nobodys(traffic.requests, account), *misreads]
     system = (await stage.sql("SELECT system_identifier::text FROM pg_control_system()"))[0][0]
     return Outcome(
         seed, round(took, 1), parts, account, traffic.requests, traffic.tries, dict(traffic.reads),
@@ -100,16 +102,12 @@ def _stretches(marks: Sequence[tuple[Act, float, float]], end: float) -> list[St
     begins = [begun for _, begun, _ in marks] + [end + 1]
     calm = [Stretch("", 0.0, 0.0, begins[0])]
     return calm + [
-        Stretch(
-            act.fault,
-            round(begun, 3),
-            round(lifted, 3),
-            round(begins[number + 1], 3),
-            FAULTS[act.fault].harmless,
-            FAULTS[act.fault].unkept,
-        )
-        for number, (act, begun, lifted) in enumerate(marks)
+        _stretch(FAULTS[act.fault], act.fault, begun, lifted, begins[number + 1]) for number, (act, begun, lifted) in enumerate(marks)
     ]
+
+
+def _stretch(fault: Fault, name: str, begun: float, lifted: float, until: float) -> Stretch:
+    return Stretch(name, round(begun, 3), round(lifted, 3), round(until, 3), fault.harmless, fault.unkept, fault.refuses)
 
 
 async def _settled(stage: Stage) -> Found:

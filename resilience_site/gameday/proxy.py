@@ -1,4 +1,4 @@
-"""A TCP proxy before the scratch target that can cut every connection, or let nothing pass for a while."""
+"""A TCP proxy before a scratch database that can cut every connection, or let nothing pass for a while, or all of it late."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self.delay = 0.0
+        """seconds by which whatever passes is late, each way."""
 
     @property
     def url(self) -> str:
@@ -84,6 +86,8 @@ class Proxy:
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
                 await self._pass.wait()
                 sink.write(data)
                 await sink.drain()

@@ -1,7 +1,8 @@
 """A scratch Mendgate: Postgres and Valkey of its own in a directory of its own, several web processes, worker, scheduler, watcher.
 
 Nothing of the configured installation is used: the processes get an environment that holds no setting of ours but the ones made here, and
-the databases are servers that did not exist before. The target is reached through ``proxy``. Everything is removed at the end.
+the databases are servers that did not exist before. The target is reached through ``proxy``, the control database through ``control``.
+Everything is removed at the end.
 The embedded servers are imported late: an image does without them, and its pages load this.
 """
 
@@ -16,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PREFIX = "mendgate-gameday-"
 READY_SECONDS = 180.0
 RECOVERY_SECONDS = 60.0
+STATEMENT_SECONDS = 8
+"""What a statement may take here: short, so that running out of it can be tried."""
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
 _PEERS = (
     Child("worker", (str(ROOT / "manage.py"), "rqworker", "--skip-checks", "-v", "0")),
@@ -71,6 +75,7 @@ class Stage:
         await asyncio.to_thread(self.postgres.start)
         await asyncio.to_thread(self.valkey.start)
         self.proxy = await Proxy(self.postgres.url(user=GATEWAY)).__aenter__()
+        self.control = await Proxy(self.postgres.url(CONTROL, CONTROL)).__aenter__()
         ports = [embedded_state.free_port() for _ in self.webs]
         self.urls = [f"http://{LOOPBACK}:{port}" for port in ports]
         await self.sql(kinds.TABLES)
@@ -87,12 +92,13 @@ class Stage:
         await self.ready()
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if hasattr(self, "proxy"):
-            self.proxy.thaw()
+        proxies = [getattr(self, name) for name in ("proxy", "control") if hasattr(self, name)]
+        for proxy in proxies:
+            proxy.thaw()
         if hasattr(self, "supervisor"):
             await self.supervisor.stop()
-        if hasattr(self, "proxy"):
-            await self.proxy.__aexit__()
+        for proxy in proxies:
+            await proxy.__aexit__()
         for server in ("valkey", "postgres"):
             if hasattr(self, server):
                 await asyncio.to_thread(getattr(self, server).stop)
@@ -104,8 +110,9 @@ class Stage:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         return {
             **kept, "PYTHONPATH": str(ROOT),
-            "MENDGATE_HOME": str(self.home), "HOST": LOOPBACK, "DATABASE_URL": self.postgres.url(CONTROL, CONTROL),
-            "TARGET_DATABASE_URL": self.proxy.url, "REDIS_URL": self.valkey.url, "GAMEDAY_OWNER_URL": self.postgres.url(), **self._more,
+            "MENDGATE_HOME": str(self.home), "HOST": LOOPBACK, "DATABASE_URL": self.control.url,
+            "TARGET_DATABASE_URL": self.proxy.url, "REDIS_URL": self.valkey.url, "GAMEDAY_OWNER_URL": self.postgres.url(),
+            "STATEMENT_TIMEOUT": str(STATEMENT_SECONDS), **self._more,
         }  # fmt: skip
 
     async def ready(self) -> None:
@@ -137,23 +144,27 @@ class Stage:
         """Runs SQL as the owner of everything, not through the proxy; rows of the last statement."""
         return await asyncio.to_thread(_sql, self.postgres.url(database) if database else self.postgres.url(), text, values)
 
-    def kill(self, name: str) -> bool:
-        """kill -9 of one of its processes and whatever it started; False where it was not running."""
+    def kill(self, name: str, sign: signal.Signals = signal.SIGKILL) -> bool:
+        """Ends one of its processes: kill -9 with whatever it started, or asked by another signal; False where it was not running."""
         process = self.supervisor.processes.get(name)
         if process is None:
             return False
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            (os.killpg if sign is signal.SIGKILL else os.kill)(process.pid, sign)
         return True
 
+    @property
+    def log(self) -> Path:
+        """What its processes said."""
+        return self.home / "stage.log"
+
     def log_end(self, lines: int = 30) -> str:
-        """The last that its processes said."""
-        path = self.home / "stage.log"
-        return "\n".join(path.read_text("utf-8", "replace").splitlines()[-lines:]) if path.exists() else ""
+        """The last of it."""
+        return "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-lines:]) if self.log.exists() else ""
 
     def _log(self, name: str, line: str) -> None:
-        with (self.home / "stage.log").open("a") as log:
-            log.write(f"{name:>7} | {line}\n")
+        with self.log.open("a") as log:
+            log.write(f"{datetime.now(UTC):%H:%M:%S.%f} {name:>7} | {line}\n")
 
 
 def sweep() -> int:

@@ -6,8 +6,10 @@ Each knows all web processes, as behind a load balancer: where one does not answ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
+import ssl
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +17,7 @@ from collections.abc import Sequence
 import httpx
 
 from healing.core.ledger import Heard, Ledger
-from resilience_site.gameday.account import PASSING, Try
+from resilience_site.gameday.account import Look, Try
 from resilience_site.gameday.kinds import REST, WEIGHTS, Kind, Request
 
 PATIENCE = 60.0
@@ -23,11 +25,15 @@ PATIENCE = 60.0
 TIMEOUT = 40.0
 PAUSE = 0.05
 READ_PART = 0.2
+MOST_SAID = 300
+"""Letters of an error's text that are remembered."""
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Trusts nobody, which is read at once: all addresses are http. (By default each client reads all the world's certificates.)"""
 _FOR_GOOD = frozenset({400, 401, 403, 404, 413, 414, 422})
 
 
 class Traffic:
-    """``clients`` at once, ``pace`` seconds between a client's requests. ``reads``: what reads came to."""
+    """``clients`` at once, ``pace`` seconds between a client's requests. ``looks``: its reads."""
 
     def __init__(self, urls: Sequence[str], key: str, seed: int, clients: int, pace: float) -> None:
         self._urls, self._seed, self._clients, self._pace = urls, seed, clients, pace
@@ -39,8 +45,12 @@ class Traffic:
         self.ledger = Ledger(seed)
         self.requests: dict[str, Request] = {}
         self.tries: list[Try] = []
-        self.reads: Counter[str] = Counter()
-        self.wrong_reads: list[str] = []
+        self.looks: list[Look] = []
+
+    @property
+    def reads(self) -> Counter[str]:
+        """How many reads came to what."""
+        return Counter(_word(look, self.requests[look.sent.mark]) for look in self.looks)
 
     def now(self) -> float:
         """Seconds since the beginning."""
@@ -62,7 +72,7 @@ class Traffic:
         kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
         landed: list[str] = []
         limits = httpx.Limits(max_connections=2)
-        async with httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT, trust_env=False, limits=limits) as client:
+        async with httpx.AsyncClient(headers=self._headers, timeout=TIMEOUT, trust_env=False, limits=limits, verify=_NOBODY) as client:
             for turn in itertools.count():
                 if self._stopped.is_set():
                     return
@@ -88,36 +98,33 @@ class Traffic:
 
     async def _try(self, client: httpx.AsyncClient, url: str, request: Request) -> Heard:
         headers = {**request.headers, "idempotency-key": request.mark} if request.keyed else dict(request.headers)
-        at = self.now()
-        try:
-            heard = _heard(await client.request(request.method, url + request.path, json=request.body, headers=headers))
-        except (httpx.HTTPError, OSError):
-            heard = Heard()
+        at, heard, said = self.now(), Heard(), ""
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            answer = await client.request(request.method, url + request.path, json=request.body, headers=headers)
+            heard, said = _heard(answer), _said(answer)
         self.ledger.hears(request.mark, heard)
-        self.tries.append(Try(request.mark, at, self.now() - at, heard))
+        self.tries.append(Try(request.mark, at, self.now() - at, heard, said))
         return heard
 
     async def _read(self, client: httpx.AsyncClient, mark: str, rng: random.Random) -> None:
         """A row that was told to be committed must be there."""
-        query = {"mark": f"eq.{mark}", "select": "mark"}
-        try:
-            answer = await client.get(rng.choice(self._urls) + REST + "plain", params=query)
-        except (httpx.HTTPError, OSError):
-            self.reads["cut off"] += 1
-            return
-        if answer.status_code != 200:
-            said = f"answered {answer.status_code} {_heard(answer).code}"
-            self.reads[said] += 1
-            if answer.status_code not in (503, 504) and _heard(answer).code not in PASSING:
-                self.wrong_reads.append(f"{mark}: was committed, and a read was {said}")
-        elif len(answer.json()) == self.requests[mark].wants["plain"]:
-            self.reads["right"] += 1
-        else:
-            self.reads["wrong"] += 1
-            self.wrong_reads.append(f"{mark}: was committed, and a read found {len(answer.json())} rows")
+        query, url, at = {"mark": f"eq.{mark}", "select": "mark"}, rng.choice(self._urls), self.now()
+        heard, found, said = Heard(), None, ""
+        with contextlib.suppress(httpx.HTTPError, OSError):
+            answer = await client.get(f"{url}{REST}plain", params=query)
+            heard = _heard(answer)
+            found, said = len(answer.json()) if heard.status == 200 else None, _said(answer)
+        self.looks.append(Look(Try(mark, at, self.now() - at, heard, said), found))
 
     def _gave_up(self) -> bool:
         return self._stopped.is_set() and time.monotonic() > self._stopped_at + PATIENCE
+
+
+def _word(look: Look, request: Request) -> str:
+    heard = look.sent.heard
+    if look.found is not None:
+        return "right" if look.found == request.wants["plain"] else "wrong"
+    return f"answered {heard.status} {heard.code}" if heard.status else "cut off"
 
 
 def _is_final(heard: Heard) -> bool:
@@ -125,6 +132,10 @@ def _is_final(heard: Heard) -> bool:
     if heard.status in (0, 429) or heard.status >= 500:
         return False
     return heard.kept is not None or heard.status < 300 or heard.status in _FOR_GOOD or (heard.status == 409 and heard.promise is not None)
+
+
+def _said(answer: httpx.Response) -> str:
+    return answer.text[:MOST_SAID] if answer.status_code >= 400 else ""
 
 
 def _heard(answer: httpx.Response) -> Heard:

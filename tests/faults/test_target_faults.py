@@ -138,6 +138,30 @@ def test_fault_08_a_database_that_falls_silent_opens_the_breaker_and_serves_agai
     settle(ledger, gateway, *TABLES)
 
 
+def test_fault_10_what_is_unknown_while_the_catalog_cannot_be_read_is_not_called_wrong(gateway: Gateway, proxy: FaultyProxy) -> None:
+    """The name may be new, or the table's new one: who asks is told to ask again, and nothing is kept as a misfit."""
+    transaction = {"operations": [{"op": "insert", "table": "notes", "rows": [{"mark": "t", "colour": "red"}]}]}
+    with gateway.client() as client:
+
+        def told() -> list[tuple[int, str]]:
+            answers = [
+                client.get("/rest/v1/notes", params={"select": "colour"}),
+                client.get("/rest/v1/paintings"),
+                client.post("/rest/v1/rpc/paint", json={}),
+                client.post("/rest/v1/notes", json={"mark": "m", "colour": "red"}),
+                client.post("/api/v1/transactions", json=transaction),
+            ]
+            return [(answer.status_code, answer.json()["code"]) for answer in answers]
+
+        proxy.drop()
+        proxy.cut(b"pg_attribute", answered=False, times=1000)
+        assert told() == [(503, "MG503")] * 5
+        assert gateway.control("SELECT id FROM healing_quarantineitem") == []
+        proxy.mend()
+        settled = [(400, "42703"), (404, "PGRST205"), (404, "PGRST202"), (400, "PGRST204"), (400, "PGRST204")]
+        wait_for(lambda: told() == settled, told)
+
+
 async def at_once(gateway: Gateway, ledger: Ledger, count: int) -> list[Heard]:
     """So many writes, each once, all at a time."""
     key = gateway.make_key()

@@ -18,6 +18,7 @@ from breakers.shared.keys import Names
 from breakers.shared.scripts import Asker, Claim
 from tests.breaker_peer import Peer, calls, wait_for
 from tests.breaker_valkey import OwnValkey
+from tests.faulty_proxy import FaultyProxy
 from tests.waiting import HANGS
 
 QUICK = {"timeout": 0.1, "timeout_cap": 0.1, "ramp": (), "window": 60.0}
@@ -126,6 +127,24 @@ def test_a_probe_whose_owner_was_killed_comes_free(make: Make, valkey_url: str, 
     trial(here).settle(Outcome.OK)
     assert time.monotonic() - began > 0.2
     until(lambda: here.view().state is State.CLOSED)
+
+
+def test_a_trial_that_was_granted_and_never_heard_of_keeps_nobody_out(make: Make, valkey_url: str) -> None:
+    """Its answer was lost, or that of its end: the lease goes back at once, not when its time is over."""
+    with FaultyProxy(valkey_url) as proxy:
+        for text, number in ((b"-- A trial's lease.", 1), (b"-- A trial's end.", 2)):
+            breaker = shared(make(f"cut{number}", proxy.url), f"service{number}", permits=1, permit_seconds=10 * HANGS)
+            opened(breaker)
+            cuts = proxy.cuts
+            proxy.cut(text, answered=True, times=2)
+            until(lambda breaker=breaker: _landed(breaker))
+            assert proxy.cuts > cuts
+
+
+def _landed(breaker: Breaker) -> bool:
+    with suppress(Open), breaker.acquire():
+        pass
+    return breaker.standing is not None and breaker.standing.state is State.CLOSED
 
 
 def test_an_ignored_error_gives_its_permit_back(make: Make) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,34 @@ def test_the_page_tells_what_is_signed_and_not_what_stands_beside_it() -> None:
         GameDay.objects.filter(pk=broke.pk).update(signed=text)
         page = client.get(place(broke)).content.decode()
         assert "not to be believed" in page and "signature holds" not in page
+
+
+def test_the_list_tells_which_verdicts_nobody_vouches_for() -> None:
+    held, unsigned, forged, other, changed = done(), done(), done(), done(), done()
+    GameDay.objects.filter(pk=unsigned.pk).update(signed="")
+    GameDay.objects.filter(pk=forged.pk).update(signed=forged.signed.replace('"doubled": 0', '"doubled": 1'))
+    GameDay.objects.filter(pk=other.pk).update(signed=held.signed)
+    GameDay.objects.filter(pk=changed.pk).update(unexplained=3)
+    GameDay.objects.create(asked_by="rita", faults=["cut"], seed=1, state="failed")
+    client = browser(onlooker())
+    rows = lambda: [_text(row) for row in _ROW.findall(client.get(several).content.decode()) if "rita" in row]  # noqa: E731
+    several = reverse("admin:healing_gameday_changelist") + "?o=5"
+    expected = [
+        ("held", "signature holds"), ("says held", "unsigned Nobody signed"), ("says held", "not to be believed The report was changed"),
+        ("says held", "not to be believed This is the report of another game day"), ("says held", "The row was changed"), ("failed", "–"),
+    ]  # fmt: skip
+    for row, said in zip(rows(), expected, strict=True):
+        assert all(word in row for word in said), (row, said)
+    assert sum("says held" not in row and "held" in row for row in rows()) == 1
+    GameDay.objects.filter(pk=held.pk).update(signed=held.signed.replace('"lost": 0', '"lost": 1'))
+    assert "The report was changed" in rows()[0], "what was found of another text is not said of this one"
+
+
+_ROW = re.compile(r"<tr\b.*?</tr>", re.DOTALL)
+
+
+def _text(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
 def test_a_name_that_stands_twice_in_a_report_is_refused() -> None:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from healing.core.ledger import Found, Heard, Ledger
 from resilience_site.gameday import kinds, plan
-from resilience_site.gameday.account import Part, Stretch, Try, lost_and_doubled, parts_of
+from resilience_site.gameday.account import Look, Part, Stretch, Try, lost_and_doubled, misreads, parts_of
 
 STRETCHES = [Stretch("", 0, 0, 10), Stretch("worker-kill", 10, 11, 40, harmless=True), Stretch("cut", 40, 41, 100)]
 
@@ -60,6 +60,29 @@ def test_an_end_that_the_kind_must_not_come_to_needs_a_passing_error() -> None:
     kept = Found(waiting={"a": 1})
     assert "must not" in judged(Try("a", 5, 0.1, Heard(400, "q", "PGRST204")), found=kept)[0].wrong[0]
     assert wrong(judged(Try("a", 5, 0.1, Heard(400, "q", "57014")), found=kept)) == [[], [], []]
+
+
+def test_what_a_fault_refuses_for_good_is_explained_while_it_lasts() -> None:
+    revoked = [Stretch("", 0, 0, 10), Stretch("role-revoked", 10, 12, 100, refuses=frozenset({"42501"}))]
+    for at, explained in ((11, True), (60, False)):
+        ledger, request = Ledger(1), kinds.plain("a", 1)
+        ledger.sends("a", request.wants)
+        tries = [Try("a", at, 0.1, ledger.hears("a", Heard(403, None, "42501")), "permission denied")]
+        parts = parts_of(revoked, {"a": request}, tries, ledger.account(Found()))
+        assert (parts[1].wrong == []) is explained
+        assert explained or "answered 403 42501 at 60.0 s permission denied" in parts[1].wrong[0]
+
+
+def test_a_read_that_misses_a_committed_row_or_is_refused_without_a_fault_is_wrong() -> None:
+    wants = {"a": {"plain": 3}}
+    read = lambda at, heard, found=None: misreads(STRETCHES, wants, [Look(Try("a", at, 0.1, heard, "text"), found)])  # noqa: E731
+    assert read(5, Heard(200), 3) == []
+    assert "found 2 rows" in read(41, Heard(200), 2)[0]
+    assert read(42, Heard(503)) == read(42, Heard(0)) == []
+    assert "while no fault was in force" in read(5, Heard(0))[0]
+    assert "must not be felt" in read(12, Heard(503, None, "PGRST001"))[0]
+    assert "was answered 400 42703" in read(42, Heard(400, None, "42703"))[0] and "text" in read(42, Heard(400, None, "42703"))[0]
+    assert "no fault may be answered so" in read(42, Heard(500))[0]
 
 
 def test_lost_and_doubled_are_told_apart() -> None:

@@ -308,6 +308,19 @@ def test_an_unknown_table_is_kept_after_one_look() -> None:
     assert [type(step) for step in database.steps] == [Reread]
 
 
+def test_a_catalog_that_cannot_be_read_again_confirms_nothing() -> None:
+    """A name that is not known, before it is sent or by the database's word: not kept as a misfit, but to be sent again."""
+    unread = Failure("MG503", "The schema cannot be read again now.")
+    known = context((ID, NAME), (ID, NAME))
+    for says in (Failure("42703", 'column "name" does not exist'), STALE):
+        answers: list[CoreAnswer] = [says, unread]
+        assert drive(heal(insert({"name": "Ada"}), known), lambda step, answers=answers: answers.pop(0)) == Refused(
+            unread, unavailable=True
+        )
+        assert answers == []
+    assert drive(heal(insert({"colour": "red"}), known), lambda step: unread) == Refused(unread, unavailable=True)
+
+
 def test_a_generated_column_may_be_sent_if_it_turns_out_the_same() -> None:
     """It is left out, read back and compared; a difference undoes the write."""
     total = Column(7, "total", "integer", "int4", generated="s")

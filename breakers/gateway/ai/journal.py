@@ -34,7 +34,7 @@ MOST_BODIES = 32 * 1024 * 1024
 """Bytes of bodies that wait, at most; further calls are noted without."""
 BATCH = 500
 PATIENCE = 10.0
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, asyncio.TimeoutError)
 _FLUSH = (Path(__file__).parent / "flush.sql").read_text("utf-8")
 _NOTICE = """
 INSERT INTO breakers_ainotice (key, kind, period, period_start, spent, budget)

@@ -34,7 +34,7 @@ PATIENCE = 2.0
 ENVIRONMENT_RETIRED = 60.0
 """Seconds after which the environment's key is tried again: nobody can revive it by hand."""
 _USED_EVERY = 15.0
-_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, asyncio.TimeoutError)
+_GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError, asyncio.TimeoutError)
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)
 _RETIRE = "UPDATE breakers_aicredential SET state = 'retired', why = $2, changed_at = now() WHERE id = $1::uuid AND state = 'active'"
 _USED = "UPDATE breakers_aicredential SET last_used_at = now() WHERE id = ANY($1::uuid[])"

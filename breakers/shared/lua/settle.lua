@@ -1,12 +1,12 @@
 -- A trial's end. ARGV[9…]: token, version of the state that granted it, outcome, sample error. Fenced: a lease whose time is over,
--- or of another version, says nothing any more.
+-- or of another version, says nothing any more. "excluded" only gives the lease back: also where its owner never heard that it was granted.
 create()
 redis.call('ZREMRANGEBYSCORE', LEASES, '-inf', whole(now))
-if s.st ~= 'half_open' or tonumber(ARGV[10]) ~= s.ver or redis.call('ZREM', LEASES, ARGV[9]) == 0 then
+if ARGV[11] == 'excluded' then redis.call('ZREM', LEASES, ARGV[9]) end
+if ARGV[11] == 'excluded' or s.st ~= 'half_open' or tonumber(ARGV[10]) ~= s.ver or redis.call('ZREM', LEASES, ARGV[9]) == 0 then
   if created then save() end
   return standing()
 end
-if ARGV[11] == 'excluded' then return standing() end
 local field = ARGV[11] == 'failure' and 'bad' or ARGV[11]
 s[field] = s[field] + 1
 local trials = s.ok + s.bad + s.slow

@@ -32,7 +32,7 @@ MOST = 5_000
 BATCH = 500
 ALIVE_EVERY = 15.0
 """Seconds between two signs of life of one that is open."""
-_GONE = (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_GONE = (DatabaseError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _TELL = """
 INSERT INTO healing_transactionlog AS t (id, at, ended_at, alive_at, state, code, isolation, attempts, seconds, operations, healed, tables,
     key, role, subject, sealed)
