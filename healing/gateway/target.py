@@ -37,6 +37,7 @@ MOST_RESOLVING = 20.0
 _PATIENT_TRIES = 4
 """looks at a commit that was cut off, before what is left of it is ended: its COMMIT may still be on its way."""
 DISK_FULL, FULL_SECONDS = "53100", 10.0
+READ_ONLY, _ONLY_READS = "25006", "default_transaction_read_only"
 _END_OF = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = session_user AND backend_xid = $1::text::xid8::xid"
 _LIFE = "SELECT stats_reset FROM pg_stat_bgwriter"
 """When the server last began without knowing what was before: a crash forgets all statistics (a reset by hand looks the same, which is
@@ -155,6 +156,8 @@ class Pool:
             self._full_until = time.monotonic() + FULL_SECONDS
         if isinstance(error, TimeoutError):
             self._forget(connection)
+        elif getattr(error, "sqlstate", None) == READ_ONLY and getattr(connection.get_settings(), _ONLY_READS, "off") == "on":
+            connection.terminate()  # the session was opened while the server took no writes, and would never write again
         if (permit := self._permits.pop(connection, None)) is not None:
             permit.settle(outcome_of(error), error=f"{type(error).__name__}: {error}")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from healing.gateway.target import DatabaseError, Pool, Transaction
+from schema_monitor.listening import GONE
 from tests.faulty_proxy import FaultyProxy
 from tests.waiting import HANGS
 
@@ -88,6 +90,77 @@ def test_a_dead_idle_connection_is_replaced_without_an_error(target_url: str, ta
 
     asyncio.run(scenario())
     assert stored(table) == [1, 2]
+
+
+def test_a_connection_whose_end_was_only_announced_is_replaced_without_an_error(target_url: str, table: psycopg.Connection) -> None:
+    """The server said that it ends it, and the socket is still open: the driver's word for that is one of a lost connection."""
+
+    async def scenario() -> None:
+        async with announcing(target_url) as (url, announced, let_go), pool_at(url, wait=HANGS) as pool:
+            await insert(pool, "1")
+            connection = await pool.acquire()
+            table.execute("SELECT pg_terminate_backend(%s)", [connection.get_server_pid()])
+            await asyncio.wait_for(announced.wait(), HANGS)
+            await asyncio.sleep(0.05)  # it is in our own socket: the loop reads it in its next round
+            with pytest.raises(GONE):
+                await connection.execute("SELECT 1")
+            pool.release(connection)
+            await insert(pool, "2")
+            let_go.set()
+
+    asyncio.run(scenario())
+    assert stored(table) == [1, 2]
+
+
+@asynccontextmanager
+async def announcing(url: str) -> AsyncIterator[tuple[str, asyncio.Event, asyncio.Event]]:
+    """The same server behind a relay that keeps the client's side open when the server's is closed (the first event says that it was),
+    until the second."""
+    parts, closed, let_go = urlsplit(url), asyncio.Event(), asyncio.Event()
+
+    async def forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, onward = await asyncio.open_connection(parts.hostname, parts.port)
+        onto = asyncio.create_task(forward(reader, onward))
+        with suppress(OSError):
+            await forward(there, writer)
+        closed.set()
+        await let_go.wait()
+        for each in (onward, writer):
+            each.transport.abort()
+        await asyncio.gather(onto, return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{port}")), closed, let_go
+
+
+def test_a_session_that_may_only_read_is_not_kept_once_it_said_so(target_url: str, table: psycopg.Connection) -> None:
+    """The server took no writes when it was opened (a failover, a full disk); it does again, and nobody ends the session."""
+
+    async def scenario() -> list[str]:
+        async with pool_at(target_url, size=1, wait=HANGS) as pool:
+            table.execute("ALTER ROLE authenticator SET default_transaction_read_only = on")
+            try:
+                while_closed = await outcome(pool)
+            finally:
+                table.execute("ALTER ROLE authenticator RESET default_transaction_read_only")
+            reading = await Transaction.begin(pool, "BEGIN READ ONLY")
+            pid = await reading.fetchrow("SELECT pg_backend_pid() AS pid")
+            with pytest.raises(DatabaseError):
+                await reading.fetchrow("SELECT nextval(pg_get_serial_sequence('numbered', 'n'))")
+            after = await Transaction.begin(pool, "BEGIN READ ONLY")
+            assert await after.fetchrow("SELECT pg_backend_pid() AS pid") == pid, "a caller's own mistake costs no connection"
+            await after.commit()
+            return [while_closed, await outcome(pool)]
+
+    table.execute("CREATE TABLE numbered (n serial)")
+    assert asyncio.run(scenario()) == ["25006", ""]
+    assert stored(table) == [1]
 
 
 def test_role_and_claims_end_with_the_transaction(target_url: str, table: psycopg.Connection) -> None:
