@@ -6,12 +6,14 @@ import asyncio
 import os
 import random
 import signal
+import time
 from contextlib import suppress
 
 import psycopg
 
+from resilience_site.embedded_server import EmbeddedError
 from resilience_site.embedded_state import GATEWAY, TARGET
-from resilience_site.gameday.stage import Stage, connected
+from resilience_site.gameday.stage import READY_SECONDS, Stage, connected
 
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name = 'mendgate'"
 _COLUMN = """
@@ -41,8 +43,15 @@ async def stop_database(stage: Stage, rng: random.Random) -> None:
 
 
 async def start_database(stage: Stage, rng: random.Random) -> None:
-    """On the same port; it recovers from its log."""
-    await asyncio.to_thread(stage.postgres.start)
+    """On the same port; it recovers from its log, however long that takes."""
+    ends = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            await asyncio.to_thread(stage.postgres.start)
+            return
+        except EmbeddedError:
+            if time.monotonic() > ends:
+                raise
 
 
 async def cut(stage: Stage, rng: random.Random) -> None:
