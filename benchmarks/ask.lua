@@ -1,6 +1,7 @@
 -- wrk: one request after another, {n} in path and body is a number from 1 to `most` ({n:012} with twelve digits), by chance; with a seed
--- of 0 or less, -s, one after the other behind s. Arguments: method, path, body ("-" for none), most, seed, then "name: value" headers; a
--- header "@file" takes one of the file's lines instead (a caller each). The last line it prints is JSON.
+-- of 0 or less, -s, one after the other behind s. {r} in the path is a number from 1 to 100, by chance. Arguments: method, path, body ("-"
+-- for none), most, seed, then "name: value" headers; a header "@file" takes one of the file's lines instead (a caller each). The last line
+-- it prints is JSON.
 local callers = {}
 
 function init(args)
@@ -29,7 +30,7 @@ function request()
     for name, value in line:gmatch("([^\t]-): ([^\t]*)") do headers[name] = value end
   end
   local filled = body and (body:gsub("{n}", n):gsub("{n:012}", string.format("%012d", n)))
-  return wrk.format(method, (path:gsub("{n}", n)), headers, filled)
+  return wrk.format(method, (path:gsub("{n}", n):gsub("{r}", math.random(100))), headers, filled)
 end
 
 function done(summary, latency, requests)

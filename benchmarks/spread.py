@@ -24,7 +24,7 @@ from benchmarks.web_process import web_process
 
 FEW = 100
 TABLE = """CREATE TABLE other_{n} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, amount integer);
-INSERT INTO other_{n} (name, amount) VALUES ('first', 1)"""
+INSERT INTO other_{n} (name, amount) SELECT 'first', 1 FROM generate_series(1, 100)"""
 ROW = '{"name":"n","amount":7}'
 
 
@@ -58,13 +58,13 @@ def _ends(stack: ExitStack, number: int) -> tuple[End, End]:
     gateway.start()
     ours = {
         "insert": Ask("POST", "/rest/v1/other_{n}", ROW, number),
-        "select": Ask("GET", "/rest/v1/other_{n}?id=eq.1", "-", number),
-        "update": Ask("PATCH", "/rest/v1/other_{n}?id=eq.1", '{"amount":{n}}', number),
+        "select": Ask("GET", "/rest/v1/other_{n}?id=eq.{r}", "-", number),
+        "update": Ask("PATCH", "/rest/v1/other_{n}?id=eq.{r}", '{"amount":{n}}', number),
     }
     theirs = {
         "insert": Ask("POST", "/others/{n}", ROW, number),
-        "select": Ask("GET", "/others/{n}/1", "-", number),
-        "update": Ask("PATCH", "/others/{n}/1", '{"amount":{n}}', number),
+        "select": Ask("GET", "/others/{n}/{r}", "-", number),
+        "update": Ask("PATCH", "/others/{n}/{r}", '{"amount":{n}}', number),
     }
     peer, postgres = stack.enter_context(beside.handwritten(gateway)), beside.postmaster(gateway)
     return End(beside.ours(gateway), ours, postgres, number), End(peer, theirs, postgres, number)

@@ -25,7 +25,7 @@ def prelude_of(caller: Caller, request: Request, headers: Mapping[str, str], *, 
     return caller.prelude + common + _setting("request.headers", shown)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=40_000)
 def _common_settings(schema: str, method: str, name: str, timezone: str | None) -> str:
     path = ", ".join(dict.fromkeys((quote_name(schema), '"public"', '"extensions"')))
     settings = [("search_path", path), ("request.method", method), ("request.path", f"/{name}")]

@@ -36,7 +36,7 @@ Names = tuple[tuple[str, str], ...]
 """A payload's keys, and the live column that each is."""
 
 _PLAIN_KINDS = ("r", "p")
-_MOST_SHAPES = 5_000
+_MOST_SHAPES = 20_000
 _MOST_CALLERS = 40_000
 """Shapes with their callers; one is about 1 kB where rows are healed, half of that where not."""
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-MOST = 5_000
+MOST = 20_000
+"""of the shapes seen last, and as many before them: some shapes for each of ten thousand tables. One is about 3 kB."""
 
 
 class Shapes:
@@ -15,12 +16,18 @@ class Shapes:
     def __init__(self) -> None:
         self._under: object = None
         self._known: dict[object, Any] = {}
+        self._before: dict[object, Any] = {}
+        """what was known until it was too much; what is met again moves up, and nothing else is worked out anew because of it."""
 
     def find(self, under: object, shape: object, make: Callable[[], T]) -> T:
         """What ``make`` said of the shape under that state."""
-        if under is not self._under or len(self._known) > MOST:
-            self._under, self._known = under, {}
-        if shape not in self._known:
-            self._known[shape] = make()
-        found: T = self._known[shape]
+        if under is not self._under:
+            self._under, self._known, self._before = under, {}, {}
+        try:
+            found: T = self._known[shape]
+        except KeyError:
+            found = self._before[shape] if shape in self._before else make()
+            if len(self._known) >= MOST:
+                self._known, self._before = {}, self._known
+            self._known[shape] = found
         return found
