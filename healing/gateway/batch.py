@@ -15,6 +15,13 @@ from healing.gateway.wire_messages import Record, Step
 _BEGIN, _BEGIN_TO_READ = f"{CLEAN}BEGIN", f"{CLEAN}BEGIN READ ONLY"
 
 
+_LOCKED = "55P03"
+
+
+class TableLocked(DatabaseError):
+    """Nothing was done in time: not a row is held, but all of a table."""
+
+
 class Batch:
     """A transaction with ``rows``, what its statement returned. ``commit`` or ``rollback`` it, once."""
 
@@ -90,7 +97,8 @@ def _give_up(error: BaseException, *, again: bool) -> None:
     if isinstance(error, asyncio.CancelledError):
         raise error
     if not again:
-        raise DatabaseError(failure_of(error)) from error
+        kind = TableLocked if getattr(error, "sqlstate", None) == _LOCKED and not getattr(error, "context", None) else DatabaseError
+        raise kind(failure_of(error)) from error
 
 
 async def _drop(pool: Pool, connection: asyncpg.Connection, error: BaseException | None = None) -> None:

@@ -20,8 +20,9 @@ from healing.gateway.reach import asks_for_more
 from healing.gateway.request import Request
 from healing.gateway.response import render_read
 from healing.gateway.services import Services
+from healing.gateway.sharing import OUT_OF_TIME, SHARED_FATE
 from healing.gateway.target import DatabaseError
-from healing.gateway.together import OUT_OF_TIME, SHARED_FATE, ByItself, Entry, KeyedLane
+from healing.gateway.together import ByItself, Entry, KeyedLane
 from schema_monitor.core.snapshot import Column
 
 

@@ -73,7 +73,7 @@ async def try_settled(
             return None
         _note_heal(item, request, caller, settled, rows)
     try:
-        records = await services.coalescer.insert(settled.plan.lane, item)
+        records = await services.coalescer.send(settled.plan.lane, item)
     except NotMeant:
         return None
     except DatabaseError as error:
@@ -93,7 +93,7 @@ async def try_carefully(attempt: Attempt) -> Answer | Failure | None:
     if plan.touched:
         item.meant, item.accept = values_of(load.rows, plan.touched), partial(plan.as_meant, changes=load.changes)
     try:
-        records = await services.coalescer.insert(plan.lane, item)
+        records = await services.coalescer.send(plan.lane, item)
     except NotMeant:
         return None
     except DatabaseError as error:

@@ -23,7 +23,7 @@ def test_who_hangs_up_takes_nothing_with_them(target_url: str, owner: psycopg.Co
     async def run() -> list[object]:
         async with pool_at(target_url) as pool:
             coalescer = Coalescer(pool)
-            sends = [asyncio.create_task(coalescer.insert(LANE, Item(b'{"a":%d}' % number, 1))) for number in range(40)]
+            sends = [asyncio.create_task(coalescer.send(LANE, Item(b'{"a":%d}' % number, 1))) for number in range(40)]
             await asyncio.sleep(0)
             for gone in sends[::4]:
                 gone.cancel()

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import httpx
 import jwt
+import psycopg
 import pytest
 
 from tests.gateway_process import JWT_SECRET, Gateway
+from tests.waiting import HANGS
 
 
 @pytest.fixture
@@ -38,6 +40,45 @@ def test_one_bad_row_fails_alone(served: Gateway) -> None:
     assert answers[37].status_code == 400 and answers[37].json()["code"] == "23514"
     assert "mendgate-quarantine" in answers[37].headers
     assert len(served.sql("SELECT 1 FROM lane")) == 99
+
+
+def test_who_waits_for_a_row_keeps_nobody_else_waiting(served: Gateway) -> None:
+    """An insert under a key that somebody is about to have waits for them; the others are answered meanwhile."""
+    served.sql("CREATE TABLE lane(id int PRIMARY KEY)")
+
+    async def run(holder: psycopg.Connection) -> set[int]:
+        async with httpx.AsyncClient(base_url=served.base_url, headers={"apikey": served.make_key()}, timeout=HANGS) as client:
+            sends = [asyncio.create_task(client.post("/rest/v1/lane", json={"id": i})) for i in range(40)]
+            found = await asyncio.gather(*[send for i, send in enumerate(sends) if i != 3])
+            assert not sends[3].done()
+            holder.rollback()
+            return {answer.status_code for answer in [*found, await sends[3]]}
+
+    with psycopg.connect(served.owner_url) as holder:
+        holder.execute("INSERT INTO lane VALUES (3)")
+        assert asyncio.run(run(holder)) == {201}
+    assert len(served.sql("SELECT 1 FROM lane")) == 40
+
+
+def test_a_held_table_takes_no_batch_apart(served: Gateway) -> None:
+    """While a migration holds the table, inserts wait together and leave the connections to others."""
+    served.sql("CREATE TABLE lane(id int PRIMARY KEY)")
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '0.3 s'"
+
+    async def run(holder: psycopg.Connection) -> set[int]:
+        async with httpx.AsyncClient(base_url=served.base_url, headers={"apikey": served.make_key()}, timeout=HANGS) as client:
+            sends = [asyncio.create_task(client.post("/rest/v1/lane", json={"id": i})) for i in range(60)]
+            until = time.monotonic() + HANGS
+            while not served.sql(waits):
+                assert time.monotonic() < until, "nobody waits"
+                await asyncio.sleep(0.02)
+            holder.rollback()
+            return {answer.status_code for answer in await asyncio.gather(*sends)}
+
+    with psycopg.connect(served.owner_url) as holder:
+        holder.execute("LOCK TABLE lane")
+        assert asyncio.run(run(holder)) == {201}
+    assert served.sql("SELECT count(DISTINCT xmin::text) AS n FROM lane")[0]["n"] < 30
 
 
 def test_everyone_reads_its_own_row_back(served: Gateway) -> None:
