@@ -18,14 +18,13 @@ from django.db import transaction
 from healing.core.types import Operation, Statement
 from healing.gateway import receipts
 from healing.gateway.auth import Caller
-from healing.live_schema import find_relation, latest_snapshot
 from healing.models import Receipt
 from healing.receipt_copies import note_undone, store
 from healing.receipts_view import landed
 from healing.refusals import NotAllowed, Refused
 from healing.target import target_connection
-from healing.undo_plan import CannotUndo, Step, counted, steps_of, writers_before
-from schema_monitor.core.snapshot import Relation
+from healing.undo_names import CannotUndo
+from healing.undo_plan import Step, counted, steps_of, writers_before
 
 __all__ = ["UNDOABLE", "CannotUndo", "takes_back", "undo", "undo_together"]
 
@@ -57,7 +56,7 @@ def undo_together(finals: Sequence[Receipt], caller: Caller, sender: str = "") -
     (they have no key in the receipt) are told apart from each other no further: so writes that share one are best undone together."""
     for final in finals:
         _require_undoable(final)
-    plans = [(final, steps_of(final, _relation(final))) for final in finals]
+    plans = [(final, steps_of(final)) for final in finals]
     taken = 0
     with target_connection() as target, _database_words(), target.transaction():
         due = [(final, steps) for final, steps in plans if target.execute(_MARK, [final.pk]).rowcount]
@@ -83,14 +82,6 @@ def _require_undoable(final: Receipt) -> None:
         raise CannotUndo(f"Nothing was stored: the outcome is {final.outcome!r}.")
     if not final.writer:
         raise CannotUndo("The target database had no schema mendgate when this was written, so which rows it stored is not known for sure.")
-
-
-def _relation(receipt: Receipt) -> Relation:
-    epoch, snapshot = latest_snapshot()
-    relation = find_relation(snapshot, receipt.schema, receipt.table)
-    if relation is None:
-        raise CannotUndo(f"{receipt.schema}.{receipt.table} is not in schema version {epoch} any more.")
-    return relation
 
 
 def _receipts_of(due: Sequence[tuple[Receipt, list[Step]]], caller: Caller) -> str:

@@ -4,7 +4,7 @@ stored."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 from msgspec import Struct
@@ -12,15 +12,11 @@ from psycopg import sql
 
 from healing.core.types import Json, Row
 from healing.models import Receipt
-from healing.refusals import WrongState
 from healing.sealed_rows import receipt_facts
+from healing.undo_names import CannotUndo, names_of
 from schema_monitor.core.snapshot import Column, Relation
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
-
-
-class CannotUndo(WrongState):
-    """There is no sound way back."""
 
 
 class Step(Struct, frozen=True):
@@ -55,21 +51,22 @@ class Step(Struct, frozen=True):
         return _has_key(self.relation, self.columns)
 
 
-def steps_of(receipt: Receipt, relation: Relation) -> list[Step]:
-    """One step a stored row. Raises ``CannotUndo`` where the receipt does not hold enough."""
+def steps_of(receipt: Receipt) -> list[Step]:
+    """One step a stored row, under the names of today. Raises ``CannotUndo`` where the receipt does not hold enough."""
     facts = receipt_facts(receipt)
     stored, before = facts["stored"], facts["before"]
     if not stored or not all(isinstance(row, dict) for row in stored):
         raise CannotUndo("The receipt does not hold the stored rows.")
-    live = [_live_names(row, relation, receipt) for row in stored]
+    names = names_of(receipt, _told([*stored, *(before or ())]))
+    relation, live = names.relation, [_under(names.live, row) for row in stored]
     writer = str(facts["writer"] or receipt.writer)
     columns = tuple(c for c in relation.columns if all(c.name in row for row in live))
     if len(columns) < len(live[0]):
-        raise CannotUndo("The table has lost a column that this write stored.")
+        raise CannotUndo("The rows that this write stored do not hold the same columns.")
     if receipt.operation == "insert":
         return [Step(relation, columns, now, None, writer) for now in live]
     if receipt.operation in ("update", "upsert") and before is not None and _has_key(relation, columns):
-        was = [_live_names(row, relation, receipt) for row in before]
+        was = [_under(names.live, row) for row in before]
         return [Step(relation, columns, now, old, writer) for now, old in _pairs(live, was, relation, receipt.operation)]
     raise CannotUndo(f"The receipt of this {receipt.operation} does not hold what was there before.", "Write the old values yourself.")
 
@@ -91,10 +88,14 @@ def _key(row: Row, relation: Relation) -> tuple[Json, ...]:
 def writers_before(receipt: Receipt, step: Step) -> set[str]:
     """Who had written the step's row when the write of this receipt came upon it; empty where the receipt does not say."""
     relation, facts = step.relation, receipt_facts(receipt)
-    if (receipt.schema, receipt.table) != (relation.schema, relation.name):
+    told = list(zip(facts["before"] or (), facts["writers"] or (), strict=False))
+    try:
+        names = names_of(receipt, _told(row for row, _ in told))
+    except CannotUndo:
         return set()
-    told = zip(facts["before"] or (), facts["writers"] or (), strict=False)
-    return {writer for row, writer in told if _key(_live_names(row, relation, receipt), relation) == _key(step.now, relation)}
+    if names.relation.oid != relation.oid:
+        return set()
+    return {writer for row, writer in told if _key(_under(names.live, row), relation) == _key(step.now, relation)}
 
 
 def counted(steps: Iterable[Step]) -> list[tuple[Step, int]]:
@@ -105,10 +106,14 @@ def counted(steps: Iterable[Step]) -> list[tuple[Step, int]]:
     return [(first[place], 1 if first[place].keyed else count) for place, count in times.items()]
 
 
-def _live_names(row: Row, relation: Relation, receipt: Receipt) -> Row:
-    """The row under live column names; the caller may have been answered under old ones."""
-    renamed = {f.get("from"): f.get("to") for f in receipt.fixes if f.get("op") == "rename_column"}
-    return {(key if relation.column(key) else renamed.get(key, key)): value for key, value in row.items()}
+def _told(rows: Iterable[Row]) -> dict[str, None]:
+    """Every name that the rows have."""
+    return {name: None for row in rows for name in row}
+
+
+def _under(live: Mapping[str, str], row: Row) -> Row:
+    """The row under live names."""
+    return {live[name]: value for name, value in row.items()}
 
 
 def _delete(relation: Relation, columns: tuple[Column, ...]) -> sql.Composed:
