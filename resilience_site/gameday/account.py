@@ -15,8 +15,9 @@ from msgspec import Struct
 from healing.core.ledger import Account, End, Found, Heard
 from resilience_site.gameday.kinds import Request
 
-SLACK = 20.0
-"""Seconds after a fault was lifted in which its traces are its own: breakers probe, processes start."""
+SLACK = 25.0
+"""Seconds after a fault was lifted in which its traces are its own: processes start, and the target's breaker, which a trial of the last
+moment may have opened for its longest (15 s and a fifth), probes."""
 STEP = 0.25
 """Seconds of a bar in a picture."""
 PASSING = frozenset({"57014", "55P03", "40001", "40P01", "53300", "57P01", "57P02", "57P03", "MG503", "MG504", "MG409", "PGRST000"})

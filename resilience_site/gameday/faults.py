@@ -65,7 +65,8 @@ FAULTS: dict[str, Fault] = {
     "drop-column": Fault("A column is dropped under its writers", "their writes are kept, once", 2.0, target.drop_column, harmless=True),
     "backend-end": Fault("The target ends every connection", f"{_ONE_END}; nothing is half written", 1.0, target.end_backends),
     "database-crash": Fault(
-        "A backend is killed, Postgres recovers", f"{_ONE_END}; what was answered is there", 2.0, target.crash_database, unkept=True
+        "A backend is killed, Postgres recovers", f"{_ONE_END}; what was answered is there", 2.0,
+        target.crash_database, target.recovered, unkept=True,
     ),
     "database-down": Fault(
         "Postgres is stopped at once, stays away, recovers", f"{_ONE_END}; what was answered is there", 3.0,

@@ -34,6 +34,11 @@ async def crash_database(stage: Stage, rng: random.Random) -> None:
             os.kill(rng.choice(pids)[0], signal.SIGKILL)
 
 
+async def recovered(stage: Stage, rng: random.Random) -> None:
+    """It is over when Postgres says so."""
+    await stage.sql("SELECT 1")
+
+
 async def stop_database(stage: Stage, rng: random.Random) -> None:
     """At once, with nothing written that was not written (``pg_ctl stop -m immediate``), and it stays away."""
     if (pid := stage.postgres.pid) is not None:

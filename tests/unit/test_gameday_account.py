@@ -40,7 +40,7 @@ def test_every_request_is_in_the_stretch_in_which_it_was_first_sent() -> None:
 def test_trouble_without_a_fault_or_long_after_one_is_unexplained() -> None:
     calm = judged(Try("a", 5, 0.1, Heard(503)), Try("a", 6, 0.1, Heard(201)))
     assert "while no fault was in force" in calm[0].wrong[0]
-    late = judged(Try("a", 41 + 25, 0.1, Heard(0)), Try("a", 67, 0.1, Heard(201)))
+    late = judged(Try("a", 41 + 30, 0.1, Heard(0)), Try("a", 72, 0.1, Heard(201)))
     assert "while no fault was in force" in late[2].wrong[0]
 
 
