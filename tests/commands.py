@@ -5,7 +5,7 @@
 A program is started once and imports the libraries. For each environment it forks a server that loads the settings and the apps, and
 that forks a child for each command, which becomes ``manage.py``: checks, output and exit code are those of the real thing. Run as a
 program this file is the other end: a JSON object {words, environment} a line in, a JSON array [code, stdout, stderr] a line out. All
-ends with its input.
+ends with its input. Programs that go on (``tests.forked``) come from the same imports.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import gc
 import importlib
 import json
 import os
-import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import forked
+from tests.forked import ROOT
+
 SLOW = """
-asyncpg croniter cryptography.x509 django.contrib.admin.utils django.core.handlers.asgi django.core.management
+aiohttp asyncpg croniter cryptography.x509 django.contrib.admin.utils django.core.handlers.asgi django.core.management
 django.core.serializers.json django.db.backends.postgresql.base django.db.migrations.executor django.db.models django.forms
-django.template django.test.client django.urls django.views.generic httpx msgspec psycopg pydantic.json_schema pydantic.types
-pydantic._internal._generate_schema rapidfuzz redis.asyncio rq
+django.template django.test.client django.urls django.views.generic granian granian.server httpx jwt msgspec psycopg
+pydantic.json_schema pydantic.types pydantic._internal._generate_schema rapidfuzz redis.asyncio rq rq.cron uvloop
 """  # libraries that need no settings; none of our own, which read the environment
 SERVERS = 6  # kept; the one that was asked longest ago goes
 
@@ -44,7 +44,7 @@ class Server(NamedTuple):
 
 def run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
-    server = _started()
+    server, _ = _started()
     assert server.stdin and server.stdout
     server.stdin.write(json.dumps({"words": list(words), "environment": dict(environment)}) + "\n")
     server.stdin.flush()
@@ -52,23 +52,41 @@ def run(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Comp
 
 
 def stop() -> None:
-    """End what ``run`` started, if anything."""
+    """End what ``run`` started, if anything; what ``programs`` started goes on."""
     if _started.cache_info().currsize:
-        _started().communicate()
+        server, starter = _started()
+        starter.close()
+        server.communicate()
         _started.cache_clear()
 
 
+def programs() -> forked.Starter:
+    """Starts programs that go on."""
+    return _started()[1]
+
+
 @functools.cache
-def _started() -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.commands"]
-    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
+def _started() -> tuple[subprocess.Popen[str], forked.Starter]:
+    (theirs, asks), (answers, ours) = os.pipe(), os.pipe()
+    words = [sys.executable, "-m", "tests.commands", str(theirs), str(ours)]
+    how = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "start_new_session": True, "pass_fds": (theirs, ours)}
+    server = subprocess.Popen(words, cwd=ROOT, text=True, **how)  # type: ignore[call-overload]
+    os.close(theirs)
+    os.close(ours)
+    return server, forked.Starter(os.fdopen(asks, "w"), os.fdopen(answers))
 
 
-def main() -> Callable[[], None]:
+def main(theirs: int, ours: int) -> Callable[[], object]:
     """Hand each line to the server of its environment. What is returned in this process or in a child is to be done last."""
     for module in SLOW.split():
         importlib.import_module(module)
     gc.freeze()  # so that the children share these pages
+    if os.fork() == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(2, 1)
+        return forked.serve(os.fdopen(theirs), os.fdopen(ours, "w"))
+    os.close(theirs)
+    os.close(ours)
     servers: dict[str, Server] = {}
     for line in sys.stdin:
         environment = json.loads(line)["environment"]
@@ -131,8 +149,7 @@ def _is_prepared() -> bool:
 
 
 def _become(words: list[str]) -> None:
-    sys.argv = words
-    runpy.run_path(words[0], run_name="__main__")
+    forked.to_the_end(lambda: forked.run(words))
 
 
 def _become_anew(words: list[str]) -> None:
@@ -145,4 +162,4 @@ def _text(file: IO[bytes]) -> str:
 
 
 if __name__ == "__main__":
-    main()()
+    main(*map(int, sys.argv[1:]))()

@@ -10,11 +10,12 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import itertools
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
@@ -54,6 +55,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Processes to test in (``-n`` says otherwise): the whole suite takes one more than there are cores, as many tests wait."""
     some = config.args != config.getini("testpaths") or any(config.getoption(name, False) for name in ("keyword", "lf", "failedfirst"))
     return 0 if some else (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests and the code they import stay to the end: nobody looks for garbage among them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_unconfigure() -> None:
@@ -226,7 +238,9 @@ def gateway_maker(
         own.mkdir()
         (own / "static").symlink_to(static_files)
         urls = (postgres.url(control, CONTROL), postgres.url(target, GATEWAY), postgres.url(target, OWNER))
-        return Gateway(own, *urls, valkey.url, **environment)
+        gateway = Gateway(own, *urls, valkey.url, **environment)
+        gateway.cold = False
+        return gateway
 
     return make
 

