@@ -89,7 +89,7 @@ async def quick(stage: Stage, rng: random.Random) -> None:
 async def rename(stage: Stage, rng: random.Random) -> None:
     """``orders.note``, under writers who go on using its first name."""
     column = (await stage.sql(_COLUMN))[0][0]
-    await stage.sql(f'SET lock_timeout = 5000; ALTER TABLE orders RENAME COLUMN "{column}" TO "note_{rng.randrange(10**9)}"')
+    await _alter(stage, f'RENAME COLUMN "{column}" TO "note_{rng.randrange(10**9)}"')
 
 
 async def rename_unheard(stage: Stage, rng: random.Random) -> None:
@@ -105,12 +105,12 @@ async def rename_unheard(stage: Stage, rng: random.Random) -> None:
 
 async def add_column(stage: Stage, rng: random.Random) -> None:
     """The one that waiting writes wait for."""
-    await stage.sql("SET lock_timeout = 5000; ALTER TABLE orders ADD COLUMN IF NOT EXISTS extra text")
+    await _alter(stage, "ADD COLUMN IF NOT EXISTS extra text")
 
 
 async def drop_column(stage: Stage, rng: random.Random) -> None:
     """Under writers who use it."""
-    await stage.sql("SET lock_timeout = 5000; ALTER TABLE orders DROP COLUMN IF EXISTS extra")
+    await _alter(stage, "DROP COLUMN IF EXISTS extra")
 
 
 class Lock:
@@ -160,6 +160,17 @@ async def take_places(stage: Stage, rng: random.Random) -> None:
 async def give_places(stage: Stage, rng: random.Random) -> None:
     """There is room again."""
     await stage.sql(f"ALTER ROLE {GATEWAY} CONNECTION LIMIT -1", "postgres")
+
+
+async def _alter(stage: Stage, change: str) -> None:
+    """As a careful migration does: it waits a while for its lock, lets the writers pass, and tries again."""
+    for left in reversed(range(12)):
+        try:
+            await stage.sql(f"SET lock_timeout = 5000; ALTER TABLE orders {change}")
+            return
+        except psycopg.errors.LockNotAvailable:
+            if not left:
+                raise
 
 
 async def _cut_on(stage: Stage) -> None:
