@@ -1,7 +1,7 @@
 """Everything that is measured, in small, one after the other, and one table of the figures: ``python -m benchmarks``.
 
 Each part also runs alone and in full: ``python -m benchmarks.healing``, ``.throughput``, ``.heal_cost``, ``.bulk``, ``.selects``,
-``.keyed``, ``.flatness``, ``.kill``, ``.faults``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``,
+``.keyed``, ``.flatness``, ``.spread``, ``.kill``, ``.faults``, ``.rolling``, ``.ddl_latency``, ``.large_catalog``, ``.migration``,
 ``.machine``, ``.documents``, ``.poison``, ``.metrics_cost``,
 ``.breaker_cost``, ``.breaker_fleet``, ``.ai_overhead``, ``.ai_streams``, ``.ai_down``, ``.ai_faults``, ``.client``, ``.matching``,
 ``.schema_fixes``, ``.backtest``.
@@ -24,6 +24,7 @@ PARTS: dict[str, list[str]] = {
     "selects": ["--rounds", "3"],
     "keyed": ["--rounds", "3", "--clients", "64"],
     "flatness": ["--rounds", "3"],
+    "spread": ["--tables", "1000", "--rounds", "3"],
     "kill": ["--kills", "15"],
     "rolling": ["--rounds", "1"],
     "faults": ["kills", "cuts", "lock", "silent", "--kills", "40", "--cuts", "100"],
