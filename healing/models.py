@@ -235,6 +235,12 @@ class QuarantineItem(models.Model):
         indexes = [
             models.Index(fields=["state", "number"], name="quarantine_state_number"),
             models.Index(fields=["schema", "table", "signature"], name="quarantine_cause"),
+            models.Index(fields=["replay", "number"], condition=Q(state="waiting"), name="quarantine_due"),
+            models.Index(
+                fields=["schema", "table"],
+                condition=Q(state="waiting", attempts=0, lease_until__isnull=False, replay__isnull=False),
+                name="quarantine_held_by_an_outage",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -273,6 +279,17 @@ class Replay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.state}: {self.total} items, {self.why or self.asked_by}"
+
+
+class ReplayPace(models.Model):
+    """One row: when the next replay may begin. Whoever claims writes moves it on, so the cap holds for all workers together."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    free_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_pace_for_all_workers")]
 
 
 class Decision(models.Model):

@@ -75,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     stop_seconds: int
     """How long it then waits for what is under way."""
     replay_rate: int
-    """Replays a second, at most: a replay must not crowd out live writes."""
+    """Replays of kept writes a second, at most, over all workers."""
     assist_seconds: int
     assist_calls_an_hour: int
     assist_dollars_a_day: int
@@ -165,7 +165,7 @@ def load(environ: Mapping[str, str]) -> Config:
         statement_timeout=read.integer("STATEMENT_TIMEOUT", 30, 1, 600),
         drain_seconds=read.integer("DRAIN_SECONDS", 0, 0, 3600),
         stop_seconds=read.integer("STOP_SECONDS", 10, 1, 3600),
-        replay_rate=read.integer("REPLAY_RATE", 50, 1, 10_000),
+        replay_rate=read.integer("REPLAY_RATE", 1000, 1, 100_000),
         assist_seconds=read.integer("ASSIST_SECONDS", 30, 1, 120),
         assist_calls_an_hour=read.integer("ASSIST_CALLS_AN_HOUR", 120, 0, 1_000_000),
         assist_dollars_a_day=read.integer("ASSIST_DOLLARS_A_DAY", 5, 0, 1_000_000),

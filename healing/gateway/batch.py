@@ -29,11 +29,11 @@ class Batch:
         self._pool, self._connection = pool, connection
         self.rows = rows
 
-    async def commit(self, xid: bytes | None) -> None:
-        """Commits. Raises ``DatabaseError``: then nothing was stored."""
+    async def commit(self, xid: bytes | None, before: str = "") -> None:
+        """Commits, after the statements ``before`` (as for ``Transaction.commit``). Raises ``DatabaseError``: then nothing was stored."""
         pool, connection = self._pool, self._connection
         try:
-            await pool.wire(connection).say("COMMIT")
+            await pool.wire(connection).say(f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT")
         except BaseException as error:
             life = pool.life(connection)
             if isinstance(error, asyncpg.PostgresError) and not connection.is_closed():

@@ -102,7 +102,7 @@ class Coalescer(Lanes[Lane, Item, Sequence[Record]]):
         step = Step(lane.sql, (b"[%b]" % b",".join([item.rows for item in batch]),))
         begun = await begin(self.pool, (*due, opening(lane.prelude, patient=patient)), step, batch[0].turn)
         try:
-            answers = _share_out(begun.rows, batch, lane.by_row)
+            answers = share_out(begun.rows, batch, lane.by_row)
         except BaseException:
             await begun.rollback()
             raise
@@ -140,7 +140,8 @@ def _alone(lane: Lane) -> bool:
     return tuned.live.word("transactions", "together", lane.table) == "alone"
 
 
-def _share_out(records: list[Record], items: list[Item], by_row: bool) -> list[Sequence[Record]]:
+def share_out(records: list[Record], items: list[Item], by_row: bool) -> list[Sequence[Record]]:
+    """Each item's records of what their statement returned. Raises ``NotMeant``."""
     if records and records[0][SAME] != b"t":
         raise Stale("a column was renamed")
     total = sum(item.count for item in items)

@@ -10,6 +10,7 @@ The advisory lock makes a second sender fail fast; the primary key is what makes
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -36,12 +37,19 @@ class Claim(Struct, frozen=True):
 
     def record_sql(self, answer: Answer) -> str:
         """The INSERT that remembers the answer; an error here (somebody else was first) undoes the write."""
+        return records_sql([(self, answer)])
+
+    def values_sql(self, answer: Answer) -> str:
+        """The record's row."""
         headers = msgspec.json.encode(answer.headers).decode()
         values = ",".join(quote_literal(v) for v in (self.caller, self.key, self.request_hash))
-        return (
-            "INSERT INTO mendgate.idempotency(caller,key,request_hash,status,headers,body) VALUES "
-            f"({values},{int(answer.status)},{quote_literal(headers)}::jsonb,decode('{answer.body.hex()}','hex'));"
-        )
+        return f"({values},{int(answer.status)},{quote_literal(headers)}::jsonb,decode('{answer.body.hex()}','hex'))"
+
+
+def records_sql(records: Sequence[tuple[Claim, Answer]]) -> str:
+    """The INSERT that remembers these answers, all or none (see ``Claim.record_sql``)."""
+    rows = ",".join([claim.values_sql(answer) for claim, answer in records])
+    return f"INSERT INTO mendgate.idempotency(caller,key,request_hash,status,headers,body) VALUES {rows};"
 
 
 def make_claim(caller: str, key: str, method: str, path: str, query: bytes, body: bytes, profile: str = "") -> Claim:

@@ -44,7 +44,7 @@ class Careful(Enum):
     LOOK = 0
 
 
-class _Load(Struct, frozen=True):
+class Load(Struct, frozen=True):
     """One request's rows for a lane, and what is said of them. ``receipt`` is None where nothing was done to them."""
 
     plan: Plan
@@ -62,7 +62,7 @@ async def try_settled(
     """The answer to an insert of a settled shape; or why the database refused the rows as they were sent; or None (not for a lane);
     or that the shape is not settled, or a value needs a second look."""
     rows = payload.rows
-    if not _fits(request, payload):
+    if not fits(request, payload):
         return None
     settled = settled_of(services, request, headers, caller, rows, level)
     if settled is None or not all_clean(rows, settled.accepts):
@@ -79,13 +79,13 @@ async def try_settled(
     except DatabaseError as error:
         return _refusal(services, caller, item, error, as_sent=settled.heal is None)
     services.traffic.wrote_as_before(settled.place, settled.plan.relation, len(rows), renamed=settled.heal is not None)
-    return _answer(settled.plan, settled.answer, item, records)
+    return answer_of(settled.plan, settled.answer, item, records)
 
 
 async def try_carefully(attempt: Attempt) -> Answer | Failure | None:
     """The answer; or why the database refused the rows as they were sent; or None (not for the lane). The rows are few and small enough
     (``try_settled`` has seen to that)."""
-    load = _careful(attempt)
+    load = careful(attempt)
     if load is None or (load.receipt and not await attempt.services.has_our_schema()):
         return None
     plan, services = load.plan, attempt.services
@@ -100,10 +100,10 @@ async def try_carefully(attempt: Attempt) -> Answer | Failure | None:
         return _refusal(services, attempt.caller, item, error, as_sent=load.rows is attempt.payload.rows)
     attempt.relation = plan.relation
     attempt.count_traffic(load.applied, named=plan.named)
-    return _answer(plan, plan.answer.plus(*load.headers).of(attempt.deed(load.applied)), item, records)
+    return answer_of(plan, plan.answer.plus(*load.headers).of(attempt.deed(load.applied)), item, records)
 
 
-def _fits(request: Request, payload: Payload) -> bool:
+def fits(request: Request, payload: Payload) -> bool:
     """Whether a lane takes so many rows, so large ones."""
     count = len(payload.rows)
     if not 0 < count <= MOST_ROWS or len(payload.inner) > MOST_BYTES or b"\\u0000" in payload.inner:
@@ -124,7 +124,7 @@ def _note_heal(item: Item, request: Request, caller: Caller, settled: Settled, r
     item.meant, item.accept = values_of(rows, heal.keys), plan.as_meant
 
 
-def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[Record]) -> Answer:
+def answer_of(plan: Plan, answer: Answer, item: Item, records: Sequence[Record]) -> Answer:
     """``answer`` as it is given for one row, with what was shown and stored of these."""
     headers, body, deed = answer.headers, b"", answer.deed
     if item.receipt is not None:
@@ -138,7 +138,7 @@ def _answer(plan: Plan, answer: Answer, item: Item, records: Sequence[Record]) -
     return Answer(answer.status, headers, body, deed, answer.ready)
 
 
-def _careful(attempt: Attempt) -> _Load | None:
+def careful(attempt: Attempt) -> Load | None:
     """The load of rows that need a look at each value; None where they are not for the lane."""
     relation = lane_relation(attempt) if suits(attempt) else None
     if relation is None:
@@ -152,10 +152,10 @@ def _careful(attempt: Attempt) -> _Load | None:
     if plan is None:
         return None
     if rows is attempt.payload.rows:
-        return _Load(plan, rows, attempt.payload.inner)
+        return Load(plan, rows, attempt.payload.inner)
     text = receipts.encode(rows)[1:-1]
     if not (mended.applied or mended.changes):
-        return _Load(plan, rows, text)
+        return Load(plan, rows, text)
     receipt = receipts.make(
         "committed",
         attempt.statement,
@@ -166,7 +166,7 @@ def _careful(attempt: Attempt) -> _Load | None:
         stored=rows,
     )
     headers = healing_headers(tuple(a.fix for a in mended.applied), mended.changes)
-    return _Load(plan, rows, text, mended.applied, receipt, headers, mended.changes)
+    return Load(plan, rows, text, mended.applied, receipt, headers, mended.changes)
 
 
 def _mended(attempt: Attempt, relation: Relation) -> Mended | None:

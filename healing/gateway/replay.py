@@ -7,7 +7,8 @@ transaction as the row, so a worker that dies after the commit finds the answer 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
@@ -24,14 +25,17 @@ from healing.gateway.kept import Envelope, without_value
 from healing.gateway.request import PREFIX, Request, parse
 from healing.gateway.seal import unseal
 from healing.gateway.services import Services
-from healing.gateway.settings import current
 from healing.gateway.target import DatabaseError
 from healing.gateway.write import write
 
+log = logging.getLogger("mendgate.replay")
+
 REPLAYER = "mendgate:replay"
 _ITEM = """SELECT id::text, request, key_id::text AS key, role, claims, idempotency_key, row_versions, schema, "table", operation,
-    assist_id::text AS assist
-FROM healing_quarantineitem WHERE id = $1::text::uuid"""
+    assist_id::text AS assist, attempts
+FROM healing_quarantineitem WHERE id = ANY($1::text[]::uuid[])"""
+DATABASES = (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+"""What is the databases' fault, and not a write's."""
 
 
 class Opened(Struct, frozen=True):
@@ -44,11 +48,12 @@ class Opened(Struct, frozen=True):
     claim: Claim
     horizon: str
     assisted: Assisted | None = None
+    attempts: int = 0
 
 
 class ReplayResult(Struct, frozen=True):
-    """``outcome``: replayed | failed | conflict (a newer write touched the row) | unavailable (try again later). ``error`` has the
-    four keys of the dialect, or is None."""
+    """``outcome``: replayed | failed | conflict (a newer write touched the row) | unavailable (try again later) | untried. ``error`` has
+    the four keys of the dialect, or is None."""
 
     outcome: str
     status: int
@@ -56,64 +61,51 @@ class ReplayResult(Struct, frozen=True):
     error: dict[str, Any] | None = None
 
 
-class Replayer:
-    """Replays batch after batch with services of its own. What changed since the last batch is read before the next; where one broke,
-    the next begins with new services."""
-
-    def __init__(self) -> None:
-        self._services: Services | None = None
-
-    async def replay(self, ids: list[str]) -> list[ReplayResult]:
-        """Items one after the other, in the order given."""
-        try:
-            services = await self._ready()
-            return [await replay_item(services, item) for item in ids]
-        except BaseException:
-            await self.close()
-            raise
-
-    async def close(self) -> None:
-        """Hangs up at the databases."""
-        services, self._services = self._services, None
-        if services is not None:
-            await services.close()
-
-    async def _ready(self) -> Services:
-        if self._services is not None and not self._services.keeper.ready:
-            await self.close()
-        if self._services is None:
-            self._services = Services(current())
-            await self._services.open(background=False)
-        else:
-            await self._services.look_again()
-        return self._services
-
-
-async def replay_item(services: Services, item_id: str) -> ReplayResult:
-    """Replays one item. Never raises for what the databases say."""
+async def replay_opened(services: Services, opened: Opened) -> ReplayResult:
+    """Replays one item by itself. Never raises for what the databases say."""
     try:
-        opened = await open_item(services, item_id)
-        if opened is None:
-            return ReplayResult("failed", 404, error=_error("MG404", f"There is no quarantined write {item_id}"))
         return await _replay(services, opened)
     except DialectError as error:
         return _told(_of_error(error))
-    except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError) as error:
-        return ReplayResult("unavailable", 503, error=_error("MG503", str(error)))
+    except DATABASES as error:
+        return broken("unavailable", str(error))
 
 
 async def open_item(services: Services, item_id: str) -> Opened | None:
-    """A kept write, unsealed, with the AI's proven fix where it is to land with one; None where there is no such write."""
+    """A kept write, unsealed, with the AI's proven fix where it is to land with one; None where there is no such write. Raises what the
+    databases raise, and what a write that cannot be opened raises."""
     async with services.control.connection() as connection:
-        item = await connection.fetchrow(_ITEM, item_id)
+        item = await connection.fetchrow(_ITEM, [item_id])
         run = await connection.fetchrow(RUN, item["assist"]) if item is not None and item["assist"] else None
-    if item is None:
-        return None
+    return None if item is None else _open(services, item, run)
+
+
+async def open_items(services: Services, ids: Sequence[str]) -> dict[str, Opened | ReplayResult]:
+    """The kept writes by their ids; in place of one that cannot be opened what is to be said of it. Raises what the databases raise."""
+    async with services.control.connection() as connection:
+        items = await connection.fetch(_ITEM, ids)
+        runs = {run: await connection.fetchrow(RUN, run) for run in {item["assist"] for item in items if item["assist"]}}
+    return {item["id"]: _opened(services, item, runs.get(item["assist"])) for item in items}
+
+
+def _opened(services: Services, item: asyncpg.Record, run: asyncpg.Record | None) -> Opened | ReplayResult:
+    try:
+        return _open(services, item, run)
+    except DialectError as error:
+        return _told(_of_error(error))
+    except Exception as error:  # damaged, or sealed with a secret that is gone: it must not keep the others waiting
+        log.exception("the kept write %s cannot be opened", item["id"])
+        return _told(
+            ReplayResult("failed", 500, error=_error("MG500", f"The replay broke: {type(error).__name__}", "See the worker's log."))
+        )
+
+
+def _open(services: Services, item: asyncpg.Record, run: asyncpg.Record | None) -> Opened:
     envelope, caller = _envelope(item["request"]), _caller(item)
     path = envelope.path.removeprefix(PREFIX)
     request = parse(envelope.method, path, envelope.query, envelope.headers, services.settings.exposed_schemas)
-    claim = _claim(item, caller, envelope)
-    return Opened(item["id"], envelope, caller, request, claim, item["row_versions"], assisted_of(run) if run else None)
+    claim, assisted = _claim(item, caller, envelope), assisted_of(run) if run else None
+    return Opened(item["id"], envelope, caller, request, claim, item["row_versions"], assisted, item["attempts"])
 
 
 async def _replay(services: Services, opened: Opened) -> ReplayResult:
@@ -174,6 +166,12 @@ def _of_error(error: DialectError) -> ReplayResult:
     )
     body = msgspec.json.decode(error.to_body())
     return ReplayResult(outcome, error.status, error={**body, "message": without_value(error.code, error.message)})
+
+
+def broken(outcome: str, why: str) -> ReplayResult:
+    """One that no database had a say in."""
+    status, code = (503, "MG503") if outcome == "unavailable" else (404, "MG404")
+    return ReplayResult(outcome, status, error=_error(code, why))
 
 
 def _error(code: str, message: str, hint: str | None = None) -> dict[str, Any]:

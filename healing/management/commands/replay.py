@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.management.base import CommandError
 from django.db.models import Count, QuerySet
 
-from healing import jobs, permits, replay_orders
+from healing import draining, permits, replay_orders
 from healing.management.refusing import RefusingCommand, found
 from healing.models import QuarantineItem, Replay, Rule
 from healing.replay_orders import OPERATOR
@@ -56,7 +56,7 @@ class Command(RefusingCommand):
     def _finish(self, items: QuerySet[QuarantineItem], order: Replay | None) -> None:
         """Drains this order here; a worker may take part."""
         while items.filter(state__in=["waiting", "replaying"], replay__state="running").exists():
-            if jobs.drain(order.pk if order else None) == 0:
+            if draining.drain(order.pk if order else None) == 0:
                 time.sleep(0.2)
         counts = dict(items.values_list("state").annotate(n=Count("pk")))
         self.stdout.write(", ".join(f"{n} {state}" for state, n in sorted(counts.items())))
