@@ -218,8 +218,9 @@ class QuarantineItem(models.Model):
     replayed_at = models.DateTimeField(null=True, blank=True)
     replay_receipt = models.UUIDField(null=True, blank=True)
     replay = models.ForeignKey(
-        "Replay", null=True, blank=True, on_delete=models.SET_NULL, related_name="items", help_text="The order to replay it."
-    )
+        "Replay", null=True, blank=True, on_delete=models.SET_NULL, related_name="items", help_text="The order to replay it.",
+        db_index=False,
+    )  # fmt: skip
     why = models.TextField(blank=True, default="", db_default="")
     assist = models.ForeignKey(
         "AssistRun",
@@ -235,6 +236,8 @@ class QuarantineItem(models.Model):
         indexes = [
             models.Index(fields=["state", "number"], name="quarantine_state_number"),
             models.Index(fields=["schema", "table", "signature"], name="quarantine_cause"),
+            models.Index(fields=["role"], name="quarantine_role"),
+            models.Index(fields=["replay", "state"], name="quarantine_of_an_order"),
             models.Index(fields=["replay", "number"], condition=Q(state="waiting"), name="quarantine_due"),
             models.Index(
                 fields=["schema", "table"],

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, F, QuerySet
 from django.utils import timezone
 from msgspec import Struct
@@ -29,6 +29,10 @@ OPERATOR = Operator()
 
 DOUBTED = "The control database was restored from a backup. Whether this write landed since is not known: look, then replay or discard it."
 """Why such a write is parked (``restored``). It is replayed where a person asks for it by its id, and no other way."""
+_ORDERED = """
+UPDATE healing_quarantineitem SET replay_id = %(order)s, state = 'waiting', lease_until = NULL WHERE id = ANY(%(ids)s)"""
+_ORDERED_ANEW = _ORDERED.replace(" WHERE", ", attempts = 0, why = '' WHERE")
+"""Not by Django's own update: 100,000 ids are one array here, not as many parameters."""
 AGAIN = (State.WAITING, State.PARKED)
 """States from which a person may replay; a conflict must be looked at and discarded, or asked for by its id."""
 
@@ -110,8 +114,8 @@ def _order(items: QuerySet[QuarantineItem], *, asked_by: str, why: str, rule: Ru
     if not before:
         return None
     order = Replay.objects.create(asked_by=asked_by, why=why, rule=rule, automatic=automatic, total=len(before))
-    again = {} if automatic else {"attempts": 0, "why": ""}
-    QuarantineItem.objects.filter(pk__in=before).update(replay=order, state=State.WAITING, lease_until=None, **again)
+    with connection.cursor() as cursor:
+        cursor.execute(_ORDERED if automatic else _ORDERED_ANEW, {"order": order.pk, "ids": list(before)})
     _take_from(before.values())
     if not automatic:
         audit.record(asked_by, "replay", "replay", order.pk, why=f"{len(before)} items, {why}")
@@ -155,6 +159,13 @@ def progress(order: Replay) -> Progress:
     counts = dict(order.items.values_list("state").annotate(n=Count("pk")))
     waiting = counts.get(State.WAITING, 0) + counts.get(State.REPLAYING, 0)
     return Progress(order.total, waiting, *(counts.get(s, 0) for s in (State.REPLAYED, State.PARKED, State.CONFLICT)))
+
+
+def left(order: Replay, most: int) -> list[QuarantineItem]:
+    """What is not replayed, in order of arrival. What waits and what else there is have an index each."""
+    waiting = order.items.filter(state=State.WAITING).order_by("number")[:most]
+    others = order.items.filter(state__in=[State.REPLAYING, State.PARKED, State.CONFLICT, State.DISCARDED]).order_by("number")[:most]
+    return sorted([*waiting, *others], key=lambda item: item.number)[:most]
 
 
 def finish_orders() -> None:

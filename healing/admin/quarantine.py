@@ -15,7 +15,10 @@ from django.utils.text import slugify
 from unfold.decorators import display
 
 from healing import approval, causes, kept_export, quarantine, replay_orders
+from healing.admin.bounded import BoundedPaginator
+from healing.admin.chosen import OfRole, OfTable
 from healing.admin.doors import ReadOnlyAdmin, closed, door, download, row_or_404
+from healing.admin.receipts import OperationFilter
 from healing.admin.replays import facts
 from healing.binding import bond_of
 from healing.checked_fix import fix_of
@@ -36,7 +39,9 @@ class QuarantineAdmin(ReadOnlyAdmin):
     """Nothing here shows a value except the page of one write."""
 
     list_display = ("write", "cause", "shown_state", "rows", "caller", "arrived")
-    list_filter = ("state", "table", "operation", "automatic", "role")
+    list_filter = ("state", OfTable, OperationFilter, "automatic", OfRole)
+    show_full_result_count = False
+    paginator = BoundedPaginator
     search_fields = ("id", "table", "signature", "subject", "receipt")
     ordering = ("-number",)
     list_select_related = ("key",)

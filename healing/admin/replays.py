@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -19,6 +18,8 @@ from healing.admin.doors import ReadOnlyAdmin, door, row_or_404
 from healing.models import Replay
 from healing.permits import REPLAY
 from healing.templatetags.mendgate import ago, state
+
+MOST_SHOWN = 50
 
 
 @admin.register(Replay)
@@ -70,7 +71,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         context = {
             **self.admin_site.each_context(request), "title": str(order), "opts": self.opts, **facts(order),
             "may_replay": request.user.has_perm(REPLAY),
-            "left": order.items.exclude(state="replayed").order_by("number")[:50],
+            "left": replay_orders.left(order, MOST_SHOWN),
         }  # fmt: skip
         return TemplateResponse(request, self.change_form_template, context)
 
@@ -79,8 +80,7 @@ def facts(order: Replay) -> dict[str, Any]:
     """How far an order is, how fast, how long it will take."""
     progress = replay_orders.progress(order)
     through = progress.total - progress.waiting
-    last = order.items.aggregate(at=Max("replayed_at"))["at"] or timezone.now()
-    seconds = max(((order.finished_at or max(last, timezone.now())) - order.created_at).total_seconds(), 0.001)
+    seconds = max(((order.finished_at or timezone.now()) - order.created_at).total_seconds(), 0.001)
     rate = through / seconds
     left = progress.waiting / rate if rate and order.state == "running" else None
     return {"order": order, "progress": progress, "rate": rate, "left_seconds": left, "moving": order.state == "running"}

@@ -36,6 +36,8 @@ log = logging.getLogger("mendgate.replay")
 
 MOST_TOGETHER = 100
 """writes of one transaction: its locks are held as long as a few live writes take."""
+LOOK_EVERY = 2.0
+"""seconds"""
 _AWAY = ("08", "53", "57P", "MG5", "PGRST00")
 _OUT_OF_TIME = "57014"
 _ANSWERED = """
@@ -59,6 +61,7 @@ class Replayer:
 
     def __init__(self) -> None:
         self._services: Services | None = None
+        self._looked = 0.0
 
     async def replay(self, ids: list[str], seconds: float) -> list[ReplayResult]:
         """Items in the order given; what was not begun after so long is ``untried``."""
@@ -82,9 +85,17 @@ class Replayer:
         if self._services is None:
             self._services = Services(current())
             await self._services.open(background=False)
+            self._looked = time.monotonic()
         else:
-            await self._services.look_again()
+            await self._services.keeper.look()  # what was ordered may wait for a rule or a version of this very moment
+            await self._look_into_log()
         return self._services
+
+    async def _look_into_log(self) -> None:
+        """The target's own log of changes, on a connection of its own: now and then. What it would have told in time is found in band."""
+        if self._services is not None and time.monotonic() - self._looked > LOOK_EVERY:
+            await self._services.follower.look_once()
+            self._looked = time.monotonic()
 
 
 class _Batch:

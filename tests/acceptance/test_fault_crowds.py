@@ -33,13 +33,15 @@ CLIENTS, TURNS = 1_000, 1
 PLANNED = {429, 503, 504}
 POOL = 10
 """Connections of one process to its target (``healing.gateway.settings``)."""
+RATE = 20
+"""Replays a second, at most."""
 MOST_TRIES = 6
 """of a transaction (``healing.gateway.transactions.run``)."""
 
 
 @pytest.fixture(scope="module")
 def gateway(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
-    gateway = make_gateway()
+    gateway = make_gateway(REPLAY_RATE=str(RATE))
     gateway.sql(SCHEMA)
     gateway.manage("capture_schema")
     gateway.sql("ALTER TABLE notes RENAME COLUMN body TO remark")
@@ -254,4 +256,4 @@ def test_fault_14_poison_is_parked_and_the_rest_lands_once_at_the_allowed_rate(g
         "SELECT max(n) AS n FROM (SELECT count(*) OVER (ORDER BY replayed_at RANGE BETWEEN '1 s' PRECEDING AND CURRENT ROW) AS n"
         " FROM healing_quarantineitem WHERE state = 'replayed' AND \"table\" = 'notes') AS windows"
     )
-    assert fast[0]["n"] <= 50 + 2 * 10  # a second's worth, and the batches that overlap its ends
+    assert fast[0]["n"] <= RATE + 2 * (RATE // 5)  # a second's worth, and the batches that overlap its ends

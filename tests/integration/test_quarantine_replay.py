@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from datetime import timedelta
 
 import pytest
@@ -9,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from healing import quarantine, replay_orders, wake
-from healing.models import QuarantineItem, Receipt, Replay
+from healing import quarantine, replay_orders, replay_pace, wake
+from healing.models import Decision, QuarantineItem, Receipt, Replay
 from healing.quarantine import Settled
 from healing.refusals import NeedsReason, NotAllowed, WrongState
 from tests.integration.control_rows import UNKNOWN, capture, keep, onlooker, reviewer
@@ -79,6 +81,90 @@ def test_an_item_whose_worker_always_dies_is_parked_at_last() -> None:
         QuarantineItem.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert quarantine.claim(1) == []
     assert again(item).state == "parked"
+
+
+def die() -> None:
+    """The worker that has what is claimed ends without a word."""
+    QuarantineItem.objects.filter(state="replaying").update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def test_what_kills_workers_stands_alone_before_it_is_parked_and_takes_no_other_along() -> None:
+    """It is the third of twenty. A worker works off what it claimed in order, tells of it, and dies at that one each time."""
+    items = [keep() for _ in range(20)]
+    killer = items[2]
+    order_all()
+    for _ in range(40):
+        claims = quarantine.claim(10)
+        sound = list(itertools.takewhile(lambda claimed: claimed.id != killer.pk, claims))
+        quarantine.settle_all([(claimed, Settled("replayed")) for claimed in sound])
+        die()
+    assert (again(killer).state, killer.attempts) == ("parked", quarantine.MAX_DEATHS)
+    assert {again(item).state for item in items if item != killer} == {"replayed"}
+
+
+def test_a_batch_is_settled_at_once_each_write_with_its_own_end() -> None:
+    landed, failed, late, untried = (keep() for _ in range(4))
+    order_all()
+    claims = quarantine.claim(10)
+    receipt = keep().receipt
+    outcomes = [Settled("replayed", str(receipt)), Settled("failed", error=UNKNOWN), Settled("conflict", error=UNKNOWN), Settled("untried")]
+    quarantine.settle_all(list(zip(claims, outcomes, strict=True)))
+    assert [again(item).state for item in (landed, failed, late, untried)] == ["replayed", "waiting", "conflict", "waiting"]
+    assert (landed.replay_receipt, Receipt.objects.get(pk=landed.receipt).outcome) == (receipt, "replayed")
+    assert (failed.attempts, untried.attempts, untried.lease_until) == (1, 0, None)
+    assert [claimed.id for claimed in quarantine.claim(10)] == [untried.pk]
+
+
+def test_a_batch_whose_lease_was_lost_is_not_believed() -> None:
+    item = keep()
+    order_all()
+    old = quarantine.claim(10)
+    die()
+    quarantine.claim(10)
+    quarantine.settle_all([(claimed, Settled("replayed", str(item.receipt))) for claimed in old])
+    assert again(item).state == "replaying"
+
+
+def test_an_outage_keeps_the_order_of_a_table_and_leaves_the_others_alone() -> None:
+    rita, first, second = reviewer(), keep(), keep()
+    order_all(rita)
+    claims = quarantine.claim(10)
+    quarantine.settle_all([(claims[0], Settled("unavailable", error={"code": "08006"})), (claims[1], Settled("untried"))])
+    assert quarantine.claim(10) == []
+    elsewhere = keep(table="orders")
+    replay_orders.order_items([elsewhere.pk], rita)
+    assert [claimed.id for claimed in quarantine.claim(10)] == [elsewhere.pk]
+    skip_pauses()
+    assert [claimed.id for claimed in quarantine.claim(10)] == [first.pk, second.pk]
+
+
+def test_how_long_the_pause_after_a_failure_is_can_be_asked() -> None:
+    keep()
+    order = order_all()
+    assert quarantine.next_due() is None
+    (claimed,) = quarantine.claim(1)
+    quarantine.settle(claimed, Settled("failed", error=UNKNOWN))
+    QuarantineItem.objects.update(lease_until=timezone.now() + timedelta(hours=1))
+    pause = quarantine.next_due(order.pk)
+    assert pause is not None and 3000 < pause <= 3600
+
+
+def test_the_cap_is_one_for_all_workers() -> None:
+    """What one has reserved, another must wait for; hours here, so that no machine is too slow to see it."""
+    assert replay_pace.reserve(0, 1) == 0
+    assert 7100 < replay_pace.reserve(7200, 1) <= 7200
+    assert 7000 < replay_pace.reserve(0, 1) <= 7200
+    assert 14000 < replay_pace.reserve(7200, 1) <= 14400
+
+
+def test_very_many_are_discarded_as_one_entry_of_the_audit_that_a_digest_ties_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "MOST_NAMED", 2)
+    items = [keep() for _ in range(3)]
+    assert quarantine.discard([item.pk for item in items], reviewer(), "test data") == 3
+    assert {again(item).state for item in items} == {"discarded"}
+    (told,) = Decision.objects.filter(action="discard")
+    digest = hashlib.sha256("\n".join(sorted(str(item.pk) for item in items)).encode()).hexdigest()
+    assert (told.content_hash, told.why) == (digest, "test data")
 
 
 def test_a_replayed_write_has_both_receipts() -> None:

@@ -37,9 +37,10 @@ class Command(RefusingCommand):
         """Order, and with --wait work it off."""
         order = self._order(options)
         self.stdout.write(f"replay {order.pk} of {order.total} was ordered" if order else "nothing waits")
-        ids = options["quarantine"] or (list(order.items.values_list("pk", flat=True)) if order else [])
         if options["wait"]:
-            self._finish(QuarantineItem.objects.filter(pk__in=ids), order)
+            all_items = QuarantineItem.objects
+            asked = options["quarantine"]
+            self._finish(all_items.filter(pk__in=asked) if asked else all_items.filter(replay=order) if order else all_items.none(), order)
 
     def _order(self, options: dict[str, Any]) -> Replay | None:
         user = permits.person(options["user"]) if options["user"] else OPERATOR
