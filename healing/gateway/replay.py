@@ -168,6 +168,11 @@ def _of_error(error: DialectError) -> ReplayResult:
     return ReplayResult(outcome, error.status, error={**body, "message": without_value(error.code, error.message)})
 
 
+def is_away(result: ReplayResult) -> bool:
+    """Whether it was the target's fault: then others need not be tried. That its sender sends it again just now is not."""
+    return result.outcome == "unavailable" and (result.error or {}).get("code") != "MG409"
+
+
 def broken(outcome: str, why: str) -> ReplayResult:
     """One that no database had a say in."""
     status, code = (503, "MG503") if outcome == "unavailable" else (404, "MG404")

@@ -24,7 +24,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import records_sql
 from healing.gateway.lane import Load, answer_of, careful, fits
 from healing.gateway.newer import MARK
-from healing.gateway.replay import Opened, ReplayResult, broken, open_items, replay_opened
+from healing.gateway.replay import Opened, ReplayResult, broken, is_away, open_items, replay_opened
 from healing.gateway.services import Services
 from healing.gateway.settings import current
 from healing.gateway.settled import values_of
@@ -139,8 +139,7 @@ class _Batch:
         if self._away or not self._in_time():
             return
         if isinstance(group, Opened):
-            result = self._results[group.id] = await replay_opened(self._services, group)
-            self._away = result.outcome == "unavailable"
+            await self._alone(group)
             return
         try:
             answers = await _land(self._services, group)
@@ -151,11 +150,16 @@ class _Batch:
             watch.replayed("landed", answer.deed)
             self._results[alike.opened.id] = ReplayResult("replayed", answer.status, alike.item.receipt_id)
 
+    async def _alone(self, opened: Opened) -> None:
+        result = self._results[opened.id] = await replay_opened(self._services, opened)
+        self._away = is_away(result)
+
     async def _apart(self, group: Sequence[Alike], error: DatabaseError | NotMeant) -> None:
         """What may be one write's fault, in halves; what is none's, on the way that knows to wait and try again."""
         code = error.failure.code if isinstance(error, DatabaseError) else ""
         if len(group) == 1 or code == _OUT_OF_TIME or code.startswith(_AWAY) or isinstance(error, Stale):
-            for alike in group:
+            await self._alone(group[0].opened)  # whatever the time: else it would come again and again
+            for alike in group[1:]:
                 await self._run(alike.opened)
             return
         middle = len(group) // 2
