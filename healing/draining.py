@@ -38,7 +38,7 @@ BATCH_SECONDS = quarantine.LEASE_SECONDS / 3
 def drain(order: UUID | None = None, budget: float = BUDGET_SECONDS) -> int:
     """Replays what is due. Returns how many items ended (in whatever way)."""
     done, ends = 0, time.monotonic() + budget
-    pace = replay_pace.Pace(max(1, getattr(settings, "REPLAY_RATE", 50)))
+    pace = replay_pace.Pace(settings.REPLAY_RATE)
     with _replaying() as run:
         pace.begin()
         while claims := _claimed(pace.batch(MOST_AT_ONCE), order, ends):

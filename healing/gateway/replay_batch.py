@@ -24,7 +24,7 @@ from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import records_sql
 from healing.gateway.lane import Load, answer_of, careful, fits
 from healing.gateway.newer import MARK
-from healing.gateway.replay import Opened, ReplayResult, broken, is_away, open_items, replay_opened
+from healing.gateway.replay import DATABASES, Opened, ReplayResult, broken, is_away, open_items, replay_opened
 from healing.gateway.services import Services
 from healing.gateway.settings import current
 from healing.gateway.settled import values_of
@@ -111,7 +111,7 @@ class _Batch:
         try:
             found = await open_items(self._services, ids)
             answered = await self._answered([opened for opened in found.values() if isinstance(opened, Opened)])
-        except (DatabaseError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except DATABASES as error:
             return [broken("unavailable", str(error)), *[UNTRIED] * (len(ids) - 1)]
         known = [found.get(pk) or broken("failed", f"There is no quarantined write {pk}") for pk in ids]
         shared = await self._may_share()
