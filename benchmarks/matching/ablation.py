@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.matching.forest import forest
 from benchmarks.matching.judge import Answer, recall, top_one
 from benchmarks.matching.table import Array, Columns, folds
-from benchmarks.matching.train import forest, shares
+from benchmarks.matching.train import shares
 from healing.core.match.edits import EDITS
 from healing.core.match.features import FEATURES
 from healing.core.match.former import FORMER
@@ -48,8 +49,8 @@ def _without(table: Columns, kept: list[int]) -> dict[str, tuple[float, float]]:
     scores = np.zeros(len(table.y))
     for fold in range(FOLDS):
         seen = where != fold
-        grown = forest(0).fit(table.x[seen][:, kept], table.y[seen], sample_weight=table.weight[seen])
-        scores[~seen] = grown.decision_function(table.x[~seen][:, kept])
+        grown = forest(table.x[seen][:, kept], table.y[seen], table.weight[seen], 0)
+        scores[~seen] = grown.log_odds(table.x[~seen][:, kept])
     answers = likeliest_answers(table, shares(scores, table.asked))
     return {setting: (top_one(found), recall(found, 0.01)) for setting, found in answers.items()}
 

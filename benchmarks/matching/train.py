@@ -3,7 +3,7 @@
     python -m benchmarks.matching.train
 
 Steps: questions -> features -> trees, cross-validated by project -> calibration on what no tree has seen -> trees on everything ->
-a JSON file that a person can read. Needs numpy and scikit-learn (development only).
+a JSON file that a person can read. Needs numpy, scikit-learn and lightgbm (development only).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -23,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.drift import load
 from benchmarks.matching.evidence import evidence
+from benchmarks.matching.forest import Forest, forest
 from benchmarks.matching.habits import habits_without
 from benchmarks.matching.table import Array, Columns, Labels, everything, folds
 from healing.core.match.features import FEATURES
@@ -39,51 +39,29 @@ Fitted = dict[str, Any]
 class Grown(msgspec.Struct):
     """Trees, several forests grown by other chances, and a plain logistic regression beside them: their mean is steadier than each."""
 
-    forests: list[HistGradientBoostingClassifier]
+    forests: list[Forest]
     line: Any
 
     def log_odds(self, x: Array) -> Array:
         """What they say together."""
-        leaves = np.mean([forest.decision_function(x) for forest in self.forests], axis=0)
+        leaves = np.mean([one.log_odds(x) for one in self.forests], axis=0)
         return (1 - LINEAR) * leaves + LINEAR * self.line.decision_function(x)
 
 
 def grown(x: Array, y: Array, weight: Array, seed: int = 0) -> Grown:
-    """Small, so that plain Python evaluates it in microseconds."""
+    """``seed``: other chances."""
     line = make_pipeline(StandardScaler(), LogisticRegression(C=0.05, solver="newton-cholesky", max_iter=200))
     line.fit(x, y, logisticregression__sample_weight=weight)
-    return Grown([forest(BAG * seed + i).fit(x, y, sample_weight=weight) for i in range(BAG)], line)
-
-
-def forest(seed: int) -> HistGradientBoostingClassifier:
-    """One forest, not grown yet."""
-    return HistGradientBoostingClassifier(
-        max_iter=45,
-        max_depth=4,
-        learning_rate=0.15,
-        min_samples_leaf=30,
-        l2_regularization=5.0,
-        max_bins=48,
-        max_features=0.35,  # each split sees a third of the features: no single clue decides
-        early_stopping=False,
-        random_state=seed,
-    )
+    return Grown([forest(x, y, weight, BAG * seed + i) for i in range(BAG)], line)
 
 
 def exported(model: Grown) -> Fitted:
-    """The trees as nodes (feature, threshold, left, right), a leaf is (-1, value, 0, 0); one weight for each feature; the rest is bias."""
+    """The trees, and one weight for each feature; what the scaling moves goes into the bias."""
     scaler, line = model.line[0], model.line[1]
     slopes = LINEAR * line.coef_[0] / scaler.scale_
-    leaves = float(np.mean([f._baseline_prediction.ravel()[0] for f in model.forests]))
-    bias = (1 - LINEAR) * leaves + LINEAR * float(line.intercept_[0]) - float(slopes @ scaler.mean_)
-    found = [[_node(n) for n in predictor.nodes] for f in model.forests for (predictor,) in f._predictors]
+    bias = LINEAR * float(line.intercept_[0]) - float(slopes @ scaler.mean_)
+    found = [tree for one in model.forests for tree in one.trees((1 - LINEAR) / BAG)]
     return {"bias": round(bias, 5), "weights": [round(float(w), 6) for w in slopes], "trees": found}
-
-
-def _node(node: Any) -> list[float]:
-    if node["is_leaf"]:
-        return [-1, round(float(node["value"]) * (1 - LINEAR) / BAG, 6), 0, 0]
-    return [int(node["feature_idx"]), float(node["num_threshold"]), int(node["left"]), int(node["right"])]
 
 
 def shares(scores: Array, asked: Array) -> Array:

@@ -44,8 +44,14 @@ def _rank(key: Key, row: list[Pair], scene: Scene, model: Model) -> Ranked:
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
     calibrated = [model.curve.at(c / total) for c in chances]
-    whole = max(1.0, sum(calibrated))
-    return Ranked(key, [p for _, p in scored], [c / whole for c in calibrated])
+    return Ranked(key, [p for _, p in scored], _within_one(calibrated))
+
+
+def _within_one(chances: list[float]) -> list[float]:
+    """Together one at most: the likeliest is as likely as it was found to be, the others share what is left."""
+    left, others = 1.0 - sum(chances[:1]), sum(chances[1:])
+    share = left / others if others > left else 1.0
+    return [*chances[:1], *(c * share for c in chances[1:])]
 
 
 def _entities(pair: Pair, scene: Scene) -> float:

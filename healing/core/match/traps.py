@@ -11,11 +11,7 @@ from .names import Name, opposite, same_word
 @lru_cache(maxsize=20_000)
 def traps(key: Name, column: Name) -> tuple[str, ...]:
     """What could be wrong with writing ``key``'s value to ``column``, in plain words; empty where nothing is known."""
-    return tuple(
-        dict.fromkeys(
-            [*_units(key, column), *_secrecy(key, column), *_privilege(key, column), *_statistic(key, column), *_opposites(key, column)]
-        )
-    )
+    return tuple(dict.fromkeys(said for looked in _KINDS for said in looked(key, column)))
 
 
 def only_in(one: Name, other: Name) -> list[str]:
@@ -64,3 +60,47 @@ def _opposites(key: Name, column: Name) -> list[str]:
         return []
     mine, theirs = only_in(key, column), only_in(column, key)
     return [f"{a} is not {b}" for a, b in found if a in mine and b in theirs][:1]
+
+
+def _roles(key: Name, column: Name) -> list[str]:
+    """Who does it, and whom or what it is done to: reporter and reported, employer and employee."""
+    here, there = _parts(key), _parts(column)
+    return [
+        f"{word} is not {other}"
+        for does, base, word in here
+        for did, other_base, other in there
+        if base == other_base and does != did and word not in column.words and other not in key.words
+    ][:1]
+
+
+@lru_cache(maxsize=20_000)
+def _parts(name: Name) -> tuple[tuple[bool, str, str], ...]:
+    """Does it (else it is done to), the word without that ending, the word. ``reported_by`` says who does it, so it is left out."""
+    found = []
+    for word, following in zip(name.words, (*name.words[1:], ""), strict=False):
+        does = word.endswith(("er", "or"))
+        base = word[:-2].rstrip("e")
+        if (does or word.endswith(("ee", "ed"))) and len(base) >= 3 and following != "by":
+            found.append((does, base, word))
+    return tuple(found)
+
+
+def _negated(key: Name, column: Name) -> list[str]:
+    """Paid and unpaid, rated and non-rated."""
+    found = [(a, b) for a in key.words for b in column.words if _denies(a, b) or _denies(b, a)]
+    if not found and ("not" in key.words) != ("not" in column.words):
+        return ["only one of them says not"]
+    return [f"{a} is not {b}" for a, b in found][:1]
+
+
+def _denies(word: str, other: str) -> bool:
+    return len(other) >= 4 and word in ("un" + other, "non" + other)
+
+
+def _numbered(key: Name, column: Name) -> list[str]:
+    """Both carry a number, and another: line_1 and line_2."""
+    here, there = [w for w in key.words if w.isdigit()], [w for w in column.words if w.isdigit()]
+    return [f"{here[0]} is not {there[0]}"] if here and there and not set(here) & set(there) else []
+
+
+_KINDS = (_units, _secrecy, _privilege, _statistic, _opposites, _roles, _negated, _numbered)
