@@ -3,7 +3,6 @@ that ships."""
 
 from __future__ import annotations
 
-import gc
 import random
 from time import thread_time
 
@@ -11,14 +10,14 @@ from benchmarks.drift import WORDS, load, schema_of, value_for
 from healing.core.match import propose
 from healing.core.match.model import Model, shipped
 from healing.core.types import Kind, Misfit, Operation, Statement
+from resilience_site.garbage import settle
 
 
 def milliseconds(model: Model, rounds: int = 300) -> dict[int, float]:
     """p99 for tables of 50 and 300 columns with three unknown keys, each payload with key names of its own, on a table seen before."""
     rng = random.Random(1)
     names = sorted({entry["name"] for case in load("wild") for entry in case["columns"] or []})
-    gc.collect()
-    gc.freeze()  # as a web process does once it is loaded; else Python looks through all that the benchmark holds
+    settle()  # as a web process does: else Python looks through all that the benchmark holds
     return {size: _p99(size, names, rng, model, rounds) for size in (50, 300)}
 
 

@@ -217,7 +217,13 @@ def test_traps_are_named(key: str, column: str) -> None:
 
 @pytest.mark.parametrize(
     ("key", "column"),
-    [("reporter_id", "reported_by_id"), ("order_id", "ordered_at"), ("unit", "unit_name"), ("address1", "address_line_1"), ("notes", "note")],
+    [
+        ("reporter_id", "reported_by_id"),
+        ("order_id", "ordered_at"),
+        ("unit", "unit_name"),
+        ("address1", "address_line_1"),
+        ("notes", "note"),
+    ],
 )
 def test_two_ways_to_say_the_same_are_no_trap(key: str, column: str) -> None:
     assert not traps(name_of(key), name_of(column))
