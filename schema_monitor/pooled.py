@@ -39,8 +39,8 @@ def configure(*, session_mode: bool) -> None:
 class Session(asyncpg.Connection):  # type: ignore[misc]
     """Behind a pooler that keeps a session for each client."""
 
-    local = ""
-    """SQL that follows each BEGIN."""
+    local, call = "", ""
+    """SQL that follows each BEGIN: several statements, or the same as one."""
 
     async def execute(self, query: str, *args: Any, **options: Any) -> str:
         """As asyncpg's."""
@@ -102,7 +102,7 @@ async def connect(url: str, *, server_settings: Mapping[str, str] | None = None,
             return connection
     named = {_NAMED: settings.pop(_NAMED)} if _NAMED in settings else {}
     kind = Session if _sessions else Transactional
-    here = type(kind.__name__, (kind,), {"local": local_settings(settings)})
+    here = type(kind.__name__, (kind,), {"local": local_settings(settings), "call": local_settings_call(settings)})
     cached = {} if _sessions else {"statement_cache_size": 0}
     return await asyncpg.connect(url, server_settings=named, connection_class=here, **options, **cached)
 
@@ -144,9 +144,9 @@ def is_deaf(connection: asyncpg.Connection) -> bool:
     return Transactional in type(connection).__mro__
 
 
-def local_of(connection: asyncpg.Connection) -> str:
-    """SQL that follows each BEGIN on this connection."""
-    return getattr(connection, "local", "")
+def local_call(connection: asyncpg.Connection) -> str:
+    """One statement that follows each BEGIN on this connection; '' for none."""
+    return getattr(connection, "call", "")
 
 
 def opened(text: str, local: str) -> str:
@@ -157,5 +157,14 @@ def opened(text: str, local: str) -> str:
 
 def local_settings(settings: Mapping[str, str]) -> str:
     """The same for one transaction, as SQL to follow BEGIN."""
-    quoted = {name: value.replace("'", "''") for name, value in settings.items()}
-    return "".join(f"SET LOCAL {name}='{value}';" for name, value in quoted.items())
+    return "".join(f"SET LOCAL {name}='{_doubled(value)}';" for name, value in settings.items())
+
+
+def local_settings_call(settings: Mapping[str, str]) -> str:
+    """The same as one statement; '' for no settings."""
+    calls = ",".join(f"set_config('{name}','{_doubled(value)}',true)" for name, value in settings.items())
+    return f"SELECT {calls}" if calls else ""
+
+
+def _doubled(value: str) -> str:
+    return value.replace("'", "''")

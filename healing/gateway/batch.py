@@ -12,7 +12,8 @@ from healing.core.types import Failure
 from healing.gateway.target import CLEAN, LOST, DatabaseError, Pool, failure_of, resolved
 from healing.gateway.wire_messages import Record, Step
 
-_BEGIN, _BEGIN_TO_READ = f"{CLEAN}BEGIN", f"{CLEAN}BEGIN READ ONLY"
+_CLEAN = tuple(CLEAN.strip(";").split(";"))
+_BEGIN, _BEGIN_TO_READ = (*_CLEAN, "BEGIN"), (*_CLEAN, "BEGIN READ ONLY")
 
 
 _LOCKED = "55P03"
@@ -60,7 +61,7 @@ async def begin(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") 
         try:
             return Batch(pool, connection, await pool.wire(connection).ask(_BEGIN, before, step))
         except BaseException as error:
-            died = _had_died(connection, error)
+            died = _had_died(pool, connection, error)
             await _drop(pool, connection, None if died and not last else error)
             _give_up(error, again=died and not last)
     raise AssertionError("unreachable")
@@ -74,22 +75,21 @@ async def read(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") -
         try:
             return await pool.wire(connection).ask(_BEGIN_TO_READ, before, step, on_end=partial(_ended, pool, connection, last))
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError):
-                connection.terminate()
-            _give_up(error, again=not last and _had_died(connection, error))
+            _give_up(error, again=not last and _had_died(pool, connection, error))
     raise AssertionError("unreachable")
 
 
 def _ended(pool: Pool, connection: asyncpg.Connection, last: bool, error: BaseException | None) -> None:
     """Nothing more comes of a read."""
-    if error is not None and (last or not _had_died(connection, error)):
+    if error is not None and (last or not _had_died(pool, connection, error)):
         pool.judge(connection, error)
     pool.release(connection)
 
 
-def _had_died(connection: asyncpg.Connection, error: BaseException) -> bool:
-    """Whether the connection broke: an idle one may have died long ago. As no COMMIT of a write was sent, nothing has happened."""
-    broken = connection.is_closed() or isinstance(error, LOST)
+def _had_died(pool: Pool, connection: asyncpg.Connection, error: BaseException) -> bool:
+    """Whether the connection broke before the server said that it does anything: an idle one may have died long ago. What was under way
+    is not asked again, even though no COMMIT of it was sent: a sequence, a trigger that writes elsewhere, a statement that crashes."""
+    broken = (connection.is_closed() or isinstance(error, LOST)) and not pool.wire(connection).has_answered
     return broken and not isinstance(error, TimeoutError | asyncio.CancelledError)
 
 
@@ -106,11 +106,12 @@ async def _drop(pool: Pool, connection: asyncpg.Connection, error: BaseException
     if error is not None:
         pool.judge(connection, error)
     wire = pool.wire(connection)
-    if isinstance(error, asyncio.CancelledError):
-        connection.terminate()
-    elif wire.is_open and not connection.is_closed():
-        try:
-            await wire.say("ROLLBACK")
-        except Exception:
+    try:
+        if isinstance(error, asyncio.CancelledError):
             connection.terminate()
-    pool.release(connection)
+        elif wire.is_open and not connection.is_closed():
+            await wire.say("ROLLBACK")
+    except Exception:
+        connection.terminate()
+    finally:
+        pool.release(connection)

@@ -186,13 +186,18 @@ class Pool:
         """Gives a connection back; a broken or still busy one is thrown away."""
         if (permit := self._permits.pop(connection, None)) is not None:
             permit.settle(Outcome.EXCLUDED if connection.is_closed() else Outcome.OK)
-        if connection.is_closed() or connection.is_in_transaction() or self._closed:
+        if connection.is_closed() or self._is_busy(connection) or self._closed:
             self._open -= 1
             if not connection.is_closed():
                 connection.terminate()
             self._pass_on(None)
         else:
             self._pass_on(connection)
+
+    def _is_busy(self, connection: asyncpg.Connection) -> bool:
+        """Whether something of who had it would be the next one's: a transaction, or the answer to a statement that was given up on."""
+        cancelling = connection._protocol._is_cancelling()
+        return bool(connection.is_in_transaction() or cancelling or self._wires[connection].is_open)
 
     def _pass_on(self, connection: asyncpg.Connection | None) -> None:
         """A connection, or the place of one that is gone, to whoever's turn it is."""

@@ -33,10 +33,13 @@ class Wire(asyncio.Protocol):
         self._connection, self._patience, self._limit = ref(connection), patience, limit
         self._transport: Any = connection._transport
         self._owner: Any = connection._protocol
-        self._local = pooled.local_of(connection)
+        self._local = pooled.local_call(connection)
         self._loop = asyncio.get_running_loop()
         self._prepared = Prepared(keeps=not pooled.is_deaf(connection))
-        self._rest = b""
+        self._pieces: list[bytes] = []
+        self._missing = 0
+        """Bytes of a message that has come in part, and how many more make it whole, as far as is known."""
+        self._unasked: list[bytes] = []
         self._rows: list[Record] = []
         self._error: BaseException | None = None
         self._waiter: asyncio.Future[list[Record]] | None = None
@@ -45,61 +48,98 @@ class Wire(asyncio.Protocol):
         self._on_end: OnEnd | None = None
         self.is_open = False
         """Whether the server is in a transaction that the wire has begun."""
+        self.has_answered = False
+        """Whether the server has done anything of what was last asked, as far as it has told."""
 
-    async def ask(self, begin: str, before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
-        """Opens a transaction by ``begin``, and runs ``step`` in it after what goes ``before``; its rows. With ``on_end`` the transaction
-        ends by itself, and that is called when it has (or the connection is gone). Raises what asyncpg would: then the transaction may
-        be open still (``is_open``)."""
-        prepared = self._prepared
-        parts = [prepared.forgotten(), messages.said(pooled.opened(begin, self._local) if self._local else begin)]
-        parts += [prepared.opening(each) for each in before]
-        parts += (prepared.statement(step), messages.SYNC, messages.COMMIT if on_end else b"")
-        self._before, self._on_end = len(before), on_end
-        return await self._exchange(b"".join(parts), 2, 1 if on_end else 0, self._patience)
+    async def ask(self, opening: Sequence[str], before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
+        """Opens a transaction by the statements of ``opening``, and runs ``step`` in it after what goes ``before``; its rows. With
+        ``on_end`` the transaction ends by itself, and that is called when it has (or the connection is gone). Raises what asyncpg would:
+        then the transaction may be open still (``is_open``)."""
+        self._on_end, self.has_answered = on_end, False
+        try:
+            message = self._asked(opening, before, step)
+        except BaseException as error:
+            self._prepared.unsaid()
+            self._end(error)
+            raise
+        if on_end is not None:
+            message += messages.COMMIT
+        return await self._heard_out(self._exchange(message, int(on_end is not None), self._patience))
 
     async def say(self, text: str) -> None:
         """Statements without parameters: the end of what ``ask`` began."""
-        await self._exchange(messages.said(text), 1, 0, self._patience if text == "ROLLBACK" else self._limit)
+        self.has_answered = False
+        await self._heard_out(self._exchange(messages.said(text), 0, self._patience if text == "ROLLBACK" else self._limit))
 
-    def _exchange(self, message: bytes, due: int, later: int, patience: float) -> asyncio.Future[list[Record]]:
-        """Sends, and waits for so many times that the server is ready; ``later`` times more nobody waits for."""
+    def _asked(self, opening: Sequence[str], before: Sequence[Step], step: Step) -> bytes:
+        """All of it up to one Sync: where one fails, the server skips the rest. (A BEGIN that is a message of its own may fail alone, and
+        then what follows it would be a transaction of its own, and be committed.)"""
+        prepared = self._prepared
+        opens = [*opening, self._local] if self._local else opening
+        parts = [prepared.forgotten(), *(prepared.first(each) for each in opens), messages.FLUSH]
+        parts += [prepared.opening(each) for each in before]
+        parts += (prepared.statement(step), messages.SYNC)
+        self._before = len(opens) + len(before)
+        return b"".join(parts)
+
+    def _exchange(self, message: bytes, later: int, patience: float) -> asyncio.Future[list[Record]]:
+        """Sends, and waits until the server is ready; ``later`` times more nobody waits for."""
         if self._transport.is_closing():
             error = ConnectionResetError("The connection is closed.")
+            self._terminate()
             self._end(error)
             raise error
         self._transport.set_protocol(self)
-        self._rows, self._error, self._due, self._later = [], None, due, later
+        self._rows, self._error, self._due, self._later = [], None, 1, later
         self._waiter = self._loop.create_future()
-        self._timer = self._loop.call_later(patience, self._look, due, self._loop.time() + self._limit)
+        self._timer = self._loop.call_later(patience, self._look, self._loop.time() + self._limit)
         self._transport.write(message)
         return self._waiter
 
+    async def _heard_out(self, waiter: asyncio.Future[list[Record]]) -> list[Record]:
+        """The answer. Who gives up on it ends the connection, unless all has come already: then it may be somebody else's."""
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if self._waiter is waiter:
+                self._terminate()
+            raise
+
     def data_received(self, data: bytes) -> None:
         """Reads the messages that are there in full."""
-        if self._rest:
-            data = self._rest + data
-        at, end = 0, len(data)
+        if self._missing > len(data):
+            self._missing -= len(data)
+            self._pieces.append(data)
+            return
+        if self._pieces:
+            data = b"".join((*self._pieces, data))
+        at, end, missing = 0, len(data), 0
         while end - at >= 5:
             kind, size = messages.HEAD(data, at)
             stop = at + 1 + size
             if stop > end:
+                missing = stop - end
                 break
             if kind == messages.ROW:
                 self._rows.append(messages.columns(data, at + 7, stop))
             elif kind == messages.DONE:
                 self._done()
             elif kind == messages.READY:
-                self._ready(data[at + 5])
+                if self._ready(data[at + 5]):
+                    self._give_back(data[stop:])
+                    return
             elif kind not in messages.NOTHING_TO_US:
-                self._heard(kind, data[at + 5 : stop - 1])
+                self._heard(kind, data, at, stop)
             at = stop
-        self._rest = data[at:]
+        self._pieces, self._missing = ([data[at:]], missing or 5 - (end - at)) if at < end else ([], 0)
 
-    def _heard(self, kind: int, body: bytes) -> None:
+    def _heard(self, kind: int, data: bytes, at: int, stop: int) -> None:
         if kind == messages.PARSED:
             self._prepared.came()
         elif kind == messages.ERROR:
-            self._error = self._error or self._error_of(body)
+            self._error = self._error or self._error_of(data[at + 5 : stop - 1])
+        elif kind in messages.UNASKED:
+            self._unasked.append(data[at:stop])
         else:
             self._terminate()
             self._fail(ConnectionError(f"The server sent a message of an unexpected kind: {kind}."))
@@ -115,38 +155,47 @@ class Wire(asyncio.Protocol):
 
     def _done(self) -> None:
         """A statement ended; the rows are those of the one that was asked."""
-        if self._due == 1 and self._before:
+        self.has_answered = True
+        if self._before:
             self._before -= 1
             self._rows = []
 
-    def _ready(self, status: int) -> None:
+    def _ready(self, status: int) -> bool:
+        """Whether that was the last time."""
         self.is_open = status != _IDLE
         if self._due:
-            self._due -= 1
-            if self._due == 0:
-                self._answer()
+            self._due = 0
+            self._answer()
         elif self._later:
             self._later -= 1
-        if self._due == self._later == 0:
-            self._give_back()
+        return self._later == 0
 
     def _answer(self) -> None:
-        waiter = self._waiter
+        waiter, rows = self._waiter, self._rows
+        self._rows = []
         if waiter is not None and not waiter.done():
             if self._error is None:
-                waiter.set_result(self._rows)
+                waiter.set_result(rows)
             else:
                 waiter.set_exception(self._error)
 
-    def _give_back(self) -> None:
-        """The stream is asyncpg's again."""
+    def _give_back(self, rest: bytes) -> None:
+        """The stream is asyncpg's again, with what the server said unasked: settings of the session that asyncpg goes by. Of a message
+        that has come in part, nobody knows who will get the other one: such a connection ends."""
         if self._timer is not None:
             self._timer.cancel()
         self._prepared.over()
-        self._waiter, self._rest = None, b""
-        if not self._transport.is_closing():
+        self._waiter, self._pieces, self._missing = None, [], 0
+        whole = messages.whole(rest)
+        if self._transport.is_closing() or whole < len(rest):
+            self._terminate()
+        else:
             self._transport.set_protocol(self._owner)
-        self._end(self._error)
+            if unasked := b"".join((*self._unasked, rest)):
+                self._unasked = []
+                self._owner.data_received(unasked)
+        error, self._error = self._error, None
+        self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
         on_end, self._on_end = self._on_end, None
@@ -157,18 +206,19 @@ class Wire(asyncio.Protocol):
         if (connection := self._connection()) is not None:
             connection.terminate()
 
-    def _look(self, due: int, until: float) -> None:
+    def _look(self, until: float) -> None:
         """Whether the server has said anything in time: the first word soon, the rest in the time for all."""
         left = until - self._loop.time()
-        if self._due == due or left <= 0:
+        if not self.has_answered or left <= 0:
             self._terminate()
             self._fail(TimeoutError())
         else:
-            self._timer = self._loop.call_later(left, self._look, -1, until)
+            self._timer = self._loop.call_later(left, self._look, until)
 
     def _fail(self, error: BaseException) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._rows, self._pieces, self._missing = [], [], 0
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
         self._end(error)

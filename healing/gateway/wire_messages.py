@@ -20,8 +20,11 @@ HEAD = Layout(">BI").unpack_from
 """A message's kind and its length (which counts itself)."""
 _LENGTH = Layout(">i").unpack_from
 ROW, DONE, READY, ERROR, PARSED = b"DCZE1"
-NOTHING_TO_US = frozenset(b"23INSTnstA")
-"""Bind and close complete, empty query, notices, settings, descriptions, notifications."""
+UNASKED = frozenset(b"SA")
+"""Settings of the session, notifications: for whoever owns the connection."""
+NOTHING_TO_US = frozenset(b"23INTnst")
+"""Bind and close complete, empty query, notices, descriptions."""
+MOST_VALUES = 65_535
 _TEXT, _LAST_IS_BINARY = b"\0\0", b"\0\2\0\0\0\1"
 """Formats of the parameters: of all, or of two."""
 _NULL = b"\xff\xff\xff\xff"
@@ -46,7 +49,9 @@ def parsed(name: bytes, sql: str) -> bytes:
 
 
 def run(name: bytes, step: Step) -> bytes:
-    """Binds a prepared statement and executes it."""
+    """Binds a prepared statement and executes it. Raises ``ValueError`` for more values than it can have."""
+    if len(step.arguments) > MOST_VALUES:
+        raise ValueError(f"{len(step.arguments)} values, of at most {MOST_VALUES}")
     values = [_NULL if value is None else len(value).to_bytes(4) + value for value in step.arguments]
     formats = _LAST_IS_BINARY if step.binary else _TEXT
     return _framed(b"B", b"\0%b\0%b%b%b\0\0" % (name, formats, len(values).to_bytes(2), b"".join(values))) + _EXECUTE
@@ -55,6 +60,14 @@ def run(name: bytes, step: Step) -> bytes:
 def closed(name: bytes) -> bytes:
     """Forgets a prepared statement."""
     return _framed(b"C", b"S" + name + b"\0")
+
+
+def whole(data: bytes) -> int:
+    """Where the last message ends that is there in full."""
+    at = 0
+    while len(data) - at >= 5 and (stop := at + 1 + HEAD(data, at)[1]) <= len(data):
+        at = stop
+    return at
 
 
 def columns(data: bytes, at: int, stop: int) -> Record:
@@ -81,5 +94,5 @@ def _framed(kind: bytes, body: bytes) -> bytes:
 
 
 _EXECUTE = _framed(b"E", b"\0\0\0\0\0")
-SYNC = _framed(b"S", b"")
+SYNC, FLUSH = _framed(b"S", b""), _framed(b"H", b"")
 COMMIT = said("COMMIT")

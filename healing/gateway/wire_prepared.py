@@ -18,29 +18,35 @@ class Prepared:
         self._keeps = keeps
         self._statements: dict[str, bytes] = {}
         self._openings: dict[str, bytes] = {}
-        self._seen: set[str] = set()
+        self._firsts: dict[str, bytes] = {}
+        self._seen: set[int] = set()
+        """of texts that may be long: those of their callers"""
         self._coming: deque[tuple[dict[str, bytes], str, bytes]] = deque()
         self._stale: list[bytes] = []
+        self._closing: list[bytes] = []
         self._count = 0
 
     def forgotten(self) -> bytes:
-        """Messages that close what is not wanted any more; to go before all else."""
-        if not self._stale:
-            return b""
-        messages = b"".join([closed(name) for name in self._stale])
-        self._stale = []
-        return messages
+        """Messages that close what is not wanted any more; to be asked for first, and to go before all else."""
+        self._closing, self._stale = self._stale, []
+        return b"".join([closed(name) for name in self._closing])
+
+    def first(self, sql: str) -> bytes:
+        """Messages that run one of the few statements that every transaction begins with."""
+        name = self._firsts.get(sql)
+        return self._new(self._firsts, _MOST_OPENINGS, Step(sql)) if name is None else run(name, Step(sql))
 
     def opening(self, step: Step) -> bytes:
         """Messages that run what goes before a statement: prepared for those who come again."""
         name = self._openings.get(step.sql)
         if name is not None:
             return run(name, step)
-        if step.sql in self._seen:
+        seen = hash(step.sql)
+        if seen in self._seen:
             return self._new(self._openings, _MOST_OPENINGS, step)
         if len(self._seen) >= _MOST_SEEN:
             self._seen.clear()
-        self._seen.add(step.sql)
+        self._seen.add(seen)
         return self._unnamed(step)
 
     def statement(self, step: Step) -> bytes:
@@ -58,9 +64,14 @@ class Prepared:
         """What was sent is answered: what has not come will not."""
         self._coming.clear()
 
+    def unsaid(self) -> None:
+        """None of it was sent."""
+        self._coming.clear()
+        self._stale = [*self._closing, *self._stale]
+
     def forget(self) -> None:
         """The server does not know them any more, or no longer as they were."""
-        for known in (self._statements, self._openings):
+        for known in (self._firsts, self._statements, self._openings):
             self._stale += known.values()
             known.clear()
 

@@ -132,7 +132,7 @@ def test_more_statements_than_are_kept(target_url: str) -> None:
 
     found, count = with_pool(target_url, work)
     assert found == [[[b"%d" % number]] for number in range(130)] * 2
-    assert count <= 131
+    assert count <= 134
 
 
 def test_a_changed_result_is_a_reason_to_try_again(target_url: str, table: psycopg.Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schema_monitor.pooled import local_settings, opened
+from schema_monitor.pooled import local_settings, local_settings_call, opened
 
 LOCAL = "SET LOCAL TimeZone='UTC';"
 
@@ -33,3 +33,7 @@ def test_values_of_settings_are_quoted() -> None:
         local_settings({"TimeZone": "o'clock", "statement_timeout": "5"})
         == "SET LOCAL TimeZone='o''clock';SET LOCAL statement_timeout='5';"
     )
+    assert local_settings_call({"TimeZone": "o'clock", "x": "5"}) == (
+        "SELECT set_config('TimeZone','o''clock',true),set_config('x','5',true)"
+    )
+    assert local_settings_call({}) == ""
