@@ -87,14 +87,15 @@ def _parts(name: Name) -> tuple[tuple[bool, str, str], ...]:
 
 def _negated(key: Name, column: Name) -> list[str]:
     """Paid and unpaid, rated and non-rated."""
-    found = [(a, b) for a in key.words for b in column.words if _denies(a, b) or _denies(b, a)]
+    found = [*_denied(key.words, column.words), *((a, b) for b, a in _denied(column.words, key.words))]
     if not found and ("not" in key.words) != ("not" in column.words):
         return ["only one of them says not"]
     return [f"{a} is not {b}" for a, b in found][:1]
 
 
-def _denies(word: str, other: str) -> bool:
-    return len(other) >= 4 and word in ("un" + other, "non" + other)
+def _denied(words: tuple[str, ...], others: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Words that deny one of the others."""
+    return [(w, o) for w in words if w.startswith(("un", "non")) for o in others if len(o) >= 4 and w in ("un" + o, "non" + o)]
 
 
 def _numbered(key: Name, column: Name) -> list[str]:
