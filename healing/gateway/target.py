@@ -241,8 +241,11 @@ class Pool:
         raise DatabaseError(failure)
 
     async def close(self) -> None:
-        """Closes what is idle; what is out closes when it comes back."""
+        """Closes what is idle, and what nobody waits for any more; what is out closes when it comes back."""
         self._closed = True
+        for connection, wire in list(self._wires.items()):
+            if wire.is_ending:
+                connection.terminate()
         while self._idle:
             connection = self._idle.pop()
             self._open -= 1

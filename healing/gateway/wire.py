@@ -66,6 +66,11 @@ class Wire(asyncio.Protocol):
             message += messages.COMMIT
         return await self._heard_out(self._exchange(message, int(on_end is not None), self._patience))
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether all was answered that somebody waits for, and the end of the transaction is still to come."""
+        return self._waiter is not None and self._waiter.done() and self._later > 0
+
     async def say(self, text: str) -> None:
         """Statements without parameters: the end of what ``ask`` began."""
         self.has_answered = False

@@ -203,6 +203,20 @@ def test_an_answer_is_not_kept_once_it_was_given(loop: Callable[..., object], ta
     assert with_pool(loop, target_url, work) is False
 
 
+def test_a_pool_that_closes_leaves_no_read_behind(loop: Callable[..., object], target_url: str) -> None:
+    """Its answer is there, its COMMIT is under way: nobody would ever close that connection."""
+
+    async def run() -> list[object]:
+        with FaultyProxy(target_url) as proxy:
+            async with pool_at(proxy.url, 1, 30) as pool:
+                await read(pool, AS, said("x"))
+                left = list(pool._wires)
+            await until(lambda: pool._open == 0)
+            return [each for each in left if not each.is_closed()]
+
+    assert loop(run()) == []
+
+
 def test_a_changed_encoding_is_known_to_both(loop: Callable[..., object], target_url: str) -> None:
     """A function that asyncpg called changed the session's encoding, and the wire's opening changed it back: asyncpg hears of that too."""
 
