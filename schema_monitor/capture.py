@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from schema_monitor import catalog, ddl_log, lease, reread
 from schema_monitor.alerts import outbox
-from schema_monitor.core.ddl import Author, News, author, sightings
+from schema_monitor.core.ddl import Author, Authors, News, sightings
 from schema_monitor.core.delta import recalled, unchanged
 from schema_monitor.core.diff import Change, diff, summary
 from schema_monitor.core.lineage import LabelSighting, Lineage, Seen, Sighting
@@ -153,9 +153,8 @@ def _add(before: Version | None, now: Snapshot, cause: str, seen: Sequence[Seen]
     version.past = before[1] if before else None  # type: ignore[attr-defined]
     version.save(force_insert=True)
     if before is not None:
-        rows = SchemaChange.objects.bulk_create(
-            [_row(version, each, author(each.change, news.entries, before[1], now)) for each in weighty]
-        )
+        authors = Authors(news.entries, before[1], now)
+        rows = SchemaChange.objects.bulk_create([_row(version, each, authors.of(each.change)) for each in weighty])
         outbox.put(version, rows)
     _tell(epoch)
     return version

@@ -83,11 +83,26 @@ def sightings(entries: Iterable[Entry], now: Snapshot) -> list[Sighting | LabelS
     return found
 
 
-def author(change: Change, entries: Sequence[Entry], old: Snapshot, new: Snapshot) -> Author | None:
-    """Who made a change: whoever touched that thing since the last look; else, where all was done by one, that one."""
-    things = _identities(change, old, new)
-    touching = [entry for entry in entries if things & _touched(entry)]
-    return _one(touching or entries)
+class Authors:
+    """Who made each change between two snapshots: whoever touched that thing since the last look; else, where all was done by one, that
+    one. A restore or a large migration has thousands of both, so each is looked at once."""
+
+    def __init__(self, entries: Sequence[Entry], old: Snapshot, new: Snapshot) -> None:
+        self._entries, self._snapshots = entries, (old, new)
+        self._touching: dict[tuple[str, int], list[int]] = {}
+        for number, entry in enumerate(entries):
+            for thing in _touched(entry):
+                self._touching.setdefault(thing, []).append(number)
+        self._things = _by_place(old, new)
+        self._all = _one(entries)
+
+    def of(self, change: Change) -> Author | None:
+        """None where it cannot be told, or where several did it."""
+        place = (change.schema, change.relation)
+        things = self._things.get(place, set())
+        things = things.union(*({("relation", each.oid) for each in snapshot.named(*place)} for snapshot in self._snapshots))
+        numbers = sorted({number for thing in things for number in self._touching.get(thing, ())})
+        return _one([self._entries[number] for number in numbers]) if numbers else self._all
 
 
 def _one(entries: Sequence[Entry]) -> Author | None:
@@ -106,14 +121,14 @@ def _touched(entry: Entry) -> set[tuple[str, int]]:
     return touched
 
 
-def _identities(change: Change, old: Snapshot, new: Snapshot) -> set[tuple[str, int]]:
-    """A change names things; this is who they are (or may be: an enum and a function may be called like a table)."""
-    place = (change.schema, change.relation)
-    found: set[tuple[str, int]] = set()
-    for snapshot in (old, new):
-        found |= {("relation", relation.oid) for relation in snapshot.named(*place)}
-        found |= {("enum", enum.oid) for enum in snapshot.enums.values() if (enum.schema, enum.name) == place}
-        found |= {("function", each.oid) for each in snapshot.functions.values() if (each.schema, each.name) == place}
+def _by_place(*snapshots: Snapshot) -> dict[tuple[str, str], set[tuple[str, int]]]:
+    """Enums and functions by what they are called: a change names things, and an enum and a function may be called like a table."""
+    found: dict[tuple[str, str], set[tuple[str, int]]] = {}
+    for snapshot in snapshots:
+        for enum in snapshot.enums.values():
+            found.setdefault((enum.schema, enum.name), set()).add(("enum", enum.oid))
+        for function in snapshot.functions.values():
+            found.setdefault((function.schema, function.name), set()).add(("function", function.oid))
     return found
 
 
