@@ -51,7 +51,7 @@ class Wire(asyncio.Protocol):
         self.has_answered = False
         """Whether the server has done anything of what was last asked, as far as it has told."""
 
-    async def ask(self, opening: Sequence[str], before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
+    async def ask(self, opening: tuple[str, ...], before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
         """Opens a transaction by the statements of ``opening``, and runs ``step`` in it after what goes ``before``; its rows. With
         ``on_end`` the transaction ends by itself, and that is called when it has (or the connection is gone). Raises what asyncpg would:
         then the transaction may be open still (``is_open``)."""
@@ -76,12 +76,12 @@ class Wire(asyncio.Protocol):
         self.has_answered = False
         await self._heard_out(self._exchange(messages.said(text), 0, self._patience if text == "ROLLBACK" else self._limit))
 
-    def _asked(self, opening: Sequence[str], before: Sequence[Step], step: Step) -> bytes:
+    def _asked(self, opening: tuple[str, ...], before: Sequence[Step], step: Step) -> bytes:
         """All of it up to one Sync: where one fails, the server skips the rest. (A BEGIN that is a message of its own may fail alone, and
         then what follows it would be a transaction of its own, and be committed.)"""
         prepared = self._prepared
-        opens = [*opening, self._local] if self._local else opening
-        parts = [prepared.forgotten(), *(prepared.first(each) for each in opens), messages.FLUSH]
+        opens = (*opening, self._local) if self._local else opening
+        parts = [prepared.forgotten(), prepared.firsts(opens), messages.FLUSH]
         parts += [prepared.opening(each) for each in before]
         parts += (prepared.statement(step), messages.SYNC)
         self._before = len(opens) + len(before)

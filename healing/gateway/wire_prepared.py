@@ -19,6 +19,7 @@ class Prepared:
         self._statements: dict[str, bytes] = {}
         self._openings: dict[str, bytes] = {}
         self._firsts: dict[str, bytes] = {}
+        self._said: dict[tuple[str, ...], bytes] = {}
         self._seen: set[int] = set()
         """of texts that may be long: those of their callers"""
         self._coming: deque[tuple[dict[str, bytes], str, bytes]] = deque()
@@ -31,8 +32,18 @@ class Prepared:
         self._closing, self._stale = self._stale, []
         return b"".join([closed(name) for name in self._closing])
 
-    def first(self, sql: str) -> bytes:
-        """Messages that run one of the few statements that every transaction begins with."""
+    def firsts(self, texts: tuple[str, ...]) -> bytes:
+        """Messages that run the few statements that every transaction begins with: the same bytes again and again."""
+        known = self._said.get(texts)
+        if known is not None:
+            return known
+        names = [self._firsts.get(sql) for sql in texts]
+        if None not in names:
+            said = self._said[texts] = b"".join([run(name, Step(sql)) for name, sql in zip(names, texts, strict=True) if name])
+            return said
+        return b"".join([self._first(sql) for sql in texts])
+
+    def _first(self, sql: str) -> bytes:
         name = self._firsts.get(sql)
         return self._new(self._firsts, _MOST_OPENINGS, Step(sql)) if name is None else run(name, Step(sql))
 
@@ -74,6 +85,7 @@ class Prepared:
         for known in (self._firsts, self._statements, self._openings):
             self._stale += known.values()
             known.clear()
+        self._said = {}
 
     def _new(self, known: dict[str, bytes], most: int, step: Step) -> bytes:
         if not self._keeps:
