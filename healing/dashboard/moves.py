@@ -52,6 +52,9 @@ def _success(facts: Facts) -> Move | None:
         return Move(f"find a fix for {_writes(count)} that wait{'s' if count == 1 else ''}", reverse("admin:healing_causes"))
     gain = _gain(facts.wide, best[0])
     more = f" (+{gain * 100:.2g} points)" if gain else ""
+    if all(fix["op"] == "drop_key" for fix in best[2].fix):
+        text = f"decide about {_writes(best[0])}{more}: the fix at hand loses a value"  # nobody is urged to lose something
+        return Move(text, reverse("admin:healing_review"))
     return Move(f"approve “{best[2].sentence}” for {_writes(best[0])}{more}", reverse("admin:healing_review"))
 
 

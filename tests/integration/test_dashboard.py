@@ -189,6 +189,14 @@ def test_what_would_move_success_is_the_proposal_that_most_writes_wait_for(rita:
     assert "lineage" not in shown(rita)["move-ai_fix_rate"] and "rename column in public.users" in shown(rita)["move-ai_fix_rate"]
 
 
+def test_nobody_is_urged_to_lose_a_value(rita: Client) -> None:
+    """Where all that can be had is to leave something out, a decision is asked for, not a yes."""
+    keep()
+    propose([{"op": "drop_key", "column": "email"}], sentence="Leave `email` out: its value is lost.")
+    move = shown(rita)["move-healing_success_rate"]
+    assert "approve" not in move and "decide about 1 write" in move and "loses a value" in move
+
+
 def test_misfits_are_kept_causes_and_fixes_that_mended(rita: Client) -> None:
     for _ in range(3):
         keep()
