@@ -123,7 +123,7 @@ class Services:
         try:
             async with self.pool.connection() as connection:
                 found = bool(await connection.fetchval(_OURS))
-        except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise DatabaseError(failure_of(error)) from error
         self._ours = (found, time.monotonic() + (60.0 if found else 10.0))
         return found

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from schema_monitor.listening import GONE
 from tests.faulty_proxy import FaultyProxy
@@ -323,3 +324,26 @@ def test_a_cancelled_statement_leaves_nothing_behind(target_url: str, table: psy
 async def _limited(run: Callable[[], Awaitable[object]]) -> None:
     async with asyncio.timeout(0.2):
         await run()
+
+
+def test_a_cut_while_our_schema_is_looked_for_is_a_lost_connection(target_url: str) -> None:
+    """A write with an Idempotency-Key asks first: it is told that the database is away, not that the gateway is broken."""
+
+    async def scenario() -> str:
+        with FaultyProxy(target_url) as proxy:
+            async with pool_at(proxy.url, wait=5) as pool:
+                services = Services.__new__(Services)
+                services.pool, services._ours = pool, (False, 0.0)
+                await insert_nothing(pool)
+                proxy.cut(b"has_schema_privilege", answered=False)
+                with pytest.raises(DatabaseError) as error:
+                    await services.has_our_schema()
+                assert proxy.cuts == 1
+                return error.value.failure.code
+
+    assert asyncio.run(scenario()).startswith("08")
+
+
+async def insert_nothing(pool: Pool) -> None:
+    """A transaction that is rolled back: the pool has a connection."""
+    await (await Transaction.begin(pool, PRELUDE)).rollback()
