@@ -8,14 +8,11 @@ from functools import partial
 
 import asyncpg
 
-from healing.core.types import Failure
-from healing.gateway.target import CLEAN, LOST, DatabaseError, Pool, failure_of, resolved
+from healing.gateway.target import CLEAN, LOST, NOT_STORED, DatabaseError, Pool, commit_text, failure_of, resolved
 from healing.gateway.wire_messages import Record, Step
 
 _CLEAN = tuple(CLEAN.strip(";").split(";"))
 _BEGIN, _BEGIN_TO_READ = (*_CLEAN, "BEGIN"), (*_CLEAN, "BEGIN READ ONLY")
-
-
 _LOCKED = "55P03"
 
 
@@ -34,7 +31,7 @@ class Batch:
         """Commits, after the statements ``before`` (as for ``Transaction.commit``). Raises ``DatabaseError``: then nothing was stored."""
         pool, connection = self._pool, self._connection
         try:
-            await pool.wire(connection).say(f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT")
+            await pool.wire(connection).say(commit_text(before))
         except BaseException as error:
             life = pool.life(connection)
             if isinstance(error, asyncpg.PostgresError) and not connection.is_closed():
@@ -43,8 +40,7 @@ class Batch:
             connection.terminate()
             await _drop(pool, connection, error)
             if not await resolved(pool, xid.decode() if xid else None, life):
-                failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
-                raise DatabaseError(failure) from error
+                raise DatabaseError(NOT_STORED) from error
             return
         pool.release(connection)
 

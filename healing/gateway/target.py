@@ -47,6 +47,14 @@ CLEAN = "RESET ALL;RESET ROLE;"
 """Undoes what a function of the target left on the session by ``set_config(…, false)``: the next caller shares the connection."""
 
 
+NOT_STORED = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
+
+
+def commit_text(before: str) -> str:
+    """COMMIT after the statements ``before``, which run as ourselves; what the caller deferred is checked first, as the caller."""
+    return f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT"
+
+
 class DatabaseError(Exception):
     """The database, or the way to it, said no: see ``failure``."""
 
@@ -402,18 +410,16 @@ class Transaction:
     async def commit(self, before: str = "", xid: str | None = None) -> None:
         """Commits, after the statements ``before`` (run as ourselves, not as the caller; deferred constraints first, as the caller).
         Raises ``DatabaseError``: then nothing was stored."""
-        text = f"SET CONSTRAINTS ALL IMMEDIATE;RESET ROLE;{before}COMMIT" if before else "COMMIT"
         connection = self._own()
         try:
-            await connection.execute(text)
+            await connection.execute(commit_text(before))
         except BaseException as error:
             if isinstance(error, asyncpg.PostgresError) and not self._connection.is_closed():
                 await self._fail(error)
             self._pool.judge(self._connection, error)
             await self._abandon()
             if not await resolved(self._pool, xid, self._pool.life(connection)):
-                failure = Failure("08007", "The connection was lost while committing; nothing was stored.", hint="Send it again.")
-                raise DatabaseError(failure) from error
+                raise DatabaseError(NOT_STORED) from error
             return
         self._give_back()
 

@@ -16,7 +16,7 @@ from healing.gateway.batch import begin, read
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.wire_messages import Record, Step
 from tests.faulty_proxy import FaultyProxy
-from tests.integration.test_target import pool_at
+from tests.integration.test_target import pool_at, stored
 
 AS = (Step("SELECT set_config('role','service_role',true)"),)
 WHO = Step("SELECT current_user::text, $1::text", (b"asked",))
@@ -28,11 +28,6 @@ def table(owner: psycopg.Connection) -> psycopg.Connection:
     """A table t(a int), no value twice."""
     owner.execute("CREATE TABLE t(a int UNIQUE DEFERRABLE INITIALLY DEFERRED CHECK (a > 0))")
     return owner
-
-
-def stored(owner: psycopg.Connection) -> list[int]:
-    """What is in the table."""
-    return [row[0] for row in owner.execute("SELECT a FROM t ORDER BY a")]
 
 
 T = TypeVar("T")

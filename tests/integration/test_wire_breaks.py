@@ -12,10 +12,11 @@ import pytest
 import uvloop
 
 from healing.gateway.batch import begin, read
-from healing.gateway.target import DatabaseError, Pool
+from healing.gateway.target import Pool
 from healing.gateway.wire_messages import Record, Step
 from tests.faulty_proxy import FaultyProxy
-from tests.integration.test_target import pool_at
+from tests.integration.test_target import pool_at, stored
+from tests.integration.test_wire import code_of
 
 AS = (Step("SELECT set_config('role','service_role',true)"),)
 INSERT = "INSERT INTO t(a) SELECT unnest($1::text::int[]) RETURNING a::text, pg_current_xact_id()::text"
@@ -35,20 +36,6 @@ def table(owner: psycopg.Connection) -> psycopg.Connection:
     """A table t(a int)."""
     owner.execute("CREATE TABLE t(a int)")
     return owner
-
-
-def stored(owner: psycopg.Connection) -> list[int]:
-    """What is in the table."""
-    return [row[0] for row in owner.execute("SELECT a FROM t ORDER BY a")]
-
-
-async def code_of(work: Awaitable[object]) -> str:
-    """The code that it fails with; '' where it does not."""
-    try:
-        await work
-    except DatabaseError as error:
-        return error.failure.code
-    return ""
 
 
 def said(text: str) -> Step:
