@@ -17,6 +17,7 @@ from healing.gateway.together import Entry, KeyedLane, Together
 from schema_monitor import catalog
 from schema_monitor.core.snapshot import Column
 from tests.gateway_process import JWT_SECRET, Gateway
+from tests.integration.test_lanes import until_one_waits
 
 Answers = list[httpx.Response]
 MERGE = {"prefer": "resolution=merge-duplicates"}
@@ -50,7 +51,16 @@ def test_updates_share_commits_and_each_has_its_own_outcome(served: Gateway) -> 
     sends[10] = ("id=eq.5000", {"n": 1}, {"prefer": "return=representation"})
     sends[20] = ("id=eq.20", {"n": -1}, {"prefer": "return=representation"})
     sends[30] = ("id=eq.thirty", {"n": 1}, {"prefer": "return=representation"})
-    answers = asyncio.run(patch_all(served, sends))
+
+    async def run(holder: psycopg.Connection) -> Answers:
+        sent = asyncio.create_task(patch_all(served, sends))
+        await until_one_waits(served)  # so that the others come while it is under way, however fast the gateway is
+        holder.rollback()
+        return await sent
+
+    with psycopg.connect(served.owner_url) as holder:
+        holder.execute("LOCK TABLE keyed IN SHARE MODE")
+        answers = asyncio.run(run(holder))
     assert [a.json() for i, a in enumerate(answers) if i not in (10, 20, 30)] == [
         [{"id": i, "n": i + 1}] for i in range(100) if i not in (10, 20, 30)
     ]

@@ -31,6 +31,15 @@ async def send_all(gateway: Gateway, bodies: list[object], headers: list[dict[st
         return await asyncio.gather(*sends)
 
 
+async def until_one_waits(gateway: Gateway) -> None:
+    """Somebody has waited for a lock for as long as nobody does who is not patient."""
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '0.3 s'"
+    until = time.monotonic() + HANGS
+    while not gateway.sql(waits):
+        assert time.monotonic() < until, "nobody waits"
+        await asyncio.sleep(0.02)
+
+
 def test_one_bad_row_fails_alone(served: Gateway) -> None:
     """Neighbours in the same statement land; the bad one gets its own error and is kept."""
     served.sql("CREATE TABLE lane(id int PRIMARY KEY, n int CHECK (n >= 0))")
@@ -63,15 +72,11 @@ def test_who_waits_for_a_row_keeps_nobody_else_waiting(served: Gateway) -> None:
 def test_a_held_table_takes_no_batch_apart(served: Gateway) -> None:
     """While a migration holds the table, inserts wait together and leave the connections to others."""
     served.sql("CREATE TABLE lane(id int PRIMARY KEY)")
-    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '0.3 s'"
 
     async def run(holder: psycopg.Connection) -> set[int]:
         async with httpx.AsyncClient(base_url=served.base_url, headers={"apikey": served.make_key()}, timeout=HANGS) as client:
             sends = [asyncio.create_task(client.post("/rest/v1/lane", json={"id": i})) for i in range(60)]
-            until = time.monotonic() + HANGS
-            while not served.sql(waits):
-                assert time.monotonic() < until, "nobody waits"
-                await asyncio.sleep(0.02)
+            await until_one_waits(served)
             holder.rollback()
             return {answer.status_code for answer in await asyncio.gather(*sends)}
 
