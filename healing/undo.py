@@ -61,7 +61,7 @@ def undo_together(finals: Sequence[Receipt], caller: Caller, sender: str = "") -
     with target_connection() as target, _database_words(), target.transaction():
         due = [(final, steps) for final, steps in plans if target.execute(_MARK, [final.pk]).rowcount]
         target.execute(_receipts_of(due, caller).encode())
-        target.execute(caller.prelude.encode())
+        target.execute(caller.prelude.text.encode())
         for step, times in counted(step for _, steps in due for step in steps):
             _take(target, step, times, caller)
             taken += times
@@ -135,7 +135,7 @@ def _undone_since(target: psycopg.Connection[Any], step: Step, caller: Caller) -
         return ""
     target.execute("RESET ROLE")
     ours = _leads_to(target, str(found[0]), step)
-    target.execute(caller.prelude.encode())
+    target.execute(caller.prelude.text.encode())
     return str(found[0]) if ours else ""
 
 

@@ -32,9 +32,9 @@ from healing.gateway.names import Names
 from healing.gateway.outcome import Outcome
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import plan_delete, plan_insert, plan_update
-from healing.gateway.prelude import prelude_of
 from healing.gateway.ragged import groups_of
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_write, render_write
 from healing.gateway.services import Services
 from healing.gateway.settled import Place
@@ -250,7 +250,7 @@ class Attempt:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
         prelude = prelude_of(self.caller, self.request, self.headers)
         if self.claim is None:
-            return await Transaction.begin(self.services.pool, f"BEGIN;{prelude}", self.caller.turn)
+            return await Transaction.begin(self.services.pool, f"BEGIN;{prelude.text}", self.caller.turn)
         begun = await idempotency.begin_once(self.services.pool, self.claim, prelude, self.caller.turn)
         if isinstance(begun, Answer):
             raise Stored(begun)

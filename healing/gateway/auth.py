@@ -21,8 +21,8 @@ from msgspec import Struct
 
 from healing.gateway import keytext
 from healing.gateway.errors import DialectError, unavailable
+from healing.gateway.prelude import Prelude
 from healing.gateway.settings import Settings
-from healing.gateway.target import quote_literal
 
 _ALGORITHMS_SHARED = ["HS256"]
 _ALGORITHMS_JWKS = ["ES256", "RS256"]
@@ -63,8 +63,8 @@ class Caller(Struct, frozen=True):
     expires_at: float | None
     """Unix seconds: of the token or the key, whichever comes first."""
     token_expires_at: float | None
-    prelude: str
-    """Role and claims as one SQL statement, ready to send after BEGIN."""
+    prelude: Prelude
+    """Role and claims, to be said after BEGIN."""
     scopes: tuple[str, ...] = ()
     """Empty = everything."""
     quota: Quota | None = None
@@ -78,10 +78,10 @@ class Caller(Struct, frozen=True):
 
 def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expires_at: float | None = None) -> Caller:
     """A caller from verified parts."""
-    text = msgspec.json.encode(claims).decode()
-    prelude = f"SELECT set_config('role',{quote_literal(role)},true),set_config('request.jwt.claims',{quote_literal(text)},true)"
+    text = msgspec.json.encode(claims)
+    prelude = Prelude(("role", "request.jwt.claims"), (role.encode(errors="surrogatepass"), text))
     expiries = [e for e in (token_expires_at, key.expires_at if key else None) if e is not None]
-    if "\\u0000" in text:
+    if b"\\u0000" in text:
         raise unauthorized("PGRST301", "The token's claims hold a NUL character")
     subject = _subject(claims)
     return Caller(

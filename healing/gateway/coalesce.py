@@ -17,6 +17,7 @@ from msgspec import Struct
 from healing.core.types import Json
 from healing.gateway import receipts, tuned
 from healing.gateway.batch import begin
+from healing.gateway.prelude import Prelude
 from healing.gateway.sharing import LOCKED, OUT_OF_TIME, SHARED_FATE, Apart, Lanes, opening
 from healing.gateway.target import DatabaseError
 from healing.gateway.turns import Turns
@@ -38,7 +39,7 @@ class Lane(Struct, frozen=True):
     row as JSON; or the number of rows), BACK where something is read back, XID (the transaction), SAME (whether the statement's names mean
     the columns that were meant). ``table`` (schema.table) is for settings of its own."""
 
-    prelude: str
+    prelude: Prelude
     sql: str
     by_row: bool
     table: str = ""

@@ -9,8 +9,8 @@ from healing.gateway.answer import Answer
 from healing.gateway.auth import Caller
 from healing.gateway.errors import from_failure
 from healing.gateway.kept import Envelope
-from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Transaction
 from schema_monitor.core.snapshot import Snapshot
@@ -56,7 +56,7 @@ class Documents:
 
 async def _allowed(services: Services, request: Request, envelope: Envelope, caller: Caller) -> frozenset[int]:
     prelude = prelude_of(caller, request, envelope.headers)
-    transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}", caller.turn)
+    transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude.text}", caller.turn)
     try:
         record = await transaction.fetchrow(_ALLOWED, request.schema)
     finally:

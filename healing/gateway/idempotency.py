@@ -18,6 +18,7 @@ from msgspec import Struct
 from healing.core.types import Failure
 from healing.gateway.answer import Answer
 from healing.gateway.errors import DialectError
+from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool, Transaction, quote_literal
 
 HEADER = "Idempotency-Key"
@@ -81,13 +82,13 @@ async def find_answer(transaction: Transaction, claim: Claim) -> Answer | None:
     return Answer(record["status"], [*headers, ("Mendgate-Idempotent", "replayed")], bytes(record["body"]))
 
 
-async def begin_once(pool: Pool, claim: Claim, prelude: str, turn: str = "", begin: str = "BEGIN") -> Transaction | Answer:
+async def begin_once(pool: Pool, claim: Claim, prelude: Prelude, turn: str = "", begin: str = "BEGIN") -> Transaction | Answer:
     """A transaction in which the claim is held and ``prelude`` ran; or the answer that was given before. Raises as ``find_answer``."""
     transaction = await Transaction.begin(pool, begin, turn)
     try:
         answer = await find_answer(transaction, claim)
         if answer is None:
-            await transaction.execute(prelude)
+            await transaction.execute(prelude.text)
             return transaction
     except DatabaseError:
         raise

@@ -19,8 +19,8 @@ from healing.gateway.identity import identity_sql
 from healing.gateway.keyed_sql import ENTRY, HIT, ROW, are_keys, key_name, key_of, update_sql, upsert_sql
 from healing.gateway.lane import UNKNOWN
 from healing.gateway.plan_write import row_select
-from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_write, render_write
 from healing.gateway.settle import adds_values, lane_relation
 from healing.gateway.target import DatabaseError

@@ -15,9 +15,9 @@ from healing.gateway.filters import Filter, plain_eq
 from healing.gateway.keyed_sql import ROW, are_keys, key_name, key_of, select_sql
 from healing.gateway.names import Names
 from healing.gateway.plan_write import row_select
-from healing.gateway.prelude import prelude_of
 from healing.gateway.reach import asks_for_more
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import render_read
 from healing.gateway.services import Services
 from healing.gateway.sharing import OUT_OF_TIME, SHARED_FATE

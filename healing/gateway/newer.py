@@ -14,8 +14,8 @@ from healing.gateway.expressions import Scope
 from healing.gateway.kept import Envelope
 from healing.gateway.names import Names
 from healing.gateway.payload import parse_payload
-from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Params, ident, qualified
 from healing.gateway.target import Transaction
@@ -76,7 +76,7 @@ def _key_of(row: dict[str, object], relation: Relation, names: Names, keys: tupl
 
 async def _versions(services: Services, request: Request, caller: Caller, sql: str, params: Params, horizon: int) -> set[str]:
     beyond = f"((v::text::int8 - {horizon % 2**32}) & 4294967295) < 2147483648"
-    transaction = await Transaction.begin(services.pool, "BEGIN READ ONLY;" + prelude_of(caller, request, {}))
+    transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude_of(caller, request, {}).text}")
     records = await transaction.fetch(f"SELECT DISTINCT v::text AS x FROM ({sql}) AS found(v) WHERE {beyond}", *params.values)
     await transaction.commit()
     return {record["x"] for record in records}

@@ -22,8 +22,9 @@ from healing.gateway.names import Names
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
 from healing.gateway.plan_rpc import Call, plan_rpc
-from healing.gateway.prelude import prelude_of
+from healing.gateway.prelude import Prelude
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_read, planned_rows, render_call, render_read, total_of
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
@@ -83,9 +84,9 @@ async def _once(
     if isinstance(planned, Query) and query.read_only and query.count_query is None:
         return await _at_once(services, request, caller, names, planned, prelude)
     if query.read_only:
-        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude}", caller.turn)
+        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude.text}", caller.turn)
     elif claim is None:
-        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude}", caller.turn)
+        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude.text}", caller.turn)
     else:
         begun = await begin_once(services.pool, claim, prelude, caller.turn)
         if isinstance(begun, Answer):
@@ -106,10 +107,10 @@ async def _once(
     return answer
 
 
-async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: str) -> Answer:
+async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: Prelude) -> Answer:
     """A read of a table: it is one statement, and nothing of it waits for another."""
     arguments = [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params]
-    ((body, rows, total),) = await at_once(services.pool, (Step(prelude),), Step(query.sql, arguments), caller.turn)
+    ((body, rows, total),) = await at_once(services.pool, (prelude.step,), Step(query.sql, arguments), caller.turn)
     n = int(rows or 0)
     counted = total_of(request, None if total is None else int(total), None)
     answer = render_read(request, body=body, n=n, total=counted).plus(*_headers(names))

@@ -233,7 +233,7 @@ async def _land(services: Services, group: Sequence[Alike]) -> list[Answer]:
     bundle = receipts.bundle_id()
     due = receipts.bundle_steps(bundle, [item.receipt for item in items if item.receipt is not None])
     step = Step(lane.sql, (b"[%b]" % b",".join([item.rows for item in items]),))
-    batch = await begin(services.pool, (*due, Step(lane.prelude)), step)
+    batch = await begin(services.pool, (*due, lane.prelude.step), step)
     try:
         shares = share_out(batch.rows, items, lane.by_row)
         for item, receipt_id in zip(items, receipts.ids_of(bundle), strict=False):

@@ -23,9 +23,9 @@ from healing.gateway.coalesce import Lane
 from healing.gateway.identity import identity_sql
 from healing.gateway.payload import Payload
 from healing.gateway.plan_write import row_select
-from healing.gateway.prelude import prelude_of
 from healing.gateway.reach import writes_run_more
 from healing.gateway.request import Request
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import render_write
 from healing.gateway.services import Services
 from healing.gateway.settled import Heal, Plan, Settled

@@ -18,11 +18,13 @@ from msgspec import Struct
 
 from healing.core.types import Failure
 from healing.gateway.batch import TableLocked
+from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
 from healing.gateway.wire_messages import Step
 
 LOCK_MS = 50
+_IMPATIENT = ("lock_timeout",), (b"%dms" % LOCK_MS,)
 OUT_OF_TIME = "57014"
 SHARED_FATE = ("08", "53", "57P", "MG", "PGRST00")
 """Failures of the way to the database, or of the database itself."""
@@ -142,9 +144,9 @@ class Lanes(ABC, Generic[L, W, A]):
         return None
 
 
-def opening(prelude: str, *, patient: bool) -> Step:
+def opening(prelude: Prelude, *, patient: bool) -> Step:
     """What begins a batch's transaction."""
-    return Step(prelude if patient else f"{prelude},set_config('lock_timeout','{LOCK_MS}ms',true)")
+    return prelude.step if patient else prelude.plus(*_IMPATIENT).step
 
 
 def fail(items: Sequence[Waiting], error: BaseException) -> None:

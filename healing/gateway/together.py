@@ -14,6 +14,7 @@ from healing.gateway import tuned
 from healing.gateway.batch import begin, read
 from healing.gateway.coalesce import FEWEST_ROWS, ROWS_AT_ALL
 from healing.gateway.keyed_sql import LOST, SAME, XID
+from healing.gateway.prelude import Prelude
 from healing.gateway.sharing import LOCKED, OUT_OF_TIME, SHARED_FATE, Apart, Lanes, opening
 from healing.gateway.target import DatabaseError
 from healing.gateway.turns import Turns
@@ -28,7 +29,7 @@ _LOCKED = (*LOCKED, "40001")
 class KeyedLane(Struct, frozen=True):
     """What entries have in common. ``sql`` yields one record an entry, in order: see ``keyed_sql``."""
 
-    prelude: str
+    prelude: Prelude
     sql: str
     reads: bool = False
     """It writes nothing: batches may go beside each other, and are smaller, since who is first waits for who is last."""

@@ -15,8 +15,8 @@ from healing.core.types import Failure, Healing, Misfit, Statement
 from healing.gateway.assisted import Assisted
 from healing.gateway.attempt import Attempt, statement_of
 from healing.gateway.errors import DialectError
-from healing.gateway.prelude import prelude_of
 from healing.gateway.replay import Opened, is_late
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Transaction
 from healing.gateway.write import payload_of
@@ -48,7 +48,7 @@ class Trial(Attempt):
 
     async def _begin(self) -> Transaction:
         prelude = prelude_of(self.caller, self.request, self.headers)
-        return await Transaction.begin(self.services.pool, f"BEGIN;{_PATIENCE}{prelude}")
+        return await Transaction.begin(self.services.pool, f"BEGIN;{_PATIENCE}{prelude.text}")
 
     async def _commit(self, landed: Landed) -> CoreAnswer:
         """Deferred constraints speak now; then all of it is taken back."""

@@ -7,8 +7,7 @@ from collections import deque
 from healing.gateway.wire_messages import Step, closed, parsed, run
 
 _MOST, _MOST_OPENINGS = 100, 30
-"""Statements kept prepared on a connection; and of those that open transactions, of which each caller has their own."""
-_MOST_SEEN = 1000
+"""Statements kept prepared on a connection; and of those that open transactions."""
 
 
 class Prepared:
@@ -20,8 +19,6 @@ class Prepared:
         self._openings: dict[str, bytes] = {}
         self._firsts: dict[str, bytes] = {}
         self._said: dict[tuple[str, ...], bytes] = {}
-        self._seen: set[int] = set()
-        """of texts that may be long: those of their callers"""
         self._coming: deque[tuple[dict[str, bytes], str, bytes]] = deque()
         self._stale: list[bytes] = []
         self._closing: list[bytes] = []
@@ -48,17 +45,9 @@ class Prepared:
         return self._new(self._firsts, _MOST_OPENINGS, Step(sql)) if name is None else run(name, Step(sql))
 
     def opening(self, step: Step) -> bytes:
-        """Messages that run what goes before a statement: prepared for those who come again."""
+        """Messages that run what goes before a statement."""
         name = self._openings.get(step.sql)
-        if name is not None:
-            return run(name, step)
-        seen = hash(step.sql)
-        if seen in self._seen:
-            return self._new(self._openings, _MOST_OPENINGS, step)
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        self._seen.add(seen)
-        return self._unnamed(step)
+        return self._new(self._openings, _MOST_OPENINGS, step) if name is None else run(name, step)
 
     def statement(self, step: Step) -> bytes:
         """Messages that run a statement."""

@@ -20,6 +20,7 @@ from django.utils import timezone
 from healing.case_acts import writer_of
 from healing.doorbell import TAKE_BACK, ring
 from healing.gateway.auth import Caller, make_caller
+from healing.gateway.prelude import Prelude
 from healing.gateway.seal import SealError
 from healing.models import Receipt, TakeBack, TakeBackItem
 from healing.receipt_copies import copy_all
@@ -72,7 +73,7 @@ def _batch(order: TakeBack) -> int:
 def _take_back(items: Sequence[TakeBackItem]) -> None:
     """Writes of one transaction by callers of the same rights as one, so that rows which are alike need not be told apart."""
     found = {r.pk: r for r in Receipt.objects.filter(pk__in=[item.receipt for item in items])}
-    callers: dict[str, tuple[Caller, list[TakeBackItem]]] = {}
+    callers: dict[Prelude, tuple[Caller, list[TakeBackItem]]] = {}
     for item in items:
         receipt = found.get(item.receipt)
         if receipt is None:

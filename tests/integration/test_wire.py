@@ -9,11 +9,13 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 import psycopg
 import pytest
 
+from healing.gateway.auth import make_caller
 from healing.gateway.batch import begin, read
-from healing.gateway.target import DatabaseError, Pool
+from healing.gateway.target import DatabaseError, Pool, Transaction
 from healing.gateway.wire_messages import Record, Step
 from tests.faulty_proxy import FaultyProxy
 from tests.integration.test_target import pool_at, stored
@@ -127,7 +129,28 @@ def test_more_statements_than_are_kept(target_url: str) -> None:
 
     found, count = with_pool(target_url, work)
     assert found == [[[b"%d" % number]] for number in range(130)] * 2
-    assert count <= 134
+    assert count <= 100 + 30 + 3 + 2  # of lanes, openings, what every transaction begins with; two that are closed next time
+
+
+def test_callers_share_the_statement_that_opens(target_url: str) -> None:
+    """However many they are, a connection prepares it once; each is told of its own claims only, as it would be by text."""
+    show = Step("SELECT current_user::text, current_setting('request.jwt.claims')")
+    callers = [make_caller(None, "service_role", {"sub": f"it's {number} $1 \\ \u00e4"}) for number in range(40)]
+
+    async def work(pool: Pool) -> tuple[list[list[Record]], list[tuple[str, str]], int]:
+        found = [await read(pool, (caller.prelude.step,), show) for caller in callers]
+        told = []
+        for caller in callers[:3]:
+            transaction = await Transaction.begin(pool, f"BEGIN;{caller.prelude.text}")
+            told.append(tuple((await transaction.fetch(show.sql))[0]))
+            await transaction.rollback()
+        ((count,),) = await read(pool, AS, Step("SELECT count(*)::text FROM pg_prepared_statements WHERE statement ~ 'jwt.claims.,[$]'"))
+        return found, told, int(count or 0)
+
+    found, told, count = with_pool(target_url, work)
+    assert [msgspec.json.decode(row[1] or b"") for ((*row,),) in found] == [caller.claims for caller in callers]
+    assert [tuple(column.encode() for column in row) for row in told] == [tuple(row[0]) for row in found[:3]]
+    assert count == 1
 
 
 def test_a_changed_result_is_a_reason_to_try_again(target_url: str, table: psycopg.Connection) -> None:

@@ -28,8 +28,8 @@ from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
 from healing.gateway.kept import Envelope
 from healing.gateway.payload import parse_payload
-from healing.gateway.prelude import prelude_of
 from healing.gateway.request import Request, parse
+from healing.gateway.request_prelude import prelude_of
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Transaction
 from healing.gateway.transactions import asked as wishes
@@ -142,7 +142,7 @@ class _Work:
     async def _begin(self) -> Transaction | Answer:
         prelude = prelude_of(self.caller, self.root, self.envelope.headers)
         if self.claim is None:
-            return await Transaction.begin(self.services.pool, f"{self.asked.begin};{prelude}", self.caller.turn)
+            return await Transaction.begin(self.services.pool, f"{self.asked.begin};{prelude.text}", self.caller.turn)
         return await idempotency.begin_once(self.services.pool, self.claim, prelude, self.caller.turn, self.asked.begin)
 
     async def _inside(self, transaction: Transaction, attempt: int) -> Answer:
