@@ -17,13 +17,14 @@ import uvloop
 
 from healing.gateway.batch import read
 from healing.gateway.coalesce import Coalescer, Item, Lane, OutOfTime
+from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.together import ByItself, Entry, KeyedLane, Together
 from healing.gateway.wire_messages import Step
 from tests.torn_proxy import TornProxy
 
 TABLE = "CREATE TABLE torn(a int PRIMARY KEY CHECK (a % 17 <> 0), b text); GRANT ALL ON torn TO service_role"
-PRELUDE = "SELECT set_config('role','service_role',true)"
+PRELUDE = Prelude(("role",), (b"service_role",))
 INSERT = Lane(
     PRELUDE,
     "WITH w AS (INSERT INTO torn(a, b) SELECT a, b FROM json_to_recordset($1::json) AS _(a int, b text) RETURNING 1)"
@@ -142,7 +143,7 @@ async def _read(pool: Pool, number: int) -> bool:
         async with pool.connection() as connection:
             told = await connection.fetchval("SELECT $1::text", text.decode())
             return not _own(told.encode(), text)
-    rows = await read(pool, (Step(PRELUDE),), Step("SELECT $1::text FROM generate_series(1, 1 + $1::text::int % 40)", (text,)))
+    rows = await read(pool, (PRELUDE.step,), Step("SELECT $1::text FROM generate_series(1, 1 + $1::text::int % 40)", (text,)))
     return not _own(rows, [[text]] * (1 + number % 40))
 
 

@@ -7,10 +7,10 @@ import asyncio
 import psycopg
 
 from healing.gateway.coalesce import Coalescer, Item, Lane
-from tests.integration.test_target import PRELUDE, pool_at
+from tests.integration.test_target import AS, pool_at
 
 LANE = Lane(
-    PRELUDE.removeprefix("BEGIN;"),
+    AS,
     """WITH w AS (INSERT INTO t(a) SELECT a FROM json_to_recordset($1::json) AS _(a int) RETURNING 1)
     SELECT count(*) AS n, pg_current_xact_id()::text AS xid, true AS same FROM w""",
     by_row=False,

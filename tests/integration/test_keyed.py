@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from healing.gateway.keyed_sql import HIT, are_keys, key_name, update_sql
+from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.together import Entry, KeyedLane, Together
 from schema_monitor import catalog
@@ -254,7 +255,7 @@ def test_a_table_that_follows_a_key_is_written_with_the_headers_too(served: Gate
 
 def test_who_ran_out_of_time_alone_is_not_tried_again(target_url: str) -> None:
     """Of many together each goes by itself then; one had all of its time."""
-    slow = KeyedLane("SELECT set_config('a.b','',true)", "SELECT pg_sleep(60), true AS same, $1::text AS row", reads=True)
+    slow = KeyedLane(Prelude(("a.b",), (b"",)), "SELECT pg_sleep(60), true AS same, $1::text AS row", reads=True)
 
     async def run() -> None:
         pool = Pool(target_url, 4, 60, 0.5)
@@ -275,7 +276,7 @@ def test_writes_to_one_key_stay_in_the_order_in_which_they_came(target_url: str,
     relation = snapshot.named("public", "keyed_order")[0]
     key, n = relation.column("id"), relation.column("n")
     assert key is not None and n is not None
-    lane = KeyedLane("SELECT set_config('a.b','',true)", update_sql(relation, (key,), (n,), "", "true", snapshot))
+    lane = KeyedLane(Prelude(("a.b",), (b"",)), update_sql(relation, (key,), (n,), "", "true", snapshot))
 
     async def run() -> list[bool]:
         pool = Pool(target_url, 4, 60, 60)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
+from healing.gateway.prelude import Prelude
 from healing.gateway.services import Services
 from healing.gateway.target import DatabaseError, Pool, Transaction
 from schema_monitor.listening import GONE
@@ -18,7 +19,8 @@ from tests.faulty_proxy import FaultyProxy
 from tests.waiting import HANGS
 
 INSERT = "WITH w AS (INSERT INTO t(a) VALUES ($1::text::int) RETURNING 1) SELECT count(*) AS n, pg_current_xact_id()::text AS xid FROM w"
-PRELUDE = """BEGIN;SELECT set_config('role','service_role',true),set_config('request.jwt.claims','{"role":"service_role"}',true)"""
+AS = Prelude(("role", "request.jwt.claims"), (b"service_role", b'{"role":"service_role"}'))
+PRELUDE = f"BEGIN;{AS.text}"
 
 
 @asynccontextmanager

@@ -14,10 +14,12 @@ import pytest
 from healing.gateway import coalesce, tuned
 from healing.gateway.coalesce import Lane
 from healing.gateway.keeper import Keeper
+from healing.gateway.prelude import Prelude
 from healing.gateway.settings import Settings
 from schema_monitor.watch import EVERY, SLOWEST, pace_of
 
-LANE, OTHER = Lane("", "a", True, "public.orders"), Lane("", "b", True, "public.items")
+NOBODY = Prelude((), ())
+LANE, OTHER = Lane(NOBODY, "a", True, "public.orders"), Lane(NOBODY, "b", True, "public.items")
 PUT = "INSERT INTO optimizer_setting (name, place, value, automatic) VALUES ($1, $2, $3, true)"
 
 
