@@ -86,13 +86,13 @@ class Counting:
 
     async def _trial(self, breaker: Breaker, source: str) -> Granted:
         """Asks the shared breaker for a lease. Raises ``Away``."""
-        token = secrets.token_urlsafe(12)
-        (answer,) = await self._shared.ask([self._command("acquire", breaker, source, token)])
+        token, lease_ms = secrets.token_urlsafe(12), int(breaker.settings.permit_seconds * 1000)  # a whole one: nobody renews it
+        (answer,) = await self._shared.ask([self._command("acquire", breaker, source, token, lease_ms)])
         shared, (granted, wait) = standing(answer), trial(answer)
         self._follow(breaker, shared)
         state = shared.override or shared.state
         if granted == 1:
-            return Granted(True, state, shared.version, f"{shared.version}.{token}", int(breaker.settings.permit_seconds * 1000))
+            return Granted(True, state, shared.version, f"{shared.version}.{token}", lease_ms)
         if granted == 2:
             breaker.give_in(shared)
             return Granted(True, state, shared.version)

@@ -17,6 +17,7 @@ from breakers.core.types import Change, Outcome, Settings, Standing, State
 from breakers.permits import Permit
 from breakers.shared import scripts
 from breakers.shared.keys import Names
+from breakers.shared.leases import Leases, first
 from breakers.shared.scripts import Asker, Command
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Errands:
         self._waiting: deque[Errand] = deque()
         self._asks: deque[tuple[Breaker, int, Future[Permit | None]]] = deque()
         self._settles: deque[tuple[Breaker, int, int, Outcome]] = deque(maxlen=10_000)
+        self._leases = Leases()
         self._looks: set[Breaker] = set()
         self._throttles: dict[Breaker, float] = {}
         self._publish: dict[Breaker, Published] = {}
@@ -75,6 +77,7 @@ class Errands:
 
     def settle(self, breaker: Breaker, token: int, version: int, outcome: Outcome) -> None:
         """A trial's end."""
+        self._leases.drop(breaker, token)  # first: what is renewed from now on is without it
         self._settles.append((breaker, token, version, outcome))
 
     def look(self, breaker: Breaker) -> None:
@@ -101,12 +104,20 @@ class Errands:
         )
 
     def rejoin(self) -> None:
-        """After connecting: say what is known of every breaker."""
+        """After connecting: say what is known of every breaker, and which trials are still under way."""
         self._drop()
+        self.renew(lost=True)
         for breaker, published in list(self._published.items()):
             self._publish.setdefault(breaker, published)
         self._looks.update(self._breakers.copy().values())
         self._waiting.append(Errand(("PING",)))
+
+    def renew(self, *, lost: bool = False) -> None:
+        """The trials under way keep their leases; where there is none, nothing is sent. ``lost``: what was sent last may have been."""
+        for breaker, tokens in self._leases.renewed(self._clock(), lost=lost).items():
+            granted = (word for token, ms in tokens for word in (self._token(breaker, token), ms))
+            command = scripts.command("renew", self._asker(breaker), breaker.version, *granted)
+            self._waiting.append(Errand(command, partial(self._stands, breaker), about=breaker))
 
     def report(self) -> None:
         """What was counted and not reported yet."""
@@ -205,7 +216,7 @@ class Errands:
         if not self._asks:
             return None
         breaker, token, future = self._asks.popleft()
-        command = scripts.command("acquire", self._asker(breaker), self._token(breaker, token))
+        command = scripts.command("acquire", self._asker(breaker), self._token(breaker, token), first(breaker))
         return Errand(command, partial(self._leased, breaker, token, future), partial(self._unheard, breaker, token, future), breaker)
 
     def _looking(self) -> Errand | None:
@@ -271,8 +282,10 @@ class Errands:
         return ("XADD", self._names.log, "MAXLEN", "~", LOGGED, "*", *(part for pair in fields.items() for part in pair))
 
     def _leased(self, breaker: Breaker, token: int, future: Future[Permit | None], answer: list[Any]) -> None:
-        code, wait = scripts.trial(answer)
-        self._resolve(breaker, future, scripts.standing(answer), code == 1, token, wait)
+        (code, wait), standing = scripts.trial(answer), scripts.standing(answer)
+        if code == 1:
+            self._leases.take(breaker, token, standing.version, self._clock())
+        self._resolve(breaker, future, standing, code == 1, token, wait)
 
     def _unheard(self, breaker: Breaker, token: int, future: Future[Permit | None]) -> None:
         """It may have been granted, and nobody was told: it is given back, before its time makes all others wait."""

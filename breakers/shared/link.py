@@ -1,8 +1,9 @@
 """The way to the shared state: one thread a process talks to Valkey, so that calls never do.
 
 It reports what was counted (at most every 10 ms when that could trip, every 100 ms after failures, else every 250 ms), carries trials'
-leases, listens for hints, looks itself every two seconds in case one was lost, and tells every breaker how the shared one stands. What
-could not be sent is not sent again: a report may have arrived, though its answer did not.
+leases and renews them every second while a trial is under way, listens for hints, looks itself every two seconds in case one was lost,
+and tells every breaker how the shared one stands. What could not be sent is not sent again: a report may have arrived, though its answer
+did not.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from breakers.shared.bell import Bell
 from breakers.shared.errands import Errand, Errands
 from breakers.shared.health import Health
 from breakers.shared.keys import Names, checked
+from breakers.shared.leases import RENEW
 from breakers.shared.wire import Lost, Wire
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Link:
         self._flushes: deque[threading.Event] = deque()
         self._bell: Bell | None = None
         self._errands = Errands(self._breakers, self._names, self._source, self._clock)
-        self._urgent_at = self._report_at = self._look_at = self._watched_until = 0.0
+        self._urgent_at = self._report_at = self._look_at = self._renew_at = self._watched_until = 0.0
 
     @property
     def up(self) -> bool:
@@ -229,6 +231,9 @@ class Link:
             self._errands.look_around(counts=watched)
             wire.prove()
             self._look_at = now + (LOOK_WATCHED if watched else LOOK) * (0.8 + 0.4 * random())
+        if now >= self._renew_at:
+            self._errands.renew()
+            self._renew_at = now + RENEW
         while errands := self._errands.take(BATCH):
             self._send(wire, errands)
         if due and failed:

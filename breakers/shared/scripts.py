@@ -22,7 +22,7 @@ if not is(KEYS[4], 'hash') then redis.call('DEL', KEYS[4]) end
 return 1
 """
 _encode = msgspec.json.encode
-SCRIPTS = {name: _COMMON + (_LUA / f"{name}.lua").read_text() for name in ("report", "acquire", "settle", "throttle", "configure")}
+SCRIPTS = {name: _COMMON + (_LUA / f"{name}.lua").read_text() for name in ("report", "acquire", "renew", "settle", "throttle", "configure")}
 
 
 class Claim(msgspec.Struct, frozen=True):

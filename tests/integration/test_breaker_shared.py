@@ -555,7 +555,7 @@ def test_the_scripts_decide_as_the_core_does(valkey: Any, rules: Settings, resul
         client.hset(names.of("service").state, "until", 1)  # its time is over
         now = machine.until
         for token, outcome in enumerate(trials):
-            granted = run("acquire", token, known=known)
+            granted = run("acquire", token, 60_000, known=known)
             assert (scripts.trial(granted)[0] == 1) is machine.lease(token, now)
             known = scripts.standing(granted).version
             if machine.state is not State.HALF_OPEN:

@@ -1,5 +1,5 @@
--- A trial's lease. ARGV[9]: token. The answer ends with 1 granted, 0 refused, 2 none is needed; and ms until asking again makes sense.
--- A refusal writes nothing, so it prolongs no expiry.
+-- A trial's lease. ARGV[9…]: token, ms at most. The answer ends with 1 granted, 0 refused, 2 none is needed; and ms until asking again makes
+-- sense. A refusal writes nothing, so it prolongs no expiry.
 create()
 if mode == 'disabled' or mode == 'shadow' then return standing(2, 0) end
 if mode == 'forced_open' then return standing(0, 1000) end
@@ -25,7 +25,5 @@ if live + s.ok + s.bad + s.slow >= settings.permits then
   local first = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')
   return standing(0, first[2] and math.ceil(first[2] - now) or 100)
 end
-local lease = settings.permit_seconds * 1000
-redis.call('ZADD', LEASES, whole(now + lease), ARGV[9])
-redis.call('PEXPIRE', LEASES, whole(math.max(lease + 60000, redis.call('PTTL', LEASES))))
+lease(ARGV[9], math.min(tonumber(ARGV[10]), settings.permit_seconds * 1000))
 return standing(1, 0)

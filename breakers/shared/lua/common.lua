@@ -110,6 +110,11 @@ local function close(before, why, ramp)
   log(before, 'closed', why)
 end
 
+local function lease(token, ms)
+  redis.call('ZADD', LEASES, whole(now + ms), token)
+  redis.call('PEXPIRE', LEASES, whole(math.max(ms + 60000, redis.call('PTTL', LEASES))))
+end
+
 local function standing(...)
   local counts = count()
   local left = s.st == 'open' and math.max(0, s['until'] - now) or 0
