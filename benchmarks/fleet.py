@@ -91,7 +91,7 @@ class Fleet:
         """Waits until each of the living shares the breaker: a process that has just begun is still loading its driver."""
         self._until(name, lambda view: bool(view["shared"] and view["version"]))
 
-    def _until(self, name: str, holds: Callable[[dict[str, Any]], bool], within: float = 30.0) -> None:
+    def _until(self, name: str, holds: Callable[[dict[str, Any]], bool], within: float = 120.0) -> None:
         deadline = time.monotonic() + within
         while not all(holds(view) for view in self.all("view", name=name)):
             if time.monotonic() > deadline:
@@ -136,8 +136,8 @@ class Inside:
         return [(state, at) for each, state, at in self.seen if each == name]
 
     def fail(self, name: str, times: int) -> Any:
-        """Fails so often, or until it is refused; the time of each failure."""
-        return [time.monotonic() for _ in range(times) if self._call(name, failing=True)]
+        """Fails so often, or until it is refused; when each failing call began. (When it ended, others may know of it already.)"""
+        return [began for _ in range(times) if (began := time.monotonic()) and self._call(name, failing=True)]
 
     def work(self, name: str, times: int = 1) -> Any:
         """Calls that succeed; how many were let through."""

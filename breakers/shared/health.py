@@ -6,8 +6,9 @@ from breakers.chance import random
 from breakers.core.machine import Machine
 from breakers.core.types import Outcome, Settings, State
 
-OWN = Settings(consecutive=3, failure_threshold=1_000, timeout=0.25, timeout_cap=5.0, permits=1, permit_seconds=2.0, ramp=())
-"""One lost answer is bad luck: trials wait. The third failure in a row means that Valkey is away: then each process goes on alone."""
+OWN = Settings(consecutive=3, failure_threshold=1_000, timeout=0.25, timeout_cap=5.0, permits=1, permit_seconds=3_600.0, ramp=())
+"""One lost answer is bad luck: trials wait. The third failure in a row means that Valkey is away: then each process goes on alone. An
+attempt to connect always comes to an end, however long its thread was held up, so its lease is as good as for ever."""
 _BETWEEN = 0.02
 """Seconds between two attempts to connect, while it is not given up."""
 
@@ -17,7 +18,7 @@ class Health:
 
     def __init__(self, now: float) -> None:
         self._machine = Machine(OWN, now)
-        self.up = False
+        self.up = self._away = False
         self._next = now
         self._trial = 0
 
@@ -40,15 +41,15 @@ class Health:
     def succeeded(self, now: float) -> bool:
         """Valkey answered as it should. Whether that is news."""
         self._settle(Outcome.OK, now)
-        news, self.up = not self.up, True
+        news, self.up, self._away = not self.up, True, False
         return news
 
     def failed(self, now: float) -> bool:
-        """It did not. Whether it is given up with that."""
+        """It did not. Whether it is given up with that; once each time."""
         self._settle(Outcome.FAILURE, now)
         if self._machine.state is State.CLOSED:
             return False
-        news, self.up = self._machine.trips == 1 or self.up, False
+        news, self.up, self._away = not self._away, False, True
         return news
 
     def _settle(self, outcome: Outcome, now: float) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from breakers.core.types import Outcome, Settings, State
 from breakers.registry import Breaker, Open, Registry
+from breakers.shared.health import Health
 
 
 class Clock:
@@ -305,3 +306,23 @@ def test_what_it_spared_is_counted_and_told_once(breaker: Breaker, registry: Reg
         breaker.acquire()
     assert breaker.execute(fail, lambda error: None) is None
     assert registry.saved() == [("service", 2, 1)] and registry.saved() == []
+
+
+@pytest.mark.parametrize("held_up", [0.0, 60.0])
+def test_that_valkey_is_away_is_told_once_and_forgotten_when_it_is_back(held_up: float) -> None:
+    """However long the thread was held up between an attempt to connect and what came of it."""
+    now, health = 1000.0, Health(1000.0)
+    assert health.succeeded(now)
+    for _ in range(2):
+        assert [health.failed(now) for _ in range(3)] == [False, False, True]
+        for _ in range(3):
+            now += 10.0
+            health.trying(now)
+            now += held_up
+            assert not health.failed(now)
+        assert (health.up, health.given_up) == (False, True)
+        now += 10.0
+        health.trying(now)
+        now += held_up
+        assert health.succeeded(now)
+        assert (health.up, health.given_up) == (True, False)
