@@ -73,9 +73,12 @@ def _loss(column: Column) -> Loss | None:
 
 
 def _foreign(type_name: str, value: Json) -> Lost | None:
-    """An object in a composite or extension type: keys that the type does not have would be dropped."""
+    """A row of a composite type, as an object or as a literal: keys that the type does not have would be dropped, and what its columns
+    round or cut is not known here."""
     if isinstance(value, dict):
         return Lost(shown(value), UNKNOWN, f"keys that {type_name} does not have are dropped")
+    if isinstance(value, str) and value.startswith("(") and value.endswith(")"):
+        return Lost(shown(value), UNKNOWN, f"what the columns of {type_name} round or cut is not known")
     return None
 
 

@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from math import inf
 from typing import Any
 
 import jwt
@@ -77,8 +78,11 @@ class Caller(Struct, frozen=True):
 
 
 def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expires_at: float | None = None) -> Caller:
-    """A caller from verified parts."""
-    text = msgspec.json.encode(claims)
+    """A caller from verified parts. Raises ``DialectError`` 401 for claims that no database could be told."""
+    try:
+        text = msgspec.json.encode(claims)
+    except UnicodeEncodeError:
+        raise unauthorized("PGRST301", "The token's claims hold half a character (a lone surrogate)") from None
     prelude = Prelude(("role", "request.jwt.claims"), (role.encode(errors="surrogatepass"), text))
     expiries = [e for e in (token_expires_at, key.expires_at if key else None) if e is not None]
     if b"\\u0000" in text:
@@ -98,14 +102,18 @@ def make_caller(key: Key | None, role: str, claims: dict[str, Any], token_expire
     )
 
 
+_LONGEST_SUBJECT = 500
+"""Bytes. What is longer fits into no index, so that nothing could be stored under its name."""
 _PASSING = frozenset({"role", "exp", "iat", "nbf", "jti", "iss", "aud", "session_id", "aal", "amr"})
 
 
 def _subject(claims: dict[str, Any]) -> str:
-    """Whose claims these are: ``sub``, else a digest of what tells this caller from others; '' for a bare role."""
+    """Whose claims these are: ``sub`` (a digest of one that is too long to look up), else a digest of what tells this caller from others;
+    '' for a bare role."""
     subject = claims.get("sub")
     if isinstance(subject, str) and subject:
-        return subject
+        name = subject.encode()
+        return subject if len(name) <= _LONGEST_SUBJECT else "sub:" + hashlib.sha256(name).hexdigest()
     telling = {name: value for name, value in claims.items() if name not in _PASSING}
     if not telling:
         return ""
@@ -192,7 +200,7 @@ class Authenticator:
         if role not in self._settings.roles:
             raise unauthorized("PGRST301", "The token's role is not allowed here")
         expires = claims.get("exp")
-        return make_caller(key, role, claims, float(expires) if expires is not None else None)
+        return make_caller(key, role, claims, _seconds(expires) if expires is not None else None)
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -224,6 +232,14 @@ class Authenticator:
         if self._settings.jwt_secret and algorithm in _ALGORITHMS_SHARED:
             return self._settings.jwt_secret, _ALGORITHMS_SHARED
         raise jwt.InvalidAlgorithmError("this algorithm is not accepted here")
+
+
+def _seconds(expires: int | str) -> float:
+    """The moment of an ``exp`` that was verified: an integer, or the text of one, however large."""
+    try:
+        return float(int(expires))
+    except OverflowError:
+        return inf
 
 
 def _bearer(authorization: str) -> str:

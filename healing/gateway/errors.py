@@ -11,6 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from healing.core.types import Failure, Json
+from healing.gateway.own_headers import sendable
 from healing.gateway.sqlstates import raised, status_of
 
 Headers = tuple[tuple[str, str], ...]
@@ -37,9 +38,12 @@ class DialectError(Exception):
         self.headers = headers
 
     def to_body(self) -> bytes:
-        """The body: exactly the four keys."""
+        """The body: exactly the four keys. Half a character (a lone surrogate, as a token may hold) is shown as a question mark."""
         shape = {"code": self.code, "message": self.message, "details": self.details, "hint": self.hint}
-        return msgspec.json.encode(shape)
+        try:
+            return msgspec.json.encode(shape)
+        except UnicodeEncodeError:
+            return msgspec.json.encode({**shape, "message": self.message.encode(errors="replace").decode()})
 
 
 def from_failure(failure: Failure, *, authenticated: bool) -> DialectError:
@@ -58,7 +62,8 @@ def _from_raise(failure: Failure) -> DialectError:
     if answer is None:
         return DialectError("PGRST121", 500, "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error")
     said, how = answer
-    return DialectError(said.code, how.status, said.message, said.details, said.hint, tuple(how.headers.items()))
+    headers = [pair for pair in sendable(how.headers.items()) if pair[0].lower() != "content-type"]
+    return DialectError(said.code, how.status, said.message, said.details, said.hint, tuple(headers))
 
 
 # --- PGRST1xx: the request -----------------------------------------------------------------------------------------

@@ -77,6 +77,9 @@ _AGAIN = (
     OSError,
 )
 _QUOTED = re.compile(r': "(?s:.*)"')
+_LONGEST_NAME = 200
+"""Characters of a table's name that are shown; what was asked for is in the sealed request, whole."""
+_LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 class Envelope(Struct, frozen=True):
@@ -126,10 +129,10 @@ async def keep(
     assist: bool = False,
 ) -> Kept:
     """Stores the write; with ``assist`` also that the AI is to be asked about its cause, unless it was, in vain, about this very schema
-    (a run that broke by our own fault counts for an hour). Raises ``DialectError`` 422 for a reused Idempotency-Key, and whatever the
-    database raises."""
+    (a run that broke by our own fault counts for an hour). A cause whose name is too long to look up is kept without one. Raises
+    ``DialectError`` 422 for a reused Idempotency-Key, and whatever the database raises."""
     item_id, receipt_id = new_id(), new_id()
-    signature = joined([misfit.signature for misfit in misfits])
+    table, signature = table[:_LONGEST_NAME], joined([misfit.signature for misfit in misfits])
     receipt = receipts.make("quarantined", statement, table, caller, quarantine=item_id)
     item = (
         item_id,
@@ -156,6 +159,10 @@ async def keep(
     for last in (False, False, True):
         try:
             return await _store(pool, item, receipt, proposals, caller, claim, assist)
+        except asyncpg.ProgramLimitExceededError:
+            if not item[4]:
+                raise
+            item, proposals, assist = (*item[:4], "", *item[5:]), (), False
         except _AGAIN:
             if last:  # an earlier try may have been cut off after its commit: the next finds the item by its id
                 raise
@@ -304,4 +311,7 @@ def _text(value: object) -> str:
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    """The last there is for what lies behind it (a token that counts in milliseconds expires in the year 58,000)."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC) if seconds < _LAST_MOMENT.timestamp() else _LAST_MOMENT

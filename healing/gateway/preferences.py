@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -18,6 +20,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_NO_ZONES = ("posix/", "right/", "posixrules", "localtime")
+"""Files beside the zones, which Postgres does not know by these names."""
 
 
 class Preferences(Struct, frozen=True):
@@ -75,7 +79,7 @@ def parse_preferences(header: str | None) -> Preferences:
         chosen["handling"],
         _affected(pairs),
         chosen["tx"],
-        next((value for name, value in pairs if name == "timezone" and value), None),
+        next((value for name, value in pairs if name == "timezone" and is_zone(value)), None),
         next((value for value in healing if value != "partial"), None),
         "partial" in healing,
         chosen["quarantine"],
@@ -84,12 +88,23 @@ def parse_preferences(header: str | None) -> Preferences:
     )
 
 
+@lru_cache(maxsize=1000)
+def is_zone(name: str) -> bool:
+    """Whether there is such a time zone. Others are no preference, as in PostgREST."""
+    try:
+        return not name.startswith(_NO_ZONES) and bool(ZoneInfo(name))
+    except (ValueError, OSError, KeyError):
+        return False
+
+
 def _first(pairs: list[tuple[str, str]], name: str) -> str | None:
     return next((value for key, value in pairs if key == name and value in CHOICES[name]), None)
 
 
 def _known(name: str, value: str) -> bool:
-    if name in ("timezone", "max-affected"):
+    if name == "timezone":
+        return is_zone(value)
+    if name == "max-affected":
         return bool(value)
     if name == "wait":
         return _SECONDS.fullmatch(value) is not None

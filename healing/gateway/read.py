@@ -19,6 +19,7 @@ from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.idempotency import Claim, begin_once, lost_race
 from healing.gateway.keyed_read import try_read
 from healing.gateway.names import Names
+from healing.gateway.own_headers import in_place, sendable, status_of
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
 from healing.gateway.plan_rpc import Call, plan_rpc
@@ -163,10 +164,8 @@ def _rendered(request: Request, planned: Query | Call, record: asyncpg.Record, g
     if not isinstance(planned, Call):
         return render_read(request, body=record["body"], n=record["n"], total=total)
     answer = render_call(request, body=record["body"], n=record["n"], total=total, void=planned.void)
-    status = record["response_status"]
-    if status is not None and status.isdigit() and 200 <= int(status) < 600:
-        answer = Answer(int(status), answer.headers, answer.body)
-    return answer.plus(*_own_headers(record["response_headers"]))
+    headers = in_place(answer.headers, _own_headers(record["response_headers"]))
+    return Answer(status_of(record["response_status"]) or answer.status, headers, answer.body)
 
 
 def _own_headers(text: str | None) -> list[tuple[str, str]]:
@@ -179,7 +178,7 @@ def _own_headers(text: str | None) -> list[tuple[str, str]]:
         raise DialectError(
             "PGRST111", 500, "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         ) from None
-    return [(name, value) for name, value in pairs if name.isascii() and (name + value).isprintable() and ":" not in name]
+    return sendable(pairs)
 
 
 async def _record(transaction: Transaction, query: Query) -> asyncpg.Record:

@@ -12,6 +12,8 @@ from msgspec import Struct, field
 
 from healing.gateway.accept import JSON, Accept, parse_accept
 from healing.gateway.errors import (
+    DialectError,
+    bad_query,
     invalid_path,
     invalid_preferences,
     rpc_method,
@@ -35,6 +37,7 @@ _METHODS = {
     "root": ("GET", "HEAD", "OPTIONS"),
 }
 _CHANGES = ("POST", "PATCH", "PUT", "DELETE")
+_CHOOSE_ROWS = ("PATCH", "DELETE")
 _SHORT = 1000
 """Longer requests (hundreds of ids in a filter) are not worth remembering."""
 Heads = tuple[str | None, str | None, str | None, str | None]
@@ -119,7 +122,10 @@ def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[st
     preferences = parse_preferences(prefer)
     if preferences.strict and preferences.unknown:
         raise invalid_preferences(preferences.unknown)
-    pairs = [(key, value) for key, value in pairs_of(query) if value is not None]
+    parts = pairs_of(query)
+    pairs = [(key, value) for key, value in parts if value is not None]
+    if method in _CHOOSE_ROWS and len(pairs) != len(parts):
+        raise _no_filter(next(key for key, value in parts if value is None))
     first = dict(reversed(pairs))
     filters, arguments = filters_of(pairs, rpc=kind == "rpc" and method in READS)
     return Request(
@@ -143,6 +149,11 @@ def _parse(method: str, path: str, query: bytes, heads: Heads, exposed: tuple[st
 
 
 _remembered = lru_cache(maxsize=2048)(_parse)
+
+
+def _no_filter(name: str) -> DialectError:
+    """PostgREST passes over a parameter without ``=``: a filter that was cut off there would mean every row."""
+    return bad_query(f"'{name}' has no value, so it is no filter; a filter is written column=operator.value, e.g. id=eq.1")
 
 
 def _resource(path: str) -> tuple[str, str]:

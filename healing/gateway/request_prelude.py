@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -30,13 +29,6 @@ def prelude_of(caller: Caller, request: Request, headers: Mapping[str, str], *, 
 def _common_settings(schema: str, method: str, name: str, timezone: str | None) -> tuple[tuple[str, ...], tuple[bytes, ...]]:
     path = ", ".join(dict.fromkeys((quote_name(schema), '"public"', '"extensions"')))
     settings = {"search_path": path, "request.method": method, "request.path": f"/{name}"}
-    if timezone is not None and _is_zone(timezone):
+    if timezone is not None:
         settings["timezone"] = timezone
     return tuple(settings), tuple(value.encode(errors="surrogatepass") for value in settings.values())
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        return bool(ZoneInfo(name))
-    except (ValueError, OSError, KeyError):
-        return False

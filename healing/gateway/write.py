@@ -214,7 +214,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
         raise
     except Exception as trouble:
         log.exception("a write could not be kept")
-        note = "Mendgate could not keep this write either: the control database did not answer. Nothing was written; send it again."
+        note = "Mendgate could not keep this write either; its log says why. Nothing was written; send it again."
         raise DialectError(error.code, error.status, error.message, error.details, note, error.headers) from trouble
     if assist:
         bell.ring()

@@ -319,6 +319,16 @@ OK = insert("docs", {"id": 900})
         ({"operations": [{"op": "delete", "table": "docs", "filter": "&"}]}, "every row"),
         ({"operations": [{"op": "delete", "table": "docs", "filter": "id.eq.3"}]}, "no condition"),
         ({"operations": [{"op": "delete", "table": "docs", "filter": "id=gt.0&body"}]}, "no condition"),
+        ({"operations": [{"op": "delete", "table": "items", "filter": "orders.id=eq.0", "select": "id,orders(id)"}]}, "every row"),
+        ({"operations": [{"op": "delete", "table": "items", "filter": "orders.or=(id.eq.0)", "select": "id,orders(id)"}]}, "every row"),
+        (
+            {
+                "operations": [
+                    {"op": "update", "table": "orders", "values": {"total": 0}, "filter": "items.limit=1", "select": "id,items(id)"}
+                ]
+            },
+            "every row",
+        ),
         ({"operations": [{"op": "delete", "table": "docs", "match": {"or": "(id.gt.0)"}}]}, "cannot be a column"),
         ({"operations": [{"op": "delete", "table": "docs", "match": {"id": {"a": 1}}}]}, "compares with"),
         ({"operations": [OK, insert("docs", {"id": {"$ref": "a.0.id"}})]}, "no earlier operation"),

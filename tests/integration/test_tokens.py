@@ -201,15 +201,19 @@ def test_a_token_without_a_role_is_anon(gateway: Gateway) -> None:
     accepted(gateway, signed(role=...), "anon")
 
 
-@pytest.mark.parametrize(
-    "header", ["", "[]", "null", "5", '"x"', "{", '{"alg":"HS256","alg":"none"}', '{"alg":"HS256","crit":["x"],"x":1}', "\xff"]
-)
+ODD_HEADERS = ["", "[]", "null", "5", '"x"', "{", '{"alg":"HS256","alg":"none"}', '{"alg":"HS256","crit":["x"],"x":1}', "\xff", "[" * 5_000]
+HALF_CHARACTERS = ['{"alg":"HS256","crit":["\\ud800"],"\\ud800":1}', '{"alg":"\\ud800"}']
+
+
+@pytest.mark.parametrize("header", [*ODD_HEADERS, *HALF_CHARACTERS])
 def test_an_odd_header_is_refused(gateway: Gateway, header: str) -> None:
     refused(gateway, by_hand(header, {"role": "service_role"}, b"wrong"))
     assert me(gateway, key=by_hand(header, {"role": "postgres"})).status == 401
 
 
-@pytest.mark.parametrize("payload", ["", "[]", "null", "5", '"x"', "{", "[" * 20_000, '{"role":"authenticated","sub":5}'])
+@pytest.mark.parametrize(
+    "payload", ["", "[]", "null", "5", '"x"', "{", "[" * 20_000, '{"role":"authenticated","sub":5}', '{"sub":"\\ud800"}']
+)
 def test_an_odd_payload_is_refused(gateway: Gateway, payload: str) -> None:
     refused(gateway, by_hand({"alg": "HS256"}, payload))
 
@@ -227,6 +231,10 @@ def test_a_good_key_does_not_make_up_for_a_bad_token(gateway: Gateway) -> None:
     with the_target_is_not_touched(gateway):
         for token in (signed("x" * 32), signed(exp=1), signed(role="postgres"), "nonsense", "a.b.c"):
             assert me(gateway, key=service, authorization=f"Bearer {token}").status == 401
+
+
+def test_an_expiry_beyond_all_counting_is_one_that_does_not_come(gateway: Gateway) -> None:
+    accepted(gateway, by_hand({"alg": "HS256"}, {"sub": ANN, "role": "authenticated", "exp": 10**400}))
 
 
 def test_a_huge_token_is_refused(gateway: Gateway) -> None:

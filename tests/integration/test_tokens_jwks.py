@@ -120,7 +120,7 @@ def test_a_key_that_the_token_brings_along_is_not_used(gateway: Gateway) -> None
     assert set(Jwks.asked) == {"/jwks.json"}
 
 
-@pytest.mark.parametrize("kid", ["x\r\nSet-Cookie: a=b", 'quo"te', "ü☃", "x" * 5_000, "a\0b"])
+@pytest.mark.parametrize("kid", ["x\r\nSet-Cookie: a=b", 'quo"te', "ü☃", "x" * 5_000, "a\0b", "\ud800"])
 def test_what_a_token_says_of_its_key_does_not_reach_the_headers(gateway: Gateway, kid: str) -> None:
     reply = refused(gateway, token(STRANGER, kid))
     assert "set-cookie" not in reply.headers

@@ -20,6 +20,7 @@ from healing.gateway.transactions.refs import Given, resolve
 _METHODS = {"insert": "POST", "upsert": "POST", "update": "PATCH", "delete": "DELETE"}
 _RESERVED = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict", "or", "and", "not.or", "not.and"})
 _NO_FILTER = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict"})
+_CHOOSES = "A condition on an embedded table (orders.id=eq.1) only filters what is shown of that table. Name columns of the table itself."
 
 
 class Translated(Struct, frozen=True):
@@ -38,6 +39,8 @@ def translate(
     own = _headers(operation, bool(columns), headers)
     body = b"" if operation.op == "delete" else receipts.encode(_body(operation, given))
     request = parse(method, path, query, own, exposed)
+    if operation.op in ("update", "delete") and not request.root_filters:
+        raise refusal(f"The filter {operation.filter!r} chooses no rows of {operation.table}: it would change every row", _CHOOSES)
     return Translated(request, Envelope(method, PREFIX + path, query, own, body))
 
 
