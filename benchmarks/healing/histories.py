@@ -9,7 +9,7 @@ from benchmarks.drift import Entry, column_of, distinct, load, value_for
 from benchmarks.healing.case import COLD, LINEAGE, Case
 from benchmarks.healing.ddl import create, migrate, quoted
 from benchmarks.matching.cases import seeded
-from healing.core.match.scene import writable
+from healing.core.match.layout import writable
 from healing.core.types import Row
 
 

@@ -40,7 +40,8 @@ def rank(scene: Scene, model: Model) -> list[Ranked]:
 
 
 def _rank(key: Key, row: list[Pair], scene: Scene, model: Model) -> Ranked:
-    scored = sorted(((model.score(p.features) + _entities(p, scene), p) for p in row), key=lambda s: -s[0])
+    raw = model.scores([p.features for p in row])
+    scored = sorted([(score + _entities(p, scene), p) for score, p in zip(raw, row, strict=True)], key=lambda s: -s[0])
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
     calibrated = [model.curve.at(c / total) for c in chances]
@@ -56,7 +57,7 @@ def _within_one(chances: list[float]) -> list[float]:
 
 def _entities(pair: Pair, scene: Scene) -> float:
     """Log-odds against writing one thing's id into a column for another's; the training data does not know the other tables."""
-    return OTHER_ENTITY if other_entity(pair.key.name, pair.target.name, scene) else 0.0
+    return OTHER_ENTITY if other_entity(pair.key.name, pair.target.reading.name, scene) else 0.0
 
 
 def assigned(ranked: list[Ranked]) -> dict[str, str]:
@@ -84,16 +85,16 @@ def _options(ranked: Ranked, chosen: str | None, scene: Scene, missing: Mapping[
         if chance >= LEAST
     ]
     renames.sort(key=lambda o: (o.takes != chosen, -o.probability))
-    parked = []
-    if scene.catch_all and scene.catch_all != chosen:
+    parked, catch_all = [], scene.layout.catch_all
+    if catch_all and catch_all != chosen:
         parked.append(
             Option(
                 signature,
-                {"op": "rescue", "column": key.text, "into": scene.catch_all},
+                {"op": "rescue", "column": key.text, "into": catch_all},
                 ranked.none * model.rescue,
-                f"keep `{key.text}` inside the JSON column `{scene.catch_all}`",
+                f"keep `{key.text}` inside the JSON column `{catch_all}`",
                 gentle=False,
-                for_=(f"{scene.catch_all} takes what has no column of its own",),
+                for_=(f"{catch_all} takes what has no column of its own",),
             )
         )
     parked.append(
@@ -119,6 +120,6 @@ def _rename(signature: str, pair: Pair, chance: float, scene: Scene, missing: Ma
         f"write `{pair.key.text}` to `{column}`",
         takes=column,
         for_=for_pair(pair),
-        against=(*against_pair(pair), *filter(None, [other_entity(pair.key.name, pair.target.name, scene)])),
+        against=(*against_pair(pair), *filter(None, [other_entity(pair.key.name, pair.target.reading.name, scene)])),
         settles=supplied,
     )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 
 from msgspec import Struct
 
-from .names import FAINT, GLUE, Name, affixes, same_word, stem
+from .likeness import Alike
+from .names import affixes
+from .reading import Reading
 
 _SAME = 0.85
 
 
 class Edit(Struct, frozen=True, gc=False, eq=False):
-    """``gone`` are the words only the key has, ``come`` those only the column has; ``numbers`` in the order of ``EDITS``."""
+    """Which words only the key has and only the column has, as slices of their words; ``numbers`` in the order of ``EDITS``."""
 
-    gone: tuple[str, ...]
-    come: tuple[str, ...]
+    gone: slice
+    come: slice
     numbers: tuple[float, ...]
 
 
@@ -36,45 +37,58 @@ EDITS = (
 )
 
 
-@lru_cache(maxsize=20_000)
-def edit(key: Name, column: Name, table: Name) -> Edit:
-    """Aligns two names from both ends."""
-    mine, theirs = list(key.words), list(column.words)
-    after = 0
-    while mine and theirs and same_word(mine[-1], theirs[-1]) >= _SAME:
-        after += 1
-        mine.pop()
-        theirs.pop()
-    before = 0
-    while mine and theirs and same_word(mine[0], theirs[0]) >= _SAME:
-        before += 1
-        mine.pop(0)
-        theirs.pop(0)
-    alike = max((same_word(a, b) for a in mine for b in theirs), default=0.0)
+def edit(key: Reading, alike: Alike, column: Reading, related: bool) -> Edit:
+    """Aligns two names from both ends. ``related``: some of their words may be the same."""
+    if not related:
+        return _another(key, column)
+    mine, theirs = key.name.words, column.name.words
+    begin, end, stop = 0, len(mine), len(theirs)
+    while end and stop and alike[end - 1].get(theirs[stop - 1], 0.0) >= _SAME:
+        end, stop = end - 1, stop - 1
+    while begin < end and begin < stop and alike[begin].get(theirs[begin], 0.0) >= _SAME:
+        begin += 1
+    after, gone, come = len(mine) - end, slice(begin, end), slice(begin, stop)
+    replaced = begin < end and begin < stop
     numbers = (
-        float(before),
+        float(begin),
         float(after),
-        float(len(mine)),
-        float(len(theirs)),
-        float(bool(mine and theirs)),
-        alike,
-        affixes("".join(mine), "".join(theirs)) if mine and theirs else 0.0,
-        _share(mine, FAINT | GLUE),
-        _share(theirs, FAINT | GLUE),
-        _share(theirs, frozenset(table.words)),
-        _share(mine, frozenset(table.words)),
-        float(bool(theirs) and not mine and after == 1 and column.words[-1] in ("id", "type")),
+        float(end - begin),
+        float(stop - begin),
+        float(replaced),
+        max([known.get(b, 0.0) for known in alike[gone] for b in theirs[come]]) if replaced else 0.0,
+        affixes("".join(mine[gone]), "".join(theirs[come])) if replaced else 0.0,
+        _share(key.faint[gone]),
+        _share(column.faint[come]),
+        _share(column.owner[come]),
+        _share(key.owner[gone]),
+        float(begin < stop and begin == end and after == 1 and theirs[-1] in ("id", "type")),
     )
-    return Edit(tuple(mine), tuple(theirs), numbers)
+    return Edit(gone, come, numbers)
 
 
-def _share(words: list[str], known: frozenset[str]) -> float:
+def _another(key: Reading, column: Reading) -> Edit:
+    """All words go, all others come."""
+    mine, theirs = key.name, column.name
+    end, stop = len(mine.words), len(theirs.words)
+    replaced = bool(end and stop)
+    letters = affixes(mine.letters, theirs.letters) if replaced else 0.0
+    shares = (_share(key.faint), _share(column.faint), _share(column.owner), _share(key.owner))
+    numbers = (0.0, 0.0, float(end), float(stop), float(replaced), 0.0, letters, *shares, 0.0)
+    return Edit(slice(0, end), slice(0, stop), numbers)
+
+
+def _share(known: tuple[bool, ...]) -> float:
     """Share of words that are known; 0.5 where there are none."""
-    return sum(w in known or stem(w) in known or w.rstrip("s") in known for w in words) / len(words) if words else 0.5
+    return sum(known) / len(known) if known else 0.5
 
 
-def used_elsewhere(words: tuple[str, ...], vocabulary: Mapping[str, int], own: int) -> float:
+def used_elsewhere(stems: tuple[str, ...], vocabulary: Mapping[str, int], own: int) -> float:
     """How much other columns of the table use the words: mean count, ``own`` uses not counted, at most 4; -1 without words."""
-    if not words:
+    if not stems:
         return -1.0
-    return min(4.0, sum(max(0, vocabulary.get(stem(w), 0) - own) for w in words) / len(words))
+    total = 0
+    for stem in stems:
+        used = vocabulary.get(stem, 0) - own
+        if used > 0:
+            total += used
+    return min(4.0, total / len(stems))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from math import log2
+from operator import attrgetter
 
 from msgspec import Struct
 
+from . import likeness, surroundings
 from .edits import EDITS, edit, used_elsewhere
-from .former import FORMER, former, vanished_of
+from .former import FORMER, before, former
 from .habits import HABITS, Habits
-from .likeness import LETTERS, LIKENESS, kinship, likeness
-from .names import Name, dice
-from .scene import Key, Scene, Target
-from .surroundings import SURROUNDINGS, numbers, table_of
-from .values import fit, fits_labels, hint_fit, hinted, too_long
+from .layout import KINDS, Heard, Target, places
+from .likeness import LETTERS, LIKENESS, Kinship
+from .scene import Key, Scene, labels_of
+from .surroundings import SURROUNDINGS
+from .traps import trapped
+from .values import FAMILIES, fit, fits_labels, hint_fit, too_long
 
 MOST = 5
 """columns a key that get the full look."""
@@ -26,16 +31,7 @@ FEATURES = (
     "fit",
     "hint_fit",
     "labels_fit",
-    "required",
-    "housekeeping",
-    "has_default",
-    "is_text",
-    "is_json",
-    "is_bool",
-    "is_array",
-    "is_id",
-    "is_moment",
-    "is_number",
+    *KINDS,
     "insert",
     "targets",
     "targets_that_fit",
@@ -54,101 +50,179 @@ FEATURES = (
 )
 
 
-class Pair(Struct):
-    """A key and a column it may be meant for. ``score`` ranks; ``features`` only where it got the full look."""
+OF_KEY = frozenset(
+    (
+        "key_words",
+        "insert",
+        "targets",
+        "targets_that_fit",
+        "targets_required",
+        "keys",
+        "near_present",
+        "newer_others",
+        "vanished",
+        "sent_share",
+        "sent",
+        "columns",
+        "key_names_table",
+    )
+)
+"""those that are the same for all columns of one key."""
+
+
+class Pair(Struct, gc=False):
+    """A key and a column it may be meant for. ``alike`` says of each word of the key which words of the table may stand for it."""
 
     key: Key
     target: Target
+    alike: likeness.Alike
     fit: float
     score: float
+    """ranks"""
+    labels: tuple[str, ...] | None
+    """the values that the column is limited to"""
+    traps: tuple[str, ...]
     features: list[float]
+
+
+class Ranked(Struct, gc=False):
+    """The columns that could take one key's value at all. ``able`` and ``scores`` go together; ``first`` are the most promising, best
+    first, by their index in these."""
+
+    key: Key
+    heard: Heard
+    able: list[Target]
+    fits: list[float]
+    scores: list[float]
+    first: list[int]
+    kin: dict[int, Kinship]
 
 
 def pairs(scene: Scene, habits: Habits) -> list[list[Pair]]:
     """For every unknown key, its most promising columns with features, best first. ``habits`` are part of what was learned."""
     quick = [_ranked(key, scene) for key in scene.keys]
-    best_for: dict[str, list[float]] = {}
+    looked = {ranked.able[i].place for ranked in quick for i in ranked.first}
+    rivals: dict[int, list[float]] = {place: [] for place in looked}
     for ranked in quick:
-        for pair in ranked:
-            best_for.setdefault(pair.target.column.name, []).append(pair.score)
-    near = {p.target.column.name: _nearest(p.target.name, scene) for ranked in quick for p in ranked[:MOST]}
-    for ranked in quick:
-        _look(ranked, scene, habits, best_for, near)
-    return [ranked[:MOST] for ranked in quick]
+        for target, score in zip(ranked.able, ranked.scores, strict=True):
+            if target.place in looked:
+                rivals[target.place].append(score)
+    near = {place: _nearest_column(place, scene) for place in looked}
+    return [_look(ranked, scene, habits, rivals, near) for ranked in quick]
 
 
-def _nearest(name: Name, scene: Scene) -> float:
+def _nearest(heard: Heard, scene: Scene) -> float:
     """How near the nearest column is that the payload has already; only such as share a word."""
-    others = {other for word in name.stems for other in scene.present.get(word, ())}
-    return max((kinship(name, other, scene.table).base for other in others), default=0.0)
+    layout = scene.layout
+    sharing = layout.sharing(heard.reading.stems) & scene.present
+    return max([layout.kinship(heard, place).base for place in places(sharing)], default=0.0)
 
 
-def _ranked(key: Key, scene: Scene) -> list[Pair]:
+def _nearest_column(place: int, scene: Scene) -> float:
+    layout = scene.layout
+    sharing = layout.sharing(layout.readings[place].stems) & scene.present
+    return max([layout.base(place, other) for other in places(sharing)], default=0.0)
+
+
+@lru_cache(maxsize=512)
+def _taking(shape: str, hint: str) -> Mapping[str, tuple[float, float, float]]:
+    """Family of columns -> how well the value fits, and what that and the name's hint add to the score."""
+    fits = {name: (fit(shape, name), hint_fit(hint, name)) for name in FAMILIES}
+    return {name: (how, 0.15 * how, 0.1 * (hinted - 0.5)) for name, (how, hinted) in fits.items()}
+
+
+def _ranked(key: Key, scene: Scene) -> Ranked:
     """All columns that could take the value at all, by a quick score."""
-    hint, newer = hinted(key.name.words), scene.newer or frozenset()
-    table = table_of(scene.columns)
-    kin = table.kin_of(key.name)
-    found = []
+    layout, newer = scene.layout, scene.newer or frozenset()
+    heard = layout.hear(key.name)
+    taking = _taking(key.shape, heard.reading.hint)
+    able: list[Target] = []
+    fits: list[float] = []
+    scores: list[float] = []
+    kin: dict[int, Kinship] = {}
     for target in scene.targets:
-        how = fit(key.shape, target.family)
+        how, fitting, hinting = taking[target.family]
         if how <= 0.0:
             continue
-        related = table.places[target.column.name] in kin
-        base = kinship(key.name, target.name, scene.table).base if related else LETTERS * dice(key.name, target.name)
-        score = base + 0.15 * how + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
-        score += 0.1 * (hint_fit(hint, target.family) - 0.5) + (0.2 if target.column.name in newer else 0.0)
-        found.append(Pair(key, target, how, score, []))
-    found.sort(key=lambda p: -p.score)
+        place = target.place
+        if heard.kin >> place & 1:
+            found = kin[place] = layout.kinship(heard, place)
+            base = found.base
+        else:
+            base = LETTERS * layout.close(heard, place)
+        score = base + fitting + (0.15 if target.required else 0.0) - (0.3 if target.housekeeping else 0.0)
+        able.append(target)
+        fits.append(how)
+        scores.append(score + (hinting + (0.2 if target.column.name in newer else 0.0)))
+    first = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:MOST]
+    return Ranked(key, heard, able, fits, scores, first, kin)
+
+
+def _look(ranked: Ranked, scene: Scene, habits: Habits, rivals: dict[int, list[float]], near: dict[int, float]) -> list[Pair]:
+    """The most promising columns of a key with their features."""
+    key, heard, layout, scores = ranked.key, ranked.heard, scene.layout, ranked.scores
+    mine, alike = heard.reading, heard.alike
+    known = before(scene, key)
+    of_key = _of_key(ranked, scene)
+    found = []
+    for rank, i in enumerate(ranked.first):
+        target, score, how = ranked.able[i], scores[i], ranked.fits[i]
+        theirs, column, place = target.reading, target.column, target.place
+        other = scores[ranked.first[1]] if rank == 0 and len(scores) > 1 else scores[ranked.first[0]] if rank else 0.0
+        kin = ranked.kin.get(place) or layout.kinship(heard, place)
+        traps = trapped(key.name, mine.signs, theirs.name, theirs.signs)
+        labels = labels_of(column, layout.relation, scene.snapshot)
+        change = edit(mine, alike, theirs, bool(kin.found))
+        features = [
+            *likeness.numbers(mine, alike, theirs, kin, len(traps)),
+            *change.numbers,
+            used_elsewhere(key.name.stems[change.gone], layout.vocabulary, 0),
+            used_elsewhere(theirs.name.stems[change.come], layout.vocabulary, 1),
+            0.0 if too_long(key.value, column) else how,
+            hint_fit(mine.hint, target.family),
+            fits_labels(key.value, labels) if labels is not None else 0.5,
+            *target.kinds,
+            *of_key.first,
+            float(rank),
+            score - other,
+            score - _rival(score, rivals[place]),
+            of_key.near_present,
+            near[place],
+            0.0 if scene.newer is None else 1.0 if column.name in scene.newer else -1.0,
+            of_key.newer_others,
+            *former(known, kin.base, target, layout),
+            *surroundings.numbers(mine, target, change, layout, scene.sent),
+            *habits.numbers(mine.stems, theirs.stems),
+        ]
+        found.append(Pair(key, target, alike, how, score, labels, traps, features))
     return found
 
 
-def _look(ranked: list[Pair], scene: Scene, habits: Habits, best_for: dict[str, list[float]], near: dict[str, float]) -> None:
-    if not ranked:
-        return
-    key = ranked[0].key
-    hint = hinted(key.name.words)
-    fitting = sum(p.fit >= 0.7 for p in ranked)
-    required = sum(p.target.required for p in ranked)
-    near_present = _nearest(key.name, scene)
-    newer, vanished = scene.newer or frozenset(), vanished_of(scene, key.text)
-    table = table_of(scene.columns)
-    for rank, pair in enumerate(ranked[:MOST]):
-        target, column = pair.target, pair.target.column
-        other = ranked[1].score if rank == 0 and len(ranked) > 1 else ranked[0].score if rank else 0.0
-        rivals = sorted(best_for[column.name], reverse=True)
-        rival = rivals[0] if rivals[0] != pair.score else rivals[1] if len(rivals) > 1 else 0.0
-        change = edit(key.name, target.name, scene.table)
-        pair.features = [
-            *likeness(key.name, target.name, scene.table).numbers,
-            *change.numbers,
-            used_elsewhere(change.gone, scene.vocabulary, 0),
-            used_elsewhere(change.come, scene.vocabulary, 1),
-            0.0 if too_long(key.value, column) else pair.fit,
-            hint_fit(hint, target.family),
-            fits_labels(key.value, target.labels) if target.labels is not None else 0.5,
-            float(target.required),
-            float(target.housekeeping),
-            float(column.default is not None),
-            float(target.family in ("text", "label")),
-            float(target.family == "json"),
-            float(target.family == "bool"),
-            float(target.family == "array"),
-            float(target.family == "uuid" or target.name.words[-1:] == ("id",)),
-            float(target.family in ("moment", "date", "time")),
-            float(target.family in ("int", "number")),
-            float(scene.inserts),
-            log2(1 + len(ranked)),
-            log2(1 + fitting),
-            float(min(required, 4)),
-            log2(1 + len(scene.keys)),
-            float(rank),
-            pair.score - other,
-            pair.score - rival,
-            near_present,
-            near[column.name],
-            0.0 if scene.newer is None else 1.0 if column.name in newer else -1.0,
-            0.0 if scene.newer is None else 1.0 + len(newer & {p.target.column.name for p in ranked}),
-            *former(scene, key, target, vanished),
-            *numbers(key.name, target.name, change, table, scene.table, scene.sent),
-            *habits.numbers(key.name, target.name),
-        ]
+class OfKey(Struct, gc=False):
+    """What is the same for all columns of a key; ``first`` is what the model's list names from ``insert`` to ``keys``."""
+
+    first: tuple[float, ...]
+    near_present: float
+    newer_others: float
+
+
+_REQUIRED = attrgetter("required")
+
+
+def _of_key(ranked: Ranked, scene: Scene) -> OfKey:
+    newer = scene.newer
+    first = (
+        float(scene.inserts),
+        log2(1 + len(ranked.able)),
+        log2(1 + sum(map((0.7).__le__, ranked.fits))),
+        float(min(sum(map(_REQUIRED, ranked.able)), 4)),
+        log2(1 + len(scene.keys)),
+    )
+    others = 0.0 if newer is None else 1.0 + sum([target.column.name in newer for target in ranked.able])
+    return OfKey(first, _nearest(ranked.heard, scene), others)
+
+
+def _rival(score: float, scores: list[float]) -> float:
+    """The best score that the column has for another key; 0 where there is none."""
+    best = sorted(scores, reverse=True)
+    return best[0] if best[0] != score else best[1] if len(best) > 1 else 0.0

@@ -2,46 +2,51 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import log2
 
-from .likeness import kinship
-from .names import Name, name_of
-from .scene import Key, Scene, Target
+from msgspec import Struct
+
+from .layout import Heard, Layout, Target
+from .names import name_of
+from .scene import Key, Scene
 
 FORMER = ("own_over_vanished", "same_place", "vanished")
 _UNKNOWN = (0.0, -1.0, -1.0)
 
 
-def vanished_of(scene: Scene, key: str) -> tuple[Name, ...]:
-    """The other columns that went away: what came may be one of them."""
-    if scene.former is None:
-        return ()
-    live = frozenset(scene.columns)
-    return tuple(name_of(name) for name in scene.former if name not in live and name != key)
+class Before(Struct, frozen=True):
+    """What was there before, for one key. ``vanished``: the other columns that went away (what came may be one of them);
+    ``shared``: the columns that stayed; ``beside``: those of them that stood next to the key, None where it was not there."""
+
+    vanished: tuple[Heard, ...]
+    shared: frozenset[str]
+    beside: tuple[str, str] | None
 
 
-def former(scene: Scene, key: Key, target: Target, vanished: tuple[Name, ...]) -> tuple[float, ...]:
-    """In the order of ``FORMER``: by how much the column is nearer to the key than to what else went away; on how many sides it has the
-    neighbours that the key had (a rename keeps its place); how much else went away."""
+def before(scene: Scene, key: Key) -> Before | None:
+    """None where the former columns are not known."""
     if scene.former is None:
+        return None
+    layout, names = scene.layout, scene.former
+    vanished = [layout.hear(name_of(name)) for name in names if name not in layout.places and name != key.text]
+    shared = frozenset(names) & layout.places.keys()
+    return Before(tuple(vanished), shared, _neighbours(names, key.text, shared) if key.text in names else None)
+
+
+def former(known: Before | None, own: float, target: Target, layout: Layout) -> tuple[float, ...]:
+    """In the order of ``FORMER``: by how much the column is nearer to the key (``own``) than to what else went away; on how many sides
+    it has the neighbours that the key had (a rename keeps its place); how much else went away."""
+    if known is None:
         return _UNKNOWN
-    own = kinship(key.name, target.name, scene.table).base
-    others = [kinship(name, target.name, scene.table).base for name in vanished]
-    return (
-        own - max(others) if others else 1.0,
-        float(_same_place(scene.former, scene.columns, key.text, target.column.name)),
-        log2(1 + len(others)),
-    )
+    others = [layout.kinship(heard, target.place).base for heard in known.vanished]
+    return (own - max(others) if others else 1.0, float(_same_place(known, target, layout)), log2(1 + len(others)))
 
 
-@lru_cache(maxsize=20_000)
-def _same_place(before: tuple[str, ...], now: tuple[str, ...], key: str, column: str) -> int:
-    if key not in before:
+def _same_place(known: Before, target: Target, layout: Layout) -> int:
+    if known.beside is None:
         return -1
-    shared = frozenset(before) & frozenset(now)
-    old, new = _neighbours(before, key, shared), _neighbours(now, column, shared)
-    return sum(a == b for a, b in zip(old, new, strict=True))
+    now = _neighbours(layout.names, target.column.name, known.shared)
+    return sum(a == b for a, b in zip(known.beside, now, strict=True))
 
 
 def _neighbours(names: tuple[str, ...], name: str, shared: frozenset[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from math import log
 
 from msgspec import Struct
 
-from .names import Name
+from .reading import Stems
 
 Counts = dict[str, tuple[int, int]]
 """word, or two words in order with a blank between -> in how many projects it tells two things apart, in how many it was a rename"""
@@ -28,25 +28,14 @@ class Habits(Struct, frozen=True, dict=True):
     swaps: Counts = {}
     common: dict[str, int] = {}
 
-    @cached_property
-    def _seen(self) -> dict[tuple[frozenset[str], frozenset[str]], tuple[float, ...]]:
-        return {}
-
-    def numbers(self, key: Name, column: Name) -> tuple[float, ...]:
-        """In the order of ``HABITS``; remembered, for names repeat."""
-        gone, come = frozenset(key.stems) - frozenset(column.stems), frozenset(column.stems) - frozenset(key.stems)
-        found = self._seen.get((gone, come))
-        if found is None:
-            if len(self._seen) > 20_000:
-                self._seen.clear()
-            found = self._seen[gone, come] = self._numbers(gone, come)
-        return found
-
-    def _numbers(self, gone: frozenset[str], come: frozenset[str]) -> tuple[float, ...]:
+    def numbers(self, key: Stems, column: Stems) -> tuple[float, ...]:
+        """In the order of ``HABITS``, for the stems of both."""
+        gone, come = key - column, column - key
         parts = [] if gone and come else [self._odds(self.words.get(word), 0.3) for word in sorted(gone | come)]
         swap = self.swaps.get(" ".join(sorted((*gone, *come)))) if len(gone) == 1 and len(come) == 1 else None
         swapped = len(gone) == 1 and len(come) == 1
-        common = [self._common(word) for word in sorted(gone | come)]  # one order: sums of floats depend on it
+        commonness = self._commonness
+        common = [commonness.get(word, -1.0) for word in sorted(gone | come)]  # one order: sums of floats depend on it
         return (
             max(parts, default=_NEVER),
             min(parts, default=_NEVER),
@@ -59,7 +48,7 @@ class Habits(Struct, frozen=True, dict=True):
     def _odds(counts: tuple[int, int] | None, prior: float) -> float:
         return 0.0 if counts is None else log((counts[0] + prior) / (counts[1] + prior))
 
-    def _common(self, word: str) -> float:
-        """How often the word tells two things apart, of the projects that use it."""
-        used = self.common.get(word)
-        return -1.0 if used is None else log((self.words.get(word, (0, 0))[0] + 0.5) / (used + 1))
+    @cached_property
+    def _commonness(self) -> dict[str, float]:
+        """How often each word tells two things apart, of the projects that use it."""
+        return {word: log((self.words.get(word, (0, 0))[0] + 0.5) / (used + 1)) for word, used in self.common.items()}

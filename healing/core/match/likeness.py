@@ -1,24 +1,14 @@
-"""How alike two names are, as numbers that the model weighs. Depends on the names only, so it is cached."""
+"""How alike two names are, as numbers that the model weighs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from operator import mul
 
 from msgspec import Struct
 
 from .names import Name, affixes, dice, same_word
-from .traps import traps
-from .values import hinted
-
-
-class Likeness(Struct, frozen=True, gc=False):
-    """``numbers`` are the features, in the order of ``LIKENESS``."""
-
-    numbers: tuple[float, ...]
-    traps: tuple[str, ...]
-
+from .reading import Reading, read
 
 LIKENESS = (
     "words_of_key_found",
@@ -47,22 +37,15 @@ LIKENESS = (
 
 LETTERS = 0.4
 """what common letters count beside common words; where no word is alike, they are all there is."""
-
-
-def _mean(scores: Sequence[float], weights: tuple[float, ...]) -> float:
-    total = sum(weights)
-    return sum(map(mul, scores, weights)) / total if total else 0.0
-
-
-def _both(a: float, b: float) -> float:
-    return 2 * a * b / (a + b) if a + b else 0.0
+Alike = Sequence[Mapping[str, float]]
+"""for each word of a name: other word -> how likely it stands for the same thing, where it may at all"""
 
 
 class Kinship(Struct, frozen=True, gc=False):
     """The cheap part of a comparison, enough for ranking: best counterpart of every word, and one mixed number."""
 
-    mine: tuple[float, ...]
-    theirs: tuple[float, ...]
+    mine: Sequence[float]
+    theirs: Sequence[float]
     found: float
     held: float
     beside_key: float
@@ -71,62 +54,89 @@ class Kinship(Struct, frozen=True, gc=False):
     base: float
 
 
-@lru_cache(maxsize=50_000)
-def _own_weights(name: Name, table: Name) -> tuple[float, ...]:
-    """Weights in which words of the table's name count little: ``customer_name`` in ``customers``."""
-    return tuple(
-        weight * (0.2 if any(same_word(word, t) >= 1.0 for t in table.words) else 1.0)
-        for word, weight in zip(name.words, name.weights, strict=True)
-    )
-
-
-@lru_cache(maxsize=50_000)
 def kinship(key: Name, column: Name, table: Name) -> Kinship:
-    """Compares quickly. One pass over the pairs of words: this runs for every key and column."""
-    mine, theirs = [0.0] * len(key.words), [0.0] * len(column.words)
-    for i, word in enumerate(key.words):
-        for j, other in enumerate(column.words):
-            alike = 1.0 if word == other else same_word(word, other)
-            if alike > mine[i]:
-                mine[i] = alike
-            if alike > theirs[j]:
-                theirs[j] = alike
-    close = dice(key, column)
+    """Compares two names that were not read before."""
+    alike = [{other: same_word(word, other) for other in column.words} for word in key.words]
+    return compare(read(key, table), alike, read(column, table), dice(key, column))
+
+
+def compare(key: Reading, alike: Alike, column: Reading, close: float) -> Kinship:
+    """Compares quickly: this runs for every key and each column that may share a word with it. ``alike`` belongs to the key;
+    ``close``: their share of common trigrams."""
+    words = column.name.words
+    mine, theirs = [], [0.0] * len(words)
+    for known in alike:
+        best = 0.0
+        if known:
+            for j, other in enumerate(words):
+                same = known.get(other, 0.0)
+                if same > best:
+                    best = same
+                if same > theirs[j]:
+                    theirs[j] = same
+        mine.append(best)
     if not any(mine):
-        return Kinship(tuple(mine), tuple(theirs), 0.0, 0.0, 0.0, 0.0, close, LETTERS * close)
-    found, held = _mean(mine, key.weights), _mean(theirs, column.weights)
-    beside_key, beside_column = _mean(mine, _own_weights(key, table)), _mean(theirs, _own_weights(column, table))
+        return apart(close)
+    found, held = _mean(mine, key.name.weights, key.weight), _mean(theirs, column.name.weights, column.weight)
+    beside_key, beside_column = _mean(mine, key.own, key.own_weight), _mean(theirs, column.own, column.own_weight)
     base = 0.6 * max(_both(found, held), _both(beside_key, beside_column)) + LETTERS * close
-    return Kinship(tuple(mine), tuple(theirs), found, held, beside_key, beside_column, close, base)
+    return Kinship(mine, theirs, found, held, beside_key, beside_column, close, base)
 
 
-@lru_cache(maxsize=20_000)
-def likeness(key: Name, column: Name, table: Name) -> Likeness:
-    """Compares a key with a column of a table in full."""
-    kin = kinship(key, column, table)
-    warnings = traps(key, column)
-    hint, other = hinted(key.words), hinted(column.words)
-    numbers = (
+def apart(close: float) -> Kinship:
+    """What two names are to each other that have nothing in common but letters."""
+    return Kinship((), (), 0.0, 0.0, 0.0, 0.0, close, LETTERS * close)
+
+
+def numbers(key: Reading, alike: Alike, column: Reading, kin: Kinship, warnings: int) -> tuple[float, ...]:
+    """In the order of ``LIKENESS``; ``warnings``: how many traps there are."""
+    mine, theirs = key.name, column.name
+    words, others = mine.words, theirs.words
+    exact = last = first = 0.0
+    lonely, lonely_there = key.weight, column.weight
+    if kin.found:
+        exact, lonely = _exact_and_lonely(kin.mine, mine.weights)
+        exact, (_, lonely_there) = exact / key.weight, _exact_and_lonely(kin.theirs, theirs.weights)
+        last, first = alike[-1].get(others[-1], 0.0), alike[0].get(others[0], 0.0)
+    return (
         kin.found,
         kin.held,
-        _mean([float(s == 1.0) for s in kin.mine], key.weights),
+        exact,
         _both(kin.found, kin.held),
         kin.close,
-        affixes(key.letters, column.letters),
-        same_word(key.words[-1], column.words[-1]) if key.words and column.words else 0.0,
-        same_word(key.words[0], column.words[0]) if key.words and column.words else 0.0,
-        sum(w for s, w in zip(kin.mine, key.weights, strict=True) if s < 0.5),
-        sum(w for s, w in zip(kin.theirs, column.weights, strict=True) if s < 0.5),
-        float(len(key.words)),
-        float(len(column.words)),
-        float(len(warnings)),
-        0.5 if not hint or not other else float(hint == other),
-        float(key.letters == column.letters),
-        float(column.words[: len(key.words)] == key.words),
-        float(column.words[-len(key.words) :] == key.words),
-        float(key.words[-len(column.words) :] == column.words),
+        affixes(mine.letters, theirs.letters),
+        last,
+        first,
+        lonely,
+        lonely_there,
+        float(len(words)),
+        float(len(others)),
+        float(warnings),
+        0.5 if not key.hint or not column.hint else float(key.hint == column.hint),
+        float(mine.letters == theirs.letters),
+        float(others[: len(words)] == words),
+        float(others[-len(words) :] == words),
+        float(words[-len(others) :] == others),
         kin.beside_key,
         kin.beside_column,
         _both(kin.beside_key, kin.beside_column),
     )
-    return Likeness(numbers, warnings)
+
+
+def _mean(scores: Sequence[float], weights: tuple[float, ...], total: float) -> float:
+    return sum(map(mul, scores, weights)) / total if total else 0.0
+
+
+def _both(a: float, b: float) -> float:
+    return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def _exact_and_lonely(found: Sequence[float], weights: tuple[float, ...]) -> tuple[float, float]:
+    """The weights of the words that have the same word as a counterpart, and of those that have none."""
+    exact = lonely = 0.0
+    for best, weight in zip(found, weights, strict=True):
+        if best == 1.0:
+            exact += weight
+        elif best < 0.5:
+            lonely += weight
+    return exact, lonely

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from healing.core.types import Json, Kind, Misfit
 from schema_monitor.core.snapshot import Column, Relation
 
-from .likeness import kinship
 from .names import name_of
 from .option import Option
 from .scene import Scene
@@ -98,12 +97,12 @@ def _from_default(column: Column, misfit: Misfit) -> list[Option]:
 def _from_keys(column: Column, misfit: Misfit, relation: Relation, scene: Scene) -> list[Option]:
     """A copy of a column that the payload already has, where names and types agree well. Unknown keys come by rename instead."""
     wanted, kind = name_of(column.name), family(column.base, column.array, column.enum is not None)
-    found = []
+    layout, found = scene.layout, []
     for key, value in scene.row.items():
-        if key == column.name or value is None or relation.column(key) is None:
+        if key == column.name or value is None or relation.column(key) is None or fit(shape(value), kind) < 0.7:
             continue
-        base = kinship(name_of(key), wanted, scene.table).base
-        if fit(shape(value), kind) >= 0.7 and base >= 0.5 and not traps(name_of(key), wanted):
+        base = layout.base(layout.places[key], layout.places[column.name])
+        if base >= 0.5 and not traps(name_of(key), wanted):
             found.append(
                 Option(
                     misfit.signature,

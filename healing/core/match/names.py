@@ -1,20 +1,23 @@
 """Names of columns, tables and labels as sets of weighted words, and how alike two of them are.
 
 A name is split at case changes, separators and digits, abbreviations are written out and endings taken off, so that
-``createdAt``, ``created_on`` and ``creation_date`` meet. Everything is cached: names repeat.
+``createdAt``, ``created_on`` and ``creation_date`` meet. Names and words repeat, so the last few thousand are remembered: no more, since
+callers choose the names of keys, and since Python's garbage collector comes after so many new objects.
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from functools import lru_cache, reduce
 from itertools import groupby
-from operator import itemgetter
+from operator import itemgetter, or_
 
 from msgspec import Struct
 
 from .lexicon import ABBREVIATIONS, LABEL_PAIRS, OPPOSITE_PAIRS, SYNONYM_PAIRS
 
+_REMEMBERED = 8_192
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _ENDINGS = ("ations", "ation", "ition", "itions", "ions", "ion", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly", "able", "ment")
 
@@ -90,7 +93,7 @@ FAINT = frozenset(
 
 
 class Name(Struct, frozen=True, gc=False, eq=False):
-    """A name taken apart. One object a text (``name_of`` remembers), so it is compared and hashed by identity.
+    """A name taken apart, compared and hashed by identity.
     ``words`` are written-out words in order, ``stems`` the same without endings."""
 
     raw: str
@@ -101,7 +104,7 @@ class Name(Struct, frozen=True, gc=False, eq=False):
     trigrams: frozenset[str]
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_REMEMBERED)
 def stem(word: str) -> str:
     """The word without its ending, at least three letters of it."""
     if word.endswith("ies") and len(word) > 4:
@@ -120,7 +123,7 @@ def _weight(word: str) -> float:
     return 1.0
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_REMEMBERED)
 def name_of(text: str) -> Name:
     """Take a name apart."""
     words = tuple(ABBREVIATIONS.get(w, w) for w in (m.group().lower() for m in _WORD.finditer(text)))
@@ -130,55 +133,85 @@ def name_of(text: str) -> Name:
     return Name(text, words, tuple(map(stem, words)), tuple(map(_weight, words)), letters, grams)
 
 
-@lru_cache(maxsize=50_000)
-def _singular(word: str) -> str:
+@lru_cache(maxsize=_REMEMBERED)
+def singular(word: str) -> str:
+    """The word without the ending of a plural."""
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3 else word
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_REMEMBERED)
 def same_word(a: str, b: str) -> float:
     """0..1: how likely the two words stand for the same thing (1 = the same word in another form)."""
-    if a == b or stem(a) == stem(b):
-        return 1.0
-    one, other = _singular(a), _singular(b)
-    if (one, other) in SYNONYM_PAIRS or (a, b) in SYNONYM_PAIRS:
-        return 0.75
-    if len(a) >= 3 and len(b) >= 3 and (a.startswith(b) or b.startswith(a)):
-        return 0.7 if min(len(a), len(b)) / max(len(a), len(b)) > 0.5 else 0.5
-    if abs(len(a) - len(b)) <= 2 and min(len(a), len(b)) > 4 and (a[0] == b[0] or a[-3:] == b[-3:]) and jaro(a, b) > 0.9:
+    return same_words(a, (b,)).get(b, 0.0)
+
+
+def same_words(word: str, others: Iterable[str]) -> dict[str, float]:
+    """The same for a word and each of some others; those that do not stand for the same thing are left out."""
+    root, one, known = stem(word), singular(word), synonyms(word)
+    found = {}
+    for other in others:
+        if other == word or stem(other) == root:
+            found[other] = 1.0
+        elif known and ((one, singular(other)) in SYNONYM_PAIRS or (word, other) in SYNONYM_PAIRS):
+            found[other] = 0.75
+        elif likeness := _in_spelling(word, other):
+            found[other] = likeness
+    return found
+
+
+def _in_spelling(a: str, b: str) -> float:
+    shorter, longer = (len(a), len(b)) if len(a) < len(b) else (len(b), len(a))
+    if shorter >= 3 and (a.startswith(b) or b.startswith(a)):
+        return 0.7 if shorter / longer > 0.5 else 0.5
+    if longer - shorter <= 2 and shorter > 4 and (a[0] == b[0] or a[-3:] == b[-3:]) and _near(a, b):
         return 0.85
     return 0.0
 
 
+def _near(a: str, b: str) -> bool:
+    """Whether Jaro-Winkler says more than 0.9. First what it can be at most: letters that only one of them has match nothing."""
+    mine, theirs = _letters(a), _letters(b)
+    most = min(len(a) - (mine & ~theirs).bit_count(), len(b) - (theirs & ~mine).bit_count())
+    best = (most / len(a) + most / len(b) + 1) / 3
+    return best + 0.4 * (1 - best) > 0.899 and jaro(a, b) > 0.9
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _letters(word: str) -> int:
+    """The letters of a word as bits; some letters share one."""
+    return reduce(or_, [1 << (ord(letter) & 63) for letter in word], 0)
+
+
 def marks(word: str) -> tuple[str, ...]:
     """What two words have one of in common if ``same_word`` says more than nothing: their beginning, their end, or a synonym."""
-    return (f"{word[0]}-", f"-{word[-3:]}", word, _singular(word)) if word else ()
+    return (f"{word[0]}-", f"-{word[-3:]}", word, singular(word)) if word else ()
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_REMEMBERED)
 def synonyms(word: str) -> frozenset[str]:
     """The words of the lexicon that are used for it."""
-    return _SYNONYMS.get(word, _NONE) | _SYNONYMS.get(_singular(word), _NONE)
+    mine, of_one = _SYNONYMS.get(word, _NONE), _SYNONYMS.get(singular(word), _NONE)
+    return mine | of_one if mine and of_one else mine or of_one
 
 
 _NONE: frozenset[str] = frozenset()
 _SYNONYMS = {word: frozenset(b for _, b in pairs) for word, pairs in groupby(sorted(SYNONYM_PAIRS), itemgetter(0))}
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_REMEMBERED)
 def same_label_word(a: str, b: str) -> float:
     """Like ``same_word`` for the words of labels (``pending`` and ``open``)."""
-    if (a, b) in LABEL_PAIRS or (_singular(a), _singular(b)) in LABEL_PAIRS:
+    if (a, b) in LABEL_PAIRS or (singular(a), singular(b)) in LABEL_PAIRS:
         return 0.75
     return same_word(a, b)
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=_REMEMBERED)
 def opposite(a: str, b: str) -> bool:
     """Words that name two different things of one kind: min and max, sender and receiver."""
-    return (a, b) in OPPOSITE_PAIRS or (_singular(a), _singular(b)) in OPPOSITE_PAIRS
+    return (a, b) in OPPOSITE_PAIRS or (singular(a), singular(b)) in OPPOSITE_PAIRS
 
 
 def jaro(a: str, b: str) -> float:

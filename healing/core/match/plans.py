@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from healing.core.certify import marked
 from healing.core.signature import read
@@ -49,8 +49,8 @@ def propose(
     scene = scene_of(statement, misfits, relation, snapshot, former)
     found = _options(statement, misfits, relation, snapshot, scene, claims, lineage, model or shipped())
     lacking = _still_missing(found, misfits, relation, scene, claims)
-    plans = _plans(found, lacking)
-    ranked = tuple(_proposal(plan, chance, found, statement) for chance, plan in _chances(plans)[:MOST])
+    homes = _homes(found, statement)
+    ranked = tuple([_proposal(plan, chance, found, homes) for chance, plan in _chances(_plans(found, lacking))[:MOST]])
     return marked(ranked, (model or shipped()).stamp)
 
 
@@ -189,8 +189,8 @@ def _settled(options: list[Option], chosen: list[Option]) -> bool:
     return any(o in chosen for o in options) or bool(options and options[0].misfit in {s for c in chosen for s in c.settles})
 
 
-def _covered(plan: list[Option]) -> set[str]:
-    return {s for o in plan for s in (o.misfit, *o.settles)}
+def _covered(plan: Sequence[Option]) -> set[str]:
+    return {s for o in plan for s in ((o.misfit, *o.settles) if o.settles else (o.misfit,))}
 
 
 def _without_clashes(options: list[Option]) -> list[Option]:
@@ -220,35 +220,34 @@ def _chances(plans: list[Plan]) -> list[tuple[float, Plan]]:
     the payload land."""
     if not plans:
         return []
-    whole = plans[0]
-    ceiling = together(whole) if len(_covered(list(whole))) > 1 else 1.0
+    whole, reach = plans[0], len(_covered(plans[0]))
+    ceiling = together(whole) if reach > 1 else 1.0
     ranked = [(together(whole), whole)]
     for plan in plans[1:]:
         chance = together(plan)
-        part = len(_covered(list(plan))) < len(_covered(list(whole)))
+        part = len(_covered(plan)) < reach
         ranked.append((min(chance, 0.95 * ceiling) if part else chance, plan))
-    return sorted(ranked, key=lambda r: -r[0])
+    return sorted(ranked, key=lambda r: -round(r[0], 9))  # what is beyond depends on the order of sums
 
 
-def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], statement: Statement) -> Proposal:
-    says = "; ".join(o.says for o in plan)
-    rest = [s for s in found if s not in _covered(list(plan))]
-    against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in rest]
-    evidence: dict[str, Json] = {"for": list(dict.fromkeys(r for o in plan for r in o.for_)), "against": list(dict.fromkeys(against))}
-    other = [f"{o.says} ({o.probability:.2f})" for option in plan for o in found.get(option.misfit, []) if o is not option][:1]
-    if other:
-        evidence["runner_up"] = other[0]
+def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], homes: Mapping[str, dict[str, Json]]) -> Proposal:
+    says, covered = "; ".join([o.says for o in plan]), _covered(plan)
+    against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in found if s not in covered]
+    evidence: dict[str, Json] = {"for": list(dict.fromkeys([r for o in plan for r in o.for_])), "against": list(dict.fromkeys(against))}
+    other = next((o for option in plan for o in found.get(option.misfit, []) if o is not option), None)
+    if other is not None:
+        evidence["runner_up"] = f"{other.says} ({other.probability:.2f})"
     evidence["would_change"] = would_change(plan, found)
-    homeless = _without_column(plan, found)
+    placed = {o.misfit for o in plan if o.gentle}
+    homeless = [dict(home) for signature, home in homes.items() if signature not in placed]
     if homeless:
-        evidence["add_column"] = [column_for(key, statement.rows) for key in homeless]
+        evidence["add_column"] = homeless
     if len(plan) > 1:
         evidence["parts"] = [{"says": o.says, "probability": round(o.probability, 4)} for o in plan]
-    return Proposal(tuple(o.op for o in plan), round(chance, 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
+    return Proposal(tuple([o.op for o in plan]), round(chance, 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
 
 
-def _without_column(plan: Plan, found: Mapping[str, list[Option]]) -> list[str]:
-    """Unknown keys that this plan gives no column: what people mostly did for such a key was to add one."""
-    placed = {o.misfit for o in plan if o.gentle}
+def _homes(found: Mapping[str, list[Option]], statement: Statement) -> dict[str, dict[str, Json]]:
+    """For each unknown key the column that would take it, for plans that give it none: what people mostly did was to add one."""
     named = [(signature, *read(signature)) for signature in found]
-    return [name for signature, kind, name in named if kind == Kind.UNKNOWN_COLUMN and name and signature not in placed]
+    return {signature: column_for(name, statement.rows) for signature, kind, name in named if kind == Kind.UNKNOWN_COLUMN and name}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from .features import Pair
-from .names import Name, same_word
-from .traps import traps
 
 
 def for_pair(pair: Pair) -> tuple[str, ...]:
     """What speaks for a key being meant for a column."""
     key, target = pair.key, pair.target
-    found = _words(key.name, target.name)
+    found = _words(pair)
     if key.shape != "null" and pair.fit >= 0.9:
         found.append(f"the value looks like {_a(key.shape)} and the column is {target.column.type}")
     if target.required:
@@ -20,23 +20,23 @@ def for_pair(pair: Pair) -> tuple[str, ...]:
 
 def against_pair(pair: Pair) -> tuple[str, ...]:
     """What speaks against it."""
-    found = list(traps(pair.key.name, pair.target.name))
-    if not _words(pair.key.name, pair.target.name):
+    found = list(pair.traps)
+    if not _words(pair):
         found.append("the names share no word")
     if pair.key.shape != "null" and pair.fit < 0.5:
         found.append(f"{_a(pair.key.shape)} in a column of type {pair.target.column.type}")
-    if pair.target.labels is not None and isinstance(pair.key.value, str) and pair.key.value not in pair.target.labels:
-        found.append(f"{pair.target.column.name} takes only {', '.join(pair.target.labels[:6])}")
+    if pair.labels is not None and isinstance(pair.key.value, str) and pair.key.value not in pair.labels:
+        found.append(f"{pair.target.column.name} takes only {', '.join(pair.labels[:6])}")
     return tuple(found)
 
 
-def _words(key: Name, column: Name) -> list[str]:
+def _words(pair: Pair) -> list[str]:
+    key, column = pair.key.name, pair.target.reading.name
     if key.letters == column.letters:
         return ["the same name in another spelling"]
     same, kin = [], []
-    for word in key.words:
-        other = max(column.words, key=lambda o: same_word(word, o), default="")
-        likeness = same_word(word, other) if other else 0.0
+    for word, known in zip(key.words, pair.alike, strict=True):
+        likeness, other = max([(known.get(o, 0.0), o) for o in column.words], key=itemgetter(0), default=(0.0, ""))
         if likeness >= 0.85:
             same.append(word)
         elif likeness >= 0.5:

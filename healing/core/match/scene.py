@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 
 from msgspec import Struct
@@ -11,34 +10,9 @@ from msgspec import Struct
 from healing.core.types import Json, Kind, Misfit, Operation, Statement
 from schema_monitor.core.snapshot import Column, Relation, Snapshot
 
+from .layout import Layout, Target, layout_of
 from .names import Name, name_of
-from .values import family, shape
-
-_CATCH_ALLS = (
-    "metadata",
-    "meta",
-    "attributes",
-    "extra",
-    "data",
-    "details",
-    "properties",
-    "custom_fields",
-    "additional_data",
-    "extra_data",
-    "payload",
-    "context",
-)
-
-
-class Target(Struct, frozen=True):
-    """A column that a key may be meant for."""
-
-    column: Column
-    name: Name
-    family: str
-    required: bool
-    labels: tuple[str, ...] | None
-    housekeeping: bool
+from .values import shape
 
 
 class Key(Struct, frozen=True):
@@ -53,31 +27,22 @@ class Key(Struct, frozen=True):
 class Scene(Struct, frozen=True):
     """Everything the matcher looks at for one statement."""
 
-    table: Name
+    layout: Layout
+    snapshot: Snapshot
     keys: tuple[Key, ...]
     targets: tuple[Target, ...]
-    present: Mapping[str, tuple[Name, ...]]
-    """names of the live columns that the payload already has, by each of their stems."""
+    """the columns that are free: the payload may set them and does not"""
+    present: int
+    """the places of the live columns that the payload already has, as bits."""
     row: Mapping[str, Json]
     """one telling value for each key of the payload."""
     inserts: bool
-    catch_all: str | None
-    """a jsonb column that takes what has no column of its own."""
-    vocabulary: Mapping[str, int]
-    """in how many columns of the table each word (its stem) is used."""
-    tables: frozenset[tuple[str, ...]] = frozenset()
-    """the exposed tables' names in words, singular: what an ``…_id`` may point to."""
-    columns: tuple[str, ...] = ()
-    """names of the live columns, in their order."""
-    sent: int = 0
-    """how many of them the payload has."""
-    former: tuple[str, ...] | None = None
+    sent: int
+    """how many of the live columns the payload has."""
+    former: tuple[str, ...] | None
     """the columns, in their order, that the table had when it had the key; None = unknown."""
-
-    @property
-    def newer(self) -> frozenset[str] | None:
-        """Columns that the caller's schema cannot have known, where history tells; None = unknown."""
-        return None if self.former is None else frozenset(self.columns) - frozenset(self.former)
+    newer: frozenset[str] | None
+    """Columns that the caller's schema cannot have known, where history tells; None = unknown."""
 
 
 def labels_of(column: Column, relation: Relation, snapshot: Snapshot) -> tuple[str, ...] | None:
@@ -88,11 +53,6 @@ def labels_of(column: Column, relation: Relation, snapshot: Snapshot) -> tuple[s
         if constraint.allowed is not None and constraint.columns == (column.attnum,):
             return constraint.allowed
     return None
-
-
-def writable(column: Column) -> bool:
-    """False for columns that a payload may never set."""
-    return not column.generated and column.identity != "a"
 
 
 def sample(statement: Statement) -> dict[str, Json]:
@@ -116,36 +76,27 @@ def scene_of(
     for misfit in misfits:
         if misfit.kind is Kind.UNKNOWN_COLUMN and row.get(misfit.column) is None:
             row[misfit.column] = misfit.value
-    keys = tuple(Key(k, name_of(k), row.get(k), shape(row.get(k))) for k in unknown)
+    keys = tuple([Key(k, name_of(k), row.get(k), shape(row.get(k))) for k in unknown])
     inserts = statement.operation in (Operation.INSERT, Operation.UPSERT)
+    known = former is not None and any(key.text in former for key in keys)
+    layout = layout_of(relation)
+    places = layout.places
     return Scene(
-        table=name_of(relation.name),
+        layout=layout,
+        snapshot=snapshot,
         keys=keys,
-        targets=tuple(_target(c, relation, snapshot, row, inserts) for c in relation.columns if _free(c, row)),
-        present=_by_stem(name_of(c.name) for c in relation.columns if row.get(c.name) is not None),
+        targets=tuple([t for t in layout.targets[inserts] if t.column.name not in row]),
+        present=sum([1 << places[key] for key, value in row.items() if value is not None and key in places]),
         row=row,
         inserts=inserts,
-        catch_all=_catch_all(relation),
-        vocabulary=vocabulary(relation),
-        tables=_table_words(tuple(sorted(r.name for r in snapshot.relations.values()))) if keys else frozenset(),
-        columns=tuple(c.name for c in relation.columns),
-        sent=sum(c.name in row for c in relation.columns),
-        former=former if former is not None and any(key.text in former for key in keys) else None,
+        sent=len(places.keys() & row.keys()),
+        former=former if known else None,
+        newer=frozenset(layout.names).difference(former) if known and former is not None else None,
     )
 
 
-@lru_cache(maxsize=512)
-def _vocabulary(names: tuple[str, ...]) -> Mapping[str, int]:
-    return Counter(word for name in names for word in set(name_of(name).stems))
-
-
-def vocabulary(relation: Relation) -> Mapping[str, int]:
-    """In how many columns each word is used."""
-    return _vocabulary(tuple(c.name for c in relation.columns))
-
-
 @lru_cache(maxsize=8)
-def _table_words(names: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+def _table_words(names: frozenset[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(name_of(name).stems for name in names)
 
 
@@ -154,40 +105,7 @@ def other_entity(key: Name, column: Name, scene: Scene) -> str:
     if key.words[-1:] != ("id",) or column.words[-1:] != ("id",) or key.stems == column.stems:
         return ""
     mine, theirs = key.stems[:-1], column.stems[:-1]
-    if mine in scene.tables and theirs in scene.tables:
+    tables = _table_words(frozenset([r.name for r in scene.snapshot.relations.values()]))
+    if mine in tables and theirs in tables:
         return f"there is a table for {' '.join(key.words[:-1])} and another for {' '.join(column.words[:-1])}"
     return ""
-
-
-def _by_stem(names: Iterable[Name]) -> Mapping[str, tuple[Name, ...]]:
-    found: dict[str, tuple[Name, ...]] = {}
-    for name in names:
-        for word in set(name.stems):
-            found[word] = (*found.get(word, ()), name)
-    return found
-
-
-def _free(column: Column, row: Mapping[str, Json]) -> bool:
-    return writable(column) and column.name not in row
-
-
-def _target(column: Column, relation: Relation, snapshot: Snapshot, row: Mapping[str, Json], inserts: bool) -> Target:
-    required = inserts and not column.nullable and column.default is None and not column.identity
-    return Target(
-        column,
-        name_of(column.name),
-        family(column.base, column.array, column.enum is not None),
-        required,
-        labels_of(column, relation, snapshot),
-        column.name in ("id", "created_at", "updated_at", "created_on", "updated_on", "deleted_at", "inserted_at"),
-    )
-
-
-def _catch_all(relation: Relation) -> str | None:
-    """The jsonb column that looks made for leftovers, by its name."""
-    free = [c.name for c in relation.columns if c.base == "jsonb" and not c.array and writable(c)]
-    for name in _CATCH_ALLS:
-        for column in free:
-            if column == name or column.endswith("_" + name):
-                return column
-    return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from healing.core.types import Json, Misfit, Operation, Proposal, Statement
 from schema_monitor.core.snapshot import Relation, Snapshot
 
+from .layout import writable
 from .likeness import kinship
 from .model import sigmoid
 from .names import Name, name_of, same_word
 from .option import Option
-from .scene import sample, writable
+from .scene import sample
 from .traps import traps
 from .values import family, fit, shape
 from .whatif import would_change

@@ -2,16 +2,76 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
-from .lexicon import PRIVILEGE, SECRECY, STATISTIC, UNITS
-from .names import Name, opposite, same_word
+from msgspec import Struct
+
+from .lexicon import OPPOSITE_PAIRS, PRIVILEGE, SECRECY, STATISTIC, UNITS
+from .names import Name, opposite, same_word, singular
+
+Part = tuple[bool, str, str]
+_OPPOSED = frozenset(word for word, _ in OPPOSITE_PAIRS)
+UNIT, SECRET, RIGHT, STATISTICAL, OPPOSED, ROLE, DENIAL, NUMBER = (1 << i for i in range(8))
 
 
-@lru_cache(maxsize=20_000)
+class Signs(Struct, frozen=True, gc=False):
+    """Which kinds of traps a name has words for, as bits; and who does it or to whom it is done (``_parts``)."""
+
+    kinds: int
+    parts: tuple[Part, ...]
+
+
 def traps(key: Name, column: Name) -> tuple[str, ...]:
     """What could be wrong with writing ``key``'s value to ``column``, in plain words; empty where nothing is known."""
-    return tuple(dict.fromkeys(said for looked in _KINDS for said in looked(key, column)))
+    return trapped(key, signs(key), column, signs(column))
+
+
+def trapped(key: Name, mine: Signs, column: Name, theirs: Signs) -> tuple[str, ...]:
+    """The same for names whose signs are known: only the traps that these allow are looked for."""
+    here, there = mine.kinds, theirs.kinds
+    either, both = here | there, here & there
+    if not either:
+        return ()
+    found: list[str] = []
+    if either & UNIT:
+        found += _units(key, column)
+    if (here ^ there) & SECRET:
+        found += _secrecy(key, column)
+    if there & ~here & RIGHT:
+        found += _privilege(key, column)
+    if both & STATISTICAL:
+        found += _statistic(key, column)
+    if both & OPPOSED:
+        found += _opposites(key, column)
+    if both & ROLE:
+        found += _roles(key, mine.parts, column, theirs.parts)
+    if either & DENIAL:
+        found += _negated(key, column)
+    if both & NUMBER:
+        found += _numbered(key, column)
+    return tuple(dict.fromkeys(found)) if found else ()
+
+
+def signs(name: Name) -> Signs:
+    """Looks for the words of traps."""
+    found = [_sign(word) for word in name.words]
+    kinds = reduce(or_, [sign & ~UNIT for sign in found[:-2]] + found[-2:], 0)
+    return Signs(kinds, _parts(name) if kinds & ROLE else ())
+
+
+@lru_cache(maxsize=8_192)
+def _sign(word: str) -> int:
+    return (
+        UNIT * (word in UNITS)
+        | SECRET * (word in SECRECY)
+        | RIGHT * (word in PRIVILEGE)
+        | STATISTICAL * (word in STATISTIC)
+        | OPPOSED * (word in _OPPOSED or singular(word) in _OPPOSED)
+        | ROLE * (len(word) > 4 and word.endswith(("er", "or", "ee", "ed")))
+        | DENIAL * (word == "not" or word.startswith(("un", "non")))
+        | NUMBER * word.isdigit()
+    )
 
 
 def only_in(one: Name, other: Name) -> list[str]:
@@ -62,9 +122,8 @@ def _opposites(key: Name, column: Name) -> list[str]:
     return [f"{a} is not {b}" for a, b in found if a in mine and b in theirs][:1]
 
 
-def _roles(key: Name, column: Name) -> list[str]:
+def _roles(key: Name, here: tuple[Part, ...], column: Name, there: tuple[Part, ...]) -> list[str]:
     """Who does it, and whom or what it is done to: reporter and reported, employer and employee."""
-    here, there = _parts(key), _parts(column)
     return [
         f"{word} is not {other}"
         for does, base, word in here
@@ -73,8 +132,7 @@ def _roles(key: Name, column: Name) -> list[str]:
     ][:1]
 
 
-@lru_cache(maxsize=20_000)
-def _parts(name: Name) -> tuple[tuple[bool, str, str], ...]:
+def _parts(name: Name) -> tuple[Part, ...]:
     """Does it (else it is done to), the word without that ending, the word. ``reported_by`` says who does it, so it is left out."""
     found = []
     for word, following in zip(name.words, (*name.words[1:], ""), strict=False):
@@ -102,6 +160,3 @@ def _numbered(key: Name, column: Name) -> list[str]:
     """Both carry a number, and another: line_1 and line_2."""
     here, there = [w for w in key.words if w.isdigit()], [w for w in column.words if w.isdigit()]
     return [f"{here[0]} is not {there[0]}"] if here and there and not set(here) & set(there) else []
-
-
-_KINDS = (_units, _secrecy, _privilege, _statistic, _opposites, _roles, _negated, _numbered)

@@ -62,7 +62,7 @@ def _text_shape(text: str) -> str:
     return "prose" if " " in text else "word"
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_024)
 def family(base: str, array: bool, enum: bool) -> str:
     """Types that take the same values, in one word."""
     if array:
@@ -91,6 +91,8 @@ _FAMILIES = {
     }.items()
     for base in bases.split()
 }
+
+FAMILIES = frozenset((*_FAMILIES.values(), "array", "label", "other"))
 
 _FIT: dict[str, dict[str, float]] = {
     # 1 = made for it · 0.7 = lands unchanged · 0.4 = lands after a lossless change, or only perhaps · 0 = refused
@@ -133,97 +135,52 @@ def too_long(value: Json, column: Column) -> bool:
     return isinstance(value, str) and column.length is not None and len(value) > column.length
 
 
-@lru_cache(maxsize=20_000)
+_SAY_BOOL = frozenset(["is", "has", "had", "can", "was", "should", "enable", "enabled", "allow", "use", "requires"])
+"""first words of names of flags"""
+_AFTER_ANOTHER = {"at": "moment", "on": "moment", "timestamp": "moment", "until": "moment", "since": "moment", "by": "uuid"}
+"""last words that suggest something only where another stands before them"""
+_LAST = {
+    word: kind
+    for kind, words in {
+        "bool": "enabled active visible flag",
+        "moment": "date day birthdate datetime time",
+        "uuid": "id uuid",
+        "array": "ids tags keywords list",
+        "json": "metadata json data payload configuration settings options attributes context details",
+        "number": "count quantity total amount price cost fee rate score percent number minutes seconds hours days order position size "
+        "latitude longitude weight cents budget balance index",
+        "text": "name title description text url email phone slug code notes note message body content status type reason path key token "
+        "label address city",
+    }.items()
+    for word in words.split()
+}
+
+
 def hinted(words: tuple[str, ...]) -> str:
     """The family that a name suggests by itself (``is_done`` bool, ``paid_at`` moment), '' where it suggests none."""
     if not words:
         return ""
-    first, last = words[0], words[-1]
-    if first in ("is", "has", "had", "can", "was", "should", "enable", "enabled", "allow", "use", "requires") or last in (
-        "enabled",
-        "active",
-        "visible",
-        "flag",
-    ):
+    last = words[-1]
+    if words[0] in _SAY_BOOL:
         return "bool"
-    if len(words) > 1 and last in ("at", "on", "timestamp", "until", "since"):
-        return "moment"
-    if last in ("date", "day", "birthdate", "datetime", "time"):
-        return "moment"
-    if last in ("id", "uuid") or (last == "by" and len(words) > 1):
-        return "uuid"
-    if last in ("ids", "tags", "keywords", "list"):
-        return "array"
-    if last in ("metadata", "json", "data", "payload", "configuration", "settings", "options", "attributes", "context", "details"):
-        return "json"
-    if last in (
-        "count",
-        "quantity",
-        "total",
-        "amount",
-        "price",
-        "cost",
-        "fee",
-        "rate",
-        "score",
-        "percent",
-        "number",
-        "minutes",
-        "seconds",
-        "hours",
-        "days",
-        "order",
-        "position",
-        "size",
-        "latitude",
-        "longitude",
-        "weight",
-        "cents",
-        "budget",
-        "balance",
-        "index",
-    ):
-        return "number"
-    if last in (
-        "name",
-        "title",
-        "description",
-        "text",
-        "url",
-        "email",
-        "phone",
-        "slug",
-        "code",
-        "notes",
-        "note",
-        "message",
-        "body",
-        "content",
-        "status",
-        "type",
-        "reason",
-        "path",
-        "key",
-        "token",
-        "label",
-        "address",
-        "city",
-    ):
-        return "text"
-    return ""
+    if len(words) > 1 and last in _AFTER_ANOTHER:
+        return _AFTER_ANOTHER[last]
+    return _LAST.get(last, "")
+
+
+_NEAR = {
+    "moment": ("moment", "date", "time"),
+    "number": ("number", "int"),
+    "uuid": ("uuid", "int"),
+    "text": ("text", "label"),
+    "array": ("array", "json"),
+    "json": ("json",),
+    "bool": ("bool",),
+}
 
 
 def hint_fit(hint: str, column_family: str) -> float:
     """1 the name suggests that family, 0 another, 0.5 nothing known."""
     if not hint:
         return 0.5
-    near = {
-        "moment": ("moment", "date", "time"),
-        "number": ("number", "int"),
-        "uuid": ("uuid", "int"),
-        "text": ("text", "label"),
-        "array": ("array", "json"),
-        "json": ("json",),
-        "bool": ("bool",),
-    }
-    return 1.0 if column_family in near[hint] else 0.0
+    return 1.0 if column_family in _NEAR[hint] else 0.0
