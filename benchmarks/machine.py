@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+from time import perf_counter
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -18,6 +19,19 @@ from benchmarks.web_process import OPERATOR, web_process
 from resilience_site import monitor_setup
 from tests.acceptance.console import Console
 from tests.machine import Machine, Site
+
+
+class Told(Machine):
+    """Says how far it has come."""
+
+    began: float
+
+    def teardown(self) -> None:
+        """A line for every tenth run."""
+        super().teardown()
+        runs = self.site.counts["runs"]
+        if runs % 10 == 0:
+            print(f"{runs} runs in {perf_counter() - self.began:.0f} s", flush=True)
 
 
 def main() -> int:
@@ -37,7 +51,8 @@ def main() -> int:
         console.run("capture_schema")
         console.run("createsuperuser", "--noinput", "--username", OPERATOR, "--email", "bench@example.com")
         site = Site.of(gateway, console, OPERATOR)
-        run_state_machine_as_test(seed(options.seed)(type("Seeded", (Machine,), {"site": site})), settings=wanted)
+        machine = type("Seeded", (Told,), {"site": site, "began": perf_counter()})
+        run_state_machine_as_test(seed(options.seed)(machine), settings=wanted)
         site.close()
     print(", ".join(f"{count} {what}" for what, count in sorted(site.counts.items())))
     figure(f"breaks in {site.counts['runs']} runs of the machine", "0", "0", True)
