@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,10 +22,11 @@ from healing.core.heal import STALE, Commit, Landed, Landing, Pause, Reread, Run
 from healing.core.heal import Answer as CoreAnswer
 from healing.core.mend import Applied, Context, may_use_rules
 from healing.core.types import Change, Failure, Healing, Operation, Statement
-from healing.gateway import idempotency, image, kept, receipts
+from healing.gateway import at_once, idempotency, image, kept, receipts
 from healing.gateway.answer import Answer, Deed
 from healing.gateway.assisted import Assisted
 from healing.gateway.auth import Caller
+from healing.gateway.batch import Batch
 from healing.gateway.certified import Sure
 from healing.gateway.errors import DialectError, from_failure
 from healing.gateway.idempotency import Claim
@@ -81,6 +83,9 @@ class Stored(Exception):
 class Attempt:
     """One write under way. ``answer`` is set once it is committed."""
 
+    has_its_own_transaction = True
+    """Which begins when its statement is sent."""
+
     def __init__(
         self,
         services: Services,
@@ -108,7 +113,7 @@ class Attempt:
         self.errors: dict[Failure, DialectError] = {}
         self.answer: Answer | None = None
         self.receipt = ""
-        self._transaction: Transaction | None = None
+        self._transaction: Transaction | Batch | None = None
         self._outcome = Outcome()
         self._asked: Mapping[str, str] = {}
 
@@ -230,10 +235,7 @@ class Attempt:
                 raise
             return self._failure(error)
         try:
-            self._transaction = await self._begin()
-            await self._look_before(step)
-            for plan, indexes in plans:
-                await self._execute(plan, indexes, bool(step.back))
+            await self._execute_all(plans, step)
             if not self.request.orders:
                 self._outcome.put_in_order()
             check_write(self.request, self._outcome.affected)
@@ -245,6 +247,21 @@ class Attempt:
             raise
         back = self._outcome.back
         return Landing(self._outcome.affected, None if back is None else tuple(back))
+
+    async def _execute_all(self, plans: list[tuple[Query, list[int]]], step: Run) -> None:
+        """Opens the transaction and runs the statements in it; where there is but one, in one go."""
+        look = self._look(step)
+        if look is None and len(plans) == 1 and self.claim is None and self.has_its_own_transaction:
+            plan, indexes = plans[0]
+            prelude = prelude_of(self.caller, self.request, self.headers)
+            self._transaction, record = await at_once.write(self.services.pool, prelude, plan, self.caller.turn)
+            await self._note(record, indexes, step)
+            return
+        self._transaction = await self._begin()
+        if look is not None:
+            await self._look_before(look, step)
+        for plan, indexes in plans:
+            await self._note(await self._executed(plan), indexes, step)
 
     async def _begin(self) -> Transaction:
         """Opens the transaction; with an Idempotency-Key asks first, as ourselves, whether it was answered."""
@@ -321,39 +338,51 @@ class Attempt:
             return "[" + self.payload.inner.decode() + "]"
         return receipts.encode([statement.rows[i] for i in rows]).decode()
 
-    async def _look_before(self, step: Run) -> None:
-        """The rows as they are before a healed write changes them; a caller who may not read them is seen to by the core."""
-        assert self._transaction is not None
+    def _look(self, step: Run) -> tuple[Query, bool] | None:
+        """What shows the rows as they are before a healed write changes them, and whether it tells who wrote them last; None where that is
+        not asked for."""
         assert self.relation is not None
-        place = (self.relation.oid, self.caller.role)
-        writers = place not in self.services.narrow
+        writers = self._place not in self.services.narrow
         query = image.image_of(self.request, step.statement, self.relation, self.names, step.asked, step.back, writers=writers)
         if query is None:
-            return
+            return None
         if query.params[:1] == (None,):
             query = with_rows(query, self._text(step.statement, list(range(len(step.statement.rows)))))
+        return query, writers
+
+    @property
+    def _place(self) -> tuple[int, str]:
+        assert self.relation is not None
+        return self.relation.oid, self.caller.role
+
+    async def _look_before(self, look: tuple[Query, bool], step: Run) -> None:
+        """Looks; a caller who may not read the rows is seen to by the core."""
+        query, writers = look
         try:
-            record = await self._transaction.fetchrow(query.sql, *query.params)
+            record = await self._executed(query)
         except DatabaseError as error:
             if not writers or error.failure.code != "42501":
                 raise
-            self.services.narrow.add(place)
+            self.services.narrow.add(self._place)
             self._transaction = await self._begin()
-            await self._look_before(step)
+            if (again := self._look(step)) is not None:
+                await self._look_before(again, step)
             return
-        assert record is not None
         rows = receipts.decode(record["rows"])
         self._outcome.writers = [row.pop("xmin") for row in rows] if writers else None
         self._outcome.before = rows
 
-    async def _execute(self, plan: Query, indexes: list[int], wants_back: bool) -> None:
-        assert self._transaction is not None
-        record = await self._transaction.fetchrow(plan.sql, *plan.params)
+    async def _executed(self, query: Query) -> Mapping[str, Any]:
+        assert self._transaction is not None and not isinstance(self._transaction, Batch)
+        record: Mapping[str, Any] | None = await self._transaction.fetchrow(query.sql, *query.params)
         assert record is not None
+        return record
+
+    async def _note(self, record: Mapping[str, Any], indexes: list[int], step: Run) -> None:
         if not record["same"]:
             await self.undo()
             raise DatabaseError(STALE)
-        self._outcome.add(record, indexes, wants_back)
+        self._outcome.add(record, indexes, bool(step.back))
 
     # --- Commit
 

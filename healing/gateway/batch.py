@@ -16,6 +16,10 @@ _BEGIN, _BEGIN_TO_READ = (*_CLEAN, "BEGIN"), (*_CLEAN, "BEGIN READ ONLY")
 _LOCKED = "55P03"
 
 
+XID = -2
+"""Where a write's record tells its transaction."""
+
+
 class TableLocked(DatabaseError):
     """Nothing was done in time: not a row is held, but all of a table."""
 
@@ -27,8 +31,8 @@ class Batch:
         self._pool, self._connection = pool, connection
         self.rows = rows
 
-    async def commit(self, xid: bytes | None, before: str = "") -> None:
-        """Commits, after the statements ``before`` (as for ``Transaction.commit``). Raises ``DatabaseError``: then nothing was stored."""
+    async def commit(self, before: str = "", xid: str | None = None) -> None:
+        """Commits, as ``Transaction.commit`` does. Raises ``DatabaseError``: then nothing was stored."""
         pool, connection = self._pool, self._connection
         try:
             await pool.wire(connection).say(commit_text(before))
@@ -39,7 +43,7 @@ class Batch:
                 raise DatabaseError(failure_of(error)) from error
             connection.terminate()
             await _drop(pool, connection, error)
-            if not await resolved(pool, xid.decode() if xid else None, life):
+            if not await resolved(pool, xid, life):
                 raise DatabaseError(NOT_STORED) from error
             return
         pool.release(connection)
@@ -47,6 +51,12 @@ class Batch:
     async def rollback(self) -> None:
         """Rolls back; never raises."""
         await _drop(self._pool, self._connection)
+
+
+def xid_of(rows: Sequence[Record]) -> str | None:
+    """The transaction in which a write returned these; None where it returned nothing."""
+    xid = rows[0][XID] if rows else None
+    return xid.decode() if xid is not None else None
 
 
 async def begin(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") -> Batch:

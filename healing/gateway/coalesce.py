@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from healing.core.types import Json
 from healing.gateway import receipts, tuned
-from healing.gateway.batch import begin
+from healing.gateway.batch import begin, xid_of
 from healing.gateway.prelude import Prelude
 from healing.gateway.sharing import LOCKED, OUT_OF_TIME, SHARED_FATE, Apart, Lanes, opening
 from healing.gateway.target import DatabaseError
@@ -30,7 +30,7 @@ FEWEST_ROWS, ROWS_AT_ALL = 50, 2000
 MOST_BYTES = 1 << 20
 PARALLEL, PARALLEL_ALONE = 2, 8
 _STALE_PLAN = "40001"
-FIRST, BACK, XID, SAME = 0, 1, -2, -1
+FIRST, BACK, SAME = 0, 1, -1
 """Columns of a lane's records."""
 
 
@@ -107,7 +107,7 @@ class Coalescer(Lanes[Lane, Item, Sequence[Record]]):
         except BaseException:
             await begun.rollback()
             raise
-        await begun.commit(begun.rows[0][XID] if begun.rows else None)
+        await begun.commit(xid=xid_of(begun.rows))
         for item, receipt_id in zip(owed, receipts.ids_of(bundle), strict=False):
             item.receipt_id = receipt_id
         return answers

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import asyncpg
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 from msgspec import Struct, field
 
@@ -37,7 +39,7 @@ class Outcome(Struct):
         if len(rows) == len(order):
             self.body = "[" + ", \n ".join([bytes(rows[i]).decode() for i in order]) + "]"
 
-    def add(self, record: asyncpg.Record, places: list[int], wants_back: bool) -> None:
+    def add(self, record: Mapping[str, Any], places: list[int], wants_back: bool) -> None:
         """One more statement's record (``plan_write``), which wrote the payload's rows ``places``."""
         self.affected += record["n"]
         self.places += places

@@ -13,8 +13,9 @@ import asyncpg
 import msgspec
 
 from healing.gateway.answer import Answer
+from healing.gateway.at_once import step_of
 from healing.gateway.auth import Caller
-from healing.gateway.batch import read as at_once
+from healing.gateway.batch import read as read_batch
 from healing.gateway.errors import DialectError, from_failure, invalid_body
 from healing.gateway.idempotency import Claim, begin_once, lost_race
 from healing.gateway.keyed_read import try_read
@@ -30,7 +31,6 @@ from healing.gateway.response import check_read, planned_rows, render_call, rend
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Transaction
-from healing.gateway.wire_messages import Step
 from schema_monitor.core.snapshot import Snapshot
 
 log = logging.getLogger("mendgate.read")
@@ -110,8 +110,7 @@ async def _once(
 
 async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: Prelude) -> Answer:
     """A read of a table: it is one statement, and nothing of it waits for another."""
-    arguments = [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params]
-    ((body, rows, total),) = await at_once(services.pool, (prelude.step,), Step(query.sql, arguments), caller.turn)
+    ((body, rows, total),) = await read_batch(services.pool, (prelude.step,), step_of(query), caller.turn)
     n = int(rows or 0)
     counted = total_of(request, None if total is None else int(total), None)
     answer = render_read(request, body=body, n=n, total=counted).plus(*_headers(names))

@@ -18,8 +18,8 @@ from msgspec import Struct
 from healing.gateway import receipts, watch
 from healing.gateway.answer import Answer
 from healing.gateway.attempt import Attempt, healing_headers, statement_of
-from healing.gateway.batch import begin
-from healing.gateway.coalesce import MOST_BYTES, XID, Item, NotMeant, Stale, share_out
+from healing.gateway.batch import begin, xid_of
+from healing.gateway.coalesce import MOST_BYTES, Item, NotMeant, Stale, share_out
 from healing.gateway.errors import DialectError
 from healing.gateway.idempotency import records_sql
 from healing.gateway.lane import Load, answer_of, careful, fits
@@ -245,5 +245,5 @@ async def _land(services: Services, group: Sequence[Alike]) -> list[Answer]:
     except BaseException:
         await batch.rollback()
         raise
-    await batch.commit(batch.rows[0][XID] if batch.rows else None, told)
+    await batch.commit(told, xid_of(batch.rows))
     return answers

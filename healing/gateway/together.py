@@ -11,9 +11,9 @@ from collections.abc import Hashable
 from msgspec import Struct
 
 from healing.gateway import tuned
-from healing.gateway.batch import begin, read
+from healing.gateway.batch import begin, read, xid_of
 from healing.gateway.coalesce import FEWEST_ROWS, ROWS_AT_ALL
-from healing.gateway.keyed_sql import LOST, SAME, XID
+from healing.gateway.keyed_sql import LOST, SAME
 from healing.gateway.prelude import Prelude
 from healing.gateway.sharing import LOCKED, OUT_OF_TIME, SHARED_FATE, Apart, Lanes, opening
 from healing.gateway.target import DatabaseError
@@ -83,7 +83,7 @@ class Together(Lanes[KeyedLane, Entry, Record]):
         except BaseException:
             await begun.rollback()
             raise
-        await begun.commit(begun.rows[0][XID])
+        await begun.commit(xid=xid_of(begun.rows))
         return begun.rows
 
     def verdict(self, error: Exception, count: int) -> Exception | None:

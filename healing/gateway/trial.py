@@ -14,6 +14,7 @@ from healing.core.heal import Kept, Landed, Refused, heal
 from healing.core.types import Failure, Healing, Misfit, Statement
 from healing.gateway.assisted import Assisted
 from healing.gateway.attempt import Attempt, statement_of
+from healing.gateway.batch import Batch
 from healing.gateway.errors import DialectError
 from healing.gateway.replay import Opened, is_late
 from healing.gateway.request_prelude import prelude_of
@@ -46,13 +47,15 @@ class Tried(Struct, frozen=True):
 class Trial(Attempt):
     """An attempt whose commit is a rollback."""
 
+    has_its_own_transaction = False
+
     async def _begin(self) -> Transaction:
         prelude = prelude_of(self.caller, self.request, self.headers)
         return await Transaction.begin(self.services.pool, f"BEGIN;{_PATIENCE}{prelude.text}")
 
     async def _commit(self, landed: Landed) -> CoreAnswer:
         """Deferred constraints speak now; then all of it is taken back."""
-        assert self._transaction is not None
+        assert self._transaction is not None and not isinstance(self._transaction, Batch)
         transaction, self._transaction = self._transaction, None
         try:
             await transaction.execute("SET CONSTRAINTS ALL IMMEDIATE")

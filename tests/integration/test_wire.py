@@ -57,7 +57,7 @@ async def code_of(work: Awaitable[object]) -> str:
 async def insert(pool: Pool, values: str) -> list[Record]:
     """Rows, committed."""
     batch = await begin(pool, AS, Step(INSERT, (values.encode(),)))
-    await batch.commit(batch.rows[0][1])
+    await batch.commit(xid=(batch.rows[0][1] or b"").decode())
     return batch.rows
 
 

@@ -66,6 +66,7 @@ class Shared:
 class Member(Attempt):
     """``join`` it to a transaction before it is driven."""
 
+    has_its_own_transaction = False
     shared: Shared
     _last: Failure | None = None
 
