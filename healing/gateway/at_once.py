@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from healing.gateway.answer import Answer
 from healing.gateway.batch import Batch, begin
+from healing.gateway.idempotency import Claim, asked, found
 from healing.gateway.prelude import Prelude
 from healing.gateway.sqltext import Query
 from healing.gateway.target import Pool
@@ -17,10 +19,30 @@ def step_of(query: Query) -> Step:
     return Step(query.sql, [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params])
 
 
-async def write(pool: Pool, prelude: Prelude, plan: Query, turn: str) -> tuple[Batch, Mapping[str, Any]]:
-    """A transaction in which a write has run (``plan_write``), and its record. Raises ``DatabaseError``: then it is over."""
-    batch = await begin(pool, (prelude.step,), step_of(plan), turn)
+async def write(pool: Pool, prelude: Prelude, plan: Query, turn: str, claim: Claim | None) -> tuple[Batch, Mapping[str, Any]] | Answer:
+    """A transaction in which a write has run (``plan_write``), and its record; or the answer that was given before. Raises
+    ``DatabaseError``, or what ``idempotency.found`` does: then it is over."""
+    if claim is None:
+        batch = await begin(pool, (prelude.step,), step_of(plan), turn)
+    else:
+        batch = await begin(pool, (), asked(claim), turn)
+        answer = await _answered(batch, claim)
+        if answer is not None:
+            return answer
+        await batch.ask((prelude.step,), step_of(plan))
     return batch, _read(batch.rows[0])
+
+
+async def _answered(batch: Batch, claim: Claim) -> Answer | None:
+    """What was answered before; then the transaction is over."""
+    try:
+        answer = found(batch.rows[0], claim)
+    except BaseException:
+        await batch.rollback()
+        raise
+    if answer is not None:
+        await batch.rollback()
+    return answer
 
 
 def _read(record: Record) -> dict[str, Any]:

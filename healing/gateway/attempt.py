@@ -251,10 +251,13 @@ class Attempt:
     async def _execute_all(self, plans: list[tuple[Query, list[int]]], step: Run) -> None:
         """Opens the transaction and runs the statements in it; where there is but one, in one go."""
         look = self._look(step)
-        if look is None and len(plans) == 1 and self.claim is None and self.has_its_own_transaction:
+        if look is None and len(plans) == 1 and self.has_its_own_transaction:
             plan, indexes = plans[0]
             prelude = prelude_of(self.caller, self.request, self.headers)
-            self._transaction, record = await at_once.write(self.services.pool, prelude, plan, self.caller.turn)
+            begun = await at_once.write(self.services.pool, prelude, plan, self.caller.turn, self.claim)
+            if isinstance(begun, Answer):
+                raise Stored(begun)
+            self._transaction, record = begun
             await self._note(record, indexes, step)
             return
         self._transaction = await self._begin()

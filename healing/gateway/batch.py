@@ -48,6 +48,14 @@ class Batch:
             return
         pool.release(connection)
 
+    async def ask(self, before: Sequence[Step], step: Step) -> None:
+        """Runs more, in one go; ``rows`` are those of ``step`` then. Raises ``DatabaseError``: then it is over, rolled back."""
+        try:
+            self.rows = await self._pool.wire(self._connection).ask((), before, step)
+        except BaseException as error:
+            await _drop(self._pool, self._connection, error)
+            _give_up(error, again=False)
+
     async def rollback(self) -> None:
         """Rolls back; never raises."""
         await _drop(self._pool, self._connection)

@@ -20,12 +20,13 @@ from healing.gateway.answer import Answer
 from healing.gateway.errors import DialectError
 from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool, Transaction, quote_literal
+from healing.gateway.wire_messages import Record, Step
 
 HEADER = "Idempotency-Key"
 MOST_CHARACTERS = 255
 _FIND = """
 SELECT pg_try_advisory_xact_lock(hashtextextended($1 || chr(31) || $2, 7)) AS free,
-    i.request_hash, i.status, i.headers::text AS headers, i.body
+    i.request_hash, i.status, i.headers::text AS headers, encode(i.body, 'hex') AS body
 FROM (SELECT 1) one LEFT JOIN mendgate.idempotency i ON i.caller = $1 AND i.key = $2"""
 
 
@@ -71,15 +72,33 @@ async def find_answer(transaction: Transaction, claim: Claim) -> Answer | None:
     caller's role is taken on: callers have no right to this table."""
     record = await transaction.fetchrow(_FIND, claim.caller, claim.key)
     assert record is not None
-    if record["status"] is None:
-        if not record["free"]:
+    return _answer_of(claim, *record)
+
+
+def asked(claim: Claim) -> Step:
+    """What ``found`` reads the answer of; as ourselves, too."""
+    return Step(_FIND, (claim.caller.encode(errors="surrogatepass"), claim.key.encode(errors="surrogatepass")))
+
+
+def found(record: Record, claim: Claim) -> Answer | None:
+    """As ``find_answer``."""
+    free, *texts = record
+    request_hash, status, headers, body = [None if text is None else text.decode() for text in texts]
+    return _answer_of(claim, free == b"t", request_hash, None if status is None else int(status), headers, body)
+
+
+def _answer_of(
+    claim: Claim, free: bool, request_hash: str | None, status: int | None, headers: str | None, body: str | None
+) -> Answer | None:
+    if status is None:
+        if not free:
             hint = "Wait for the first answer, or send it again in a moment."
             raise DialectError("MG409", 409, "A request with this Idempotency-Key is being processed", None, hint)
         return None
-    if record["request_hash"] != claim.request_hash:
+    if request_hash != claim.request_hash:
         raise other_request()
-    headers = [(name, value) for name, value in msgspec.json.decode(record["headers"])]
-    return Answer(record["status"], [*headers, ("Mendgate-Idempotent", "replayed")], bytes(record["body"]))
+    told = [(name, value) for name, value in msgspec.json.decode(headers or "[]")]
+    return Answer(status, [*told, ("Mendgate-Idempotent", "replayed")], bytes.fromhex(body or ""))
 
 
 async def begin_once(pool: Pool, claim: Claim, prelude: Prelude, turn: str = "", begin: str = "BEGIN") -> Transaction | Answer:

@@ -52,9 +52,9 @@ class Wire(asyncio.Protocol):
         """Whether the server has done anything of what was last asked, as far as it has told."""
 
     async def ask(self, opening: tuple[str, ...], before: Sequence[Step], step: Step, *, on_end: OnEnd | None = None) -> list[Record]:
-        """Opens a transaction by the statements of ``opening``, and runs ``step`` in it after what goes ``before``; its rows. With
-        ``on_end`` the transaction ends by itself, and that is called when it has (or the connection is gone). Raises what asyncpg would:
-        then the transaction may be open still (``is_open``)."""
+        """Opens a transaction by the statements of ``opening`` (none: it is open), and runs ``step`` in it after what goes ``before``; its
+        rows. With ``on_end`` the transaction ends by itself, and that is called when it has (or the connection is gone). Raises what
+        asyncpg would: then the transaction may be open still (``is_open``)."""
         self._on_end, self.has_answered = on_end, False
         try:
             message = self._asked(opening, before, step)
@@ -64,7 +64,7 @@ class Wire(asyncio.Protocol):
             raise
         if on_end is not None:
             message += messages.COMMIT
-        return await self._heard_out(self._exchange(message, int(on_end is not None), self._patience))
+        return await self._heard_out(self._exchange(message, int(on_end is not None), self._patience if opening else self._limit))
 
     @property
     def is_ending(self) -> bool:
@@ -80,7 +80,7 @@ class Wire(asyncio.Protocol):
         """All of it up to one Sync: where one fails, the server skips the rest. (A BEGIN that is a message of its own may fail alone, and
         then what follows it would be a transaction of its own, and be committed.)"""
         prepared = self._prepared
-        opens = (*opening, self._local) if self._local else opening
+        opens = (*opening, self._local) if self._local and opening else opening
         parts = [prepared.forgotten(), prepared.firsts(opens), messages.FLUSH]
         parts += [prepared.opening(each) for each in before]
         parts += (prepared.statement(step), messages.SYNC)

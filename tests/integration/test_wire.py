@@ -104,6 +104,41 @@ def test_nothing_is_stored_before_commit(target_url: str, table: psycopg.Connect
     assert stored(table) == []
 
 
+def test_more_can_be_asked_in_the_transaction(target_url: str, table: psycopg.Connection) -> None:
+    """As ourselves first, then as a caller; what takes longer than a first word may is waited for, and stored with the rest."""
+
+    async def work(pool: Pool) -> list[list[Record]]:
+        batch = await begin(pool, (), Step("SELECT current_user::text, pg_current_xact_id()::text"))
+        found = [batch.rows]
+        pool.wire(batch._connection)._patience = 0.1
+        await batch.ask(AS, Step("SELECT current_user::text, pg_current_xact_id()::text, pg_sleep(0.5)::text"))
+        found.append(batch.rows)
+        await batch.ask((), Step(INSERT, (b"{3,4}",)))
+        pool.wire(batch._connection)._patience = 5
+        await batch.commit(xid=(batch.rows[0][1] or b"").decode())
+        return [*found, batch.rows]
+
+    ours, theirs, written = with_pool(target_url, work)
+    assert (ours[0][0], theirs[0][0]) == (b"authenticator", b"service_role")
+    assert ours[0][1] == theirs[0][1] == written[0][1]
+    assert stored(table) == [3, 4]
+
+
+def test_what_is_asked_more_and_fails_undoes_all(target_url: str, table: psycopg.Connection) -> None:
+    """In what goes before, in the statement, and where it cannot be sent: nothing is stored, the connection serves on."""
+    hostile = [(AS, Step(INSERT, (b"{-1}",))), ((Step("SELECT 1/0"),), Step(INSERT, (b"{2}",))), (AS, Step(INSERT, (b"{2}",) * 70_000))]
+
+    async def work(pool: Pool) -> list[str]:
+        codes = []
+        for before, step in hostile:
+            batch = await begin(pool, AS, Step(INSERT, (b"{1}",)))
+            codes.append(await code_of(batch.ask(before, step)))
+        return [*codes, str(len(await insert(pool, "{7}")))]
+
+    assert with_pool(target_url, work) == ["23514", "22012", "22P05", "1"]
+    assert stored(table) == [7]
+
+
 def test_what_a_function_left_on_the_session_is_gone(target_url: str) -> None:
     """A setting for the session, and prepared statements that a function threw away: the next one is served all the same."""
 
