@@ -15,9 +15,11 @@ from typing import Any
 import asyncpg
 import uvloop
 
-from healing.gateway.batch import read
+from healing.gateway import at_once
+from healing.gateway.batch import begin, read, xid_of
 from healing.gateway.coalesce import Coalescer, Item, Lane, OutOfTime
 from healing.gateway.prelude import Prelude
+from healing.gateway.sqltext import Query
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.together import ByItself, Entry, KeyedLane, Together
 from healing.gateway.wire_messages import Step
@@ -37,6 +39,10 @@ UPSERT = KeyedLane(
     " ON CONFLICT (a) DO UPDATE SET b = EXCLUDED.b RETURNING b, true, false, pg_current_xact_id()::text, true",
 )
 SELECT = KeyedLane(PRELUDE, "SELECT repeat(k, 1 + k::int % 3000) FROM json_to_recordset($1::json) AS _(k text)", reads=True)
+WRITE = (
+    "WITH w AS (INSERT INTO torn(a, b) SELECT $1::text::int, $2 RETURNING b)"
+    " SELECT min(b), count(*), NULL, NULL, NULL, current_user, pg_current_xact_id()::text, true FROM w"
+)
 UNKNOWN = "MG504"
 
 
@@ -85,14 +91,16 @@ async def play(url: str, owner_url: str, seed: int, requests: int, cuts: float, 
 async def _all(pool: Pool, ledger: Ledger, dice: random.Random, requests: int) -> None:
     coalescer, together = Coalescer(pool), Together(pool)
     started: list[asyncio.Future[None]] = []
+    ways = ((_insert, coalescer), (_upsert, together), (_select, together), (_read, pool), (_write, pool), (_write_once, pool))
     for number in range(1, requests + 1):
-        way, through = dice.choice(((_insert, coalescer), (_upsert, together), (_select, together), (_read, pool)))
+        way, through = dice.choice(ways)
         started.append(asyncio.ensure_future(_noted(ledger, number, way, through)))
         if dice.random() < 0.2:
             await asyncio.sleep(dice.random() / 100)
         if dice.random() < 0.03:
             started[-1].cancel()
-    await asyncio.gather(*started, return_exceptions=True)
+    ended = await asyncio.gather(*started, return_exceptions=True)
+    ledger.wrong += [each for each in ended if each is not None and not isinstance(each, asyncio.CancelledError)]
     await coalescer.close()
     await together.close()
 
@@ -123,7 +131,7 @@ async def _noted(ledger: Ledger, number: int, way: Callable[[Any, int], Awaitabl
 
 
 async def _insert(coalescer: Coalescer, number: int) -> bool:
-    await coalescer.insert(INSERT, Item(b'{"a":%d,"b":"i%d"}' % (number, number), 1))
+    await coalescer.send(INSERT, Item(b'{"a":%d,"b":"i%d"}' % (number, number), 1))
     return True
 
 
@@ -145,6 +153,29 @@ async def _read(pool: Pool, number: int) -> bool:
             return not _own(told.encode(), text)
     rows = await read(pool, (PRELUDE.step,), Step("SELECT $1::text FROM generate_series(1, 1 + $1::text::int % 40)", (text,)))
     return not _own(rows, [[text]] * (1 + number % 40))
+
+
+async def _write(pool: Pool, number: int) -> bool:
+    """As an ordinary write, whose transaction is its own."""
+    plan = Query(WRITE, (number, f"w{number}"))
+    begun = await at_once.write(pool, PRELUDE, plan, "", None)
+    assert isinstance(begun, tuple)
+    batch, record = begun
+    if number % 10 == 0:
+        await batch.rollback()
+        return False
+    await batch.commit("SELECT 1;", record["xid"])
+    return _own(record["body"], f"w{number}")
+
+
+async def _write_once(pool: Pool, number: int) -> bool:
+    """As one that asks something as ourselves first."""
+    text = b"%d" % number
+    batch = await begin(pool, (), Step("SELECT $1::text, current_user::text", (text,)))
+    asked = batch.rows
+    await batch.ask((PRELUDE.step,), Step(WRITE, (text, b"w" + text)))
+    await batch.commit(xid=xid_of(batch.rows))
+    return _own(asked, [[text, b"authenticator"]]) and _own(batch.rows[0][0], b"w" + text)
 
 
 def _own(found: object, expected: object) -> bool:
