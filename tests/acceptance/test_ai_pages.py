@@ -16,12 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from tests.acceptance.test_admin_browser import CHROMIUM, Visit, browser, visit
+from tests.acceptance.visitor import CHROMIUM, Visit, browser, contexts, visit
 from tests.gateway_process import Gateway
 from tests.integration.ai_rows import allowance_row, provider_row, settings_row
 from tests.waiting import HANGS
 
-__all__ = ["browser", "visit"]
+__all__ = ["browser", "contexts", "visit"]
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: apt-get install chromium")
 SECRET = "sk-acceptance-abcdefgh-9876"
 PAGES = {
@@ -158,19 +158,16 @@ def used(site: Gateway) -> Gateway:
     return site
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_readable_and_free_of_errors(used: Gateway, visit: Callable[..., Visit], scheme: str) -> None:
-    rita = visit(used, scheme=scheme)
+def test_every_page_is_readable_by_day_and_night_and_free_of_errors(used: Gateway, visit: Callable[..., Visit]) -> None:
+    rita = visit(used)
     for name, path in PAGES.items():
         rita.go(f"/admin/breakers/{path}")
-        rita.judge(name)
-        rita.shoot(f"ai-{name}-{scheme}")
+        rita.judge_day_and_night(f"ai-{name}")
     call = used.control("SELECT id FROM breakers_aicall LIMIT 1")[0]["id"]
     model = used.control("SELECT id FROM breakers_aimodel WHERE name = 'small'")[0]["id"]
     for name, path in {"call": f"aicall/{call}/change/", "model": f"aimodel/{model}/change/"}.items():
         rita.go(f"/admin/breakers/{path}")
-        rita.judge(name)
-        rita.shoot(f"ai-{name}-{scheme}")
+        rita.judge_day_and_night(f"ai-{name}")
     assert rita.faults == []
 
 

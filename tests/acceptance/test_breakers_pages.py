@@ -10,10 +10,11 @@ import pytest
 from breakers.core.types import Outcome
 from breakers.registry import Open, Registry
 from resilience_site.wiring import namespace_of
-from tests.acceptance.test_admin_browser import CHROMIUM, Visit, browser, visit  # noqa: F401
+from tests.acceptance.visitor import CHROMIUM, Visit, browser, contexts, visit
 from tests.gateway_process import Gateway
 from tests.waiting import HANGS
 
+__all__ = ["browser", "contexts", "visit"]
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: apt-get install chromium")
 BOARD = "/admin/breakers/breakerconfig/"
 SEED = "from tests.acceptance.admin_seed import people; people(); from tests.acceptance.breakers_seed import seed; seed()"
@@ -56,7 +57,7 @@ def pk(site: Gateway, name: str) -> int:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_pages_are_readable_and_free_of_errors(site: Gateway, visit: Callable[..., Visit], scheme: str) -> None:  # noqa: F811
+def test_the_pages_are_readable_and_free_of_errors(site: Gateway, visit: Callable[..., Visit], scheme: str) -> None:
     rita = visit(site, scheme=scheme)
     for name, path in (
         ("breakers", BOARD), ("breakers_day", f"{BOARD}?span=day"), ("breaker", f"{BOARD}{pk(site, 'lovable-ai')}/change/"),
@@ -68,7 +69,7 @@ def test_the_pages_are_readable_and_free_of_errors(site: Gateway, visit: Callabl
     assert rita.faults == []
 
 
-def test_an_opening_elsewhere_shows_by_itself_with_its_why(site: Gateway, visit: Callable[..., Visit], elsewhere: Registry) -> None:  # noqa: F811
+def test_an_opening_elsewhere_shows_by_itself_with_its_why(site: Gateway, visit: Callable[..., Visit], elsewhere: Registry) -> None:
     rita = visit(site)
     page = rita.go(BOARD)
     page.evaluate("window.stays = true")
@@ -91,7 +92,7 @@ def test_an_opening_elsewhere_shows_by_itself_with_its_why(site: Gateway, visit:
 
 def test_forcing_open_by_keyboard_asks_for_a_reason_and_holds_in_other_processes(
     site: Gateway,
-    visit: Callable[..., Visit],  # noqa: F811
+    visit: Callable[..., Visit],
     elsewhere: Registry,
 ) -> None:
     elsewhere.get("healing-ai")
@@ -124,7 +125,7 @@ def test_forcing_open_by_keyboard_asks_for_a_reason_and_holds_in_other_processes
     assert rita.faults == []
 
 
-def test_an_edit_is_a_version_with_a_reason_and_can_be_restored(site: Gateway, visit: Callable[..., Visit]) -> None:  # noqa: F811
+def test_an_edit_is_a_version_with_a_reason_and_can_be_restored(site: Gateway, visit: Callable[..., Visit]) -> None:
     rita = visit(site)
     path = f"{BOARD}{pk(site, 'lovable-ai')}/change/"
     page = rita.go(path)
@@ -147,7 +148,7 @@ def test_an_edit_is_a_version_with_a_reason_and_can_be_restored(site: Gateway, v
     assert rita.faults == []
 
 
-def test_who_may_only_look_sees_the_board_without_buttons(site: Gateway, visit: Callable[..., Visit]) -> None:  # noqa: F811
+def test_who_may_only_look_sees_the_board_without_buttons(site: Gateway, visit: Callable[..., Visit]) -> None:
     otto = visit(site, "otto")
     page = otto.go(BOARD)
     assert page.locator(".mg-breaker-name").get_by_text("lovable-ai").is_visible()
@@ -156,7 +157,7 @@ def test_who_may_only_look_sees_the_board_without_buttons(site: Gateway, visit: 
     assert page.get_by_role("button", name="Restore").count() == 0
 
 
-def test_the_board_rests_while_hidden_and_says_when_it_lost_the_server(site: Gateway, visit: Callable[..., Visit]) -> None:  # noqa: F811
+def test_the_board_rests_while_hidden_and_says_when_it_lost_the_server(site: Gateway, visit: Callable[..., Visit]) -> None:
     rita = visit(site)
     page = rita.go(BOARD)
     asked: list[str] = []
