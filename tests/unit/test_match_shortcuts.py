@@ -7,7 +7,7 @@ import random
 import pytest
 
 from healing.core.match import layout as layouts
-from healing.core.match.features import FEATURES, MOST, OF_KEY, pairs
+from healing.core.match.features import FEATURES, MOST, OF_KEY, OF_WORDS, pairs
 from healing.core.match.layout import Layout, layout_of, places, taken_apart
 from healing.core.match.leaves import MILLION, Tree, leaves
 from healing.core.match.lexicon import PEOPLE, QUALIFIERS, STATISTIC, UNITS
@@ -93,9 +93,13 @@ def grown(rng: random.Random, depth: int) -> Tree:
 def test_the_leaves_that_are_left_are_those_that_a_walk_through_the_trees_finds(seed: int) -> None:
     rng = chance(seed)
     trees = [grown(rng, 4) for _ in range(rng.randrange(1, 12))]
-    asked = leaves(trees, {0}, range(1, 3))
+    asked = leaves(trees, {0}, range(1, 3), [3, 4])
     same = rng.randrange(4) / 2
     rows = [[same, *(rng.randrange(5) / 2 - 0.25 * rng.randrange(2) for _ in range(5))] for _ in range(8)]
+    for row in rows[::2]:
+        row[3] = 0.0
+    for row in rows:
+        row[4] *= bool(row[3])
     expected = [sum(walked(tree, row) for tree in trees) for row in rows]
     assert asked.sums(rows) == pytest.approx(expected, abs=1e-12)
     assert asked.sums(rows) == pytest.approx(expected, abs=1e-12)  # now from memory
@@ -104,7 +108,7 @@ def test_the_leaves_that_are_left_are_those_that_a_walk_through_the_trees_finds(
 
 def test_a_leaf_of_more_than_six_decimals_is_refused_and_not_rounded() -> None:
     with pytest.raises(ValueError, match="six decimals"):
-        leaves([((-1, 0.1 / MILLION, 0, 0),)], set(), range(0))
+        leaves([((-1, 0.1 / MILLION, 0, 0),)], set(), range(0), [0])
 
 
 @pytest.mark.parametrize("seed", range(15))
@@ -127,6 +131,14 @@ def test_what_is_said_to_be_the_same_for_all_columns_of_a_key_is(seed: int) -> N
         assert len(row) <= MOST
         assert all(len(pair.features) == len(FEATURES) for pair in row)
         assert len({tuple(pair.features[i] for i in of_key) for pair in row}) <= 1
+
+
+def test_what_words_say_is_nothing_where_the_first_of_it_says_nothing() -> None:
+    of_words = [FEATURES.index(name) for name in OF_WORDS]
+    rows = [pair.features for seed in range(60) for row in pairs(scene(seed), shipped().habits) for pair in row]
+    unlike = [row for row in rows if row[of_words[0]] == 0.0]
+    assert 50 < len(unlike) < len(rows) - 50
+    assert not any(row[i] for row in unlike for i in of_words)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -154,13 +166,15 @@ def test_words_that_can_hardly_be_near_are_left_out_only_where_they_are_not() ->
 
 
 def test_what_a_table_remembers_of_words_and_columns_is_bounded() -> None:
-    layout = taken_apart(relation_of(60, chance(3)))
+    layout = taken_apart(relation_of(120, chance(3)))
     for i in range(2_000):
         layout.hear(name_of(f"customer{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}"))
     assert len(layout._alike) <= layouts._MOST_WORDS + len(layout.words)
     columns = range(len(layout.names))
-    assert len(columns) ** 2 < layouts._MOST_PAIRS  # a table with more pairs than that starts anew
-    assert layout.base(0, 1) == kinship(layout.readings[0].name, layout.readings[1].name, layout.owner).base
+    assert len(columns) ** 2 > layouts._MOST_PAIRS
+    asked = [(layout.base(i, j), layout.readings[i].name, layout.readings[j].name) for i in columns for j in columns]
+    assert len(layout._bases) <= layouts._MOST_PAIRS
+    assert all(base == kinship(one, other, layout.owner).base for base, one, other in asked[::97])
 
 
 def test_tables_are_remembered_as_long_as_they_are_the_same_object_and_not_too_many() -> None:

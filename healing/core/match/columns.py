@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 
 from msgspec import Struct
 
@@ -41,7 +42,9 @@ def rank(scene: Scene, model: Model) -> list[Ranked]:
 
 def _rank(key: Key, row: list[Pair], scene: Scene, model: Model) -> Ranked:
     raw = model.scores([p.features for p in row])
-    scored = sorted([(score + _entities(p, scene), p) for score, p in zip(raw, row, strict=True)], key=lambda s: -s[0])
+    if key.name.words[-1:] == ("id",):
+        raw = [score + _entities(p, scene) for score, p in zip(raw, row, strict=True)]
+    scored = sorted(zip(raw, row, strict=True), key=itemgetter(0), reverse=True)
     chances = [sigmoid(s) for s, _ in scored]
     total = max(1.0, sum(chances))
     calibrated = [model.curve.at(c / total) for c in chances]

@@ -8,17 +8,19 @@ from msgspec import Struct
 
 from .likeness import Alike
 from .names import affixes
-from .reading import Reading
+from .reading import Reading, share
 
 _SAME = 0.85
 
 
 class Edit(Struct, frozen=True, gc=False, eq=False):
-    """Which words only the key has and only the column has, as slices of their words; ``numbers`` in the order of ``EDITS``."""
+    """Which words only the key has and only the column has, as slices of their words; ``numbers`` in the order of ``EDITS``;
+    ``all``: no word stays."""
 
     gone: slice
     come: slice
     numbers: tuple[float, ...]
+    all: bool = False
 
 
 EDITS = (
@@ -37,10 +39,8 @@ EDITS = (
 )
 
 
-def edit(key: Reading, alike: Alike, column: Reading, related: bool) -> Edit:
-    """Aligns two names from both ends. ``related``: some of their words may be the same."""
-    if not related:
-        return _another(key, column)
+def edit(key: Reading, alike: Alike, column: Reading) -> Edit:
+    """Aligns two names from both ends."""
     mine, theirs = key.name.words, column.name.words
     begin, end, stop = 0, len(mine), len(theirs)
     while end and stop and alike[end - 1].get(theirs[stop - 1], 0.0) >= _SAME:
@@ -57,29 +57,35 @@ def edit(key: Reading, alike: Alike, column: Reading, related: bool) -> Edit:
         float(replaced),
         max([known.get(b, 0.0) for known in alike[gone] for b in theirs[come]]) if replaced else 0.0,
         affixes("".join(mine[gone]), "".join(theirs[come])) if replaced else 0.0,
-        _share(key.faint[gone]),
-        _share(column.faint[come]),
-        _share(column.owner[come]),
-        _share(key.owner[gone]),
+        share(key.faint[gone], 0.5),
+        share(column.faint[come], 0.5),
+        share(column.owner[come], 0.5),
+        share(key.owner[gone], 0.5),
         float(begin < stop and begin == end and after == 1 and theirs[-1] in ("id", "type")),
     )
     return Edit(gone, come, numbers)
 
 
-def _another(key: Reading, column: Reading) -> Edit:
-    """All words go, all others come."""
-    mine, theirs = key.name, column.name
-    end, stop = len(mine.words), len(theirs.words)
+def another(key: Reading, column: Reading, letters: float) -> Edit:
+    """The same for names that have no word alike: all words go, all others come. ``letters``: their ``affixes``."""
+    end, stop = len(key.name.words), len(column.name.words)
     replaced = bool(end and stop)
-    letters = affixes(mine.letters, theirs.letters) if replaced else 0.0
-    shares = (_share(key.faint), _share(column.faint), _share(column.owner), _share(key.owner))
-    numbers = (0.0, 0.0, float(end), float(stop), float(replaced), 0.0, letters, *shares, 0.0)
-    return Edit(slice(0, end), slice(0, stop), numbers)
-
-
-def _share(known: tuple[bool, ...]) -> float:
-    """Share of words that are known; 0.5 where there are none."""
-    return sum(known) / len(known) if known else 0.5
+    (faint, owner, _), (other_faint, other_owner, _) = key.shares, column.shares
+    numbers = (
+        0.0,
+        0.0,
+        float(end),
+        float(stop),
+        float(replaced),
+        0.0,
+        letters if replaced else 0.0,
+        faint,
+        other_faint,
+        other_owner,
+        owner,
+        0.0,
+    )
+    return Edit(slice(0, end), slice(0, stop), numbers, True)
 
 
 def used_elsewhere(stems: tuple[str, ...], vocabulary: Mapping[str, int], own: int) -> float:

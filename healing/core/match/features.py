@@ -10,11 +10,12 @@ from operator import attrgetter
 from msgspec import Struct
 
 from . import likeness, surroundings
-from .edits import EDITS, edit, used_elsewhere
+from .edits import EDITS, another, edit, used_elsewhere
 from .former import FORMER, before, former
 from .habits import HABITS, Habits
 from .layout import KINDS, Heard, Target, places
 from .likeness import LETTERS, LIKENESS, Kinship
+from .names import affixes
 from .scene import Key, Scene, labels_of
 from .surroundings import SURROUNDINGS
 from .traps import trapped
@@ -68,6 +69,22 @@ OF_KEY = frozenset(
     )
 )
 """those that are the same for all columns of one key."""
+OF_WORDS = (
+    "words_of_key_found",
+    "words_of_column_found",
+    "words_exact",
+    "both_ways",
+    "last_word",
+    "first_word",
+    "beside_table_key",
+    "beside_table_column",
+    "beside_table_both",
+    "words_before",
+    "words_after",
+    "middle_alike",
+    "come_before_id",
+)
+"""those that are 0 where no word of a key is like one of a column. The first tells: then it is 0, and else it never is."""
 
 
 class Pair(Struct, gc=False):
@@ -96,6 +113,7 @@ class Ranked(Struct, gc=False):
     scores: list[float]
     first: list[int]
     kin: dict[int, Kinship]
+    taking: Mapping[str, Taking]
 
 
 def pairs(scene: Scene, habits: Habits) -> list[list[Pair]]:
@@ -124,11 +142,15 @@ def _nearest_column(place: int, scene: Scene) -> float:
     return max([layout.base(place, other) for other in places(sharing)], default=0.0)
 
 
+Taking = tuple[float, float, float, float]
+"""how well a value fits and what that adds to the score, how well the name's hint fits and what that adds"""
+
+
 @lru_cache(maxsize=512)
-def _taking(shape: str, hint: str) -> Mapping[str, tuple[float, float, float]]:
-    """Family of columns -> how well the value fits, and what that and the name's hint add to the score."""
+def _taking(shape: str, hint: str) -> Mapping[str, Taking]:
+    """By family of columns."""
     fits = {name: (fit(shape, name), hint_fit(hint, name)) for name in FAMILIES}
-    return {name: (how, 0.15 * how, 0.1 * (hinted - 0.5)) for name, (how, hinted) in fits.items()}
+    return {name: (how, 0.15 * how, hinted, 0.1 * (hinted - 0.5)) for name, (how, hinted) in fits.items()}
 
 
 def _ranked(key: Key, scene: Scene) -> Ranked:
@@ -141,7 +163,7 @@ def _ranked(key: Key, scene: Scene) -> Ranked:
     scores: list[float] = []
     kin: dict[int, Kinship] = {}
     for target in scene.targets:
-        how, fitting, hinting = taking[target.family]
+        how, fitting, _, hinting = taking[target.family]
         if how <= 0.0:
             continue
         place = target.place
@@ -155,15 +177,17 @@ def _ranked(key: Key, scene: Scene) -> Ranked:
         fits.append(how)
         scores.append(score + (hinting + (0.2 if target.column.name in newer else 0.0)))
     first = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:MOST]
-    return Ranked(key, heard, able, fits, scores, first, kin)
+    return Ranked(key, heard, able, fits, scores, first, kin, taking)
 
 
 def _look(ranked: Ranked, scene: Scene, habits: Habits, rivals: dict[int, list[float]], near: dict[int, float]) -> list[Pair]:
     """The most promising columns of a key with their features."""
+    if not ranked.first:
+        return []
     key, heard, layout, scores = ranked.key, ranked.heard, scene.layout, ranked.scores
     mine, alike = heard.reading, heard.alike
     known = before(scene, key)
-    of_key = _of_key(ranked, scene)
+    of_key, sent = _of_key(ranked, scene), (scene.sent / len(layout.names), float(min(scene.sent, 20)))
     found = []
     for rank, i in enumerate(ranked.first):
         target, score, how = ranked.able[i], scores[i], ranked.fits[i]
@@ -172,14 +196,15 @@ def _look(ranked: Ranked, scene: Scene, habits: Habits, rivals: dict[int, list[f
         kin = ranked.kin.get(place) or layout.kinship(heard, place)
         traps = trapped(key.name, mine.signs, theirs.name, theirs.signs)
         labels = labels_of(column, layout.relation, scene.snapshot)
-        change = edit(mine, alike, theirs, bool(kin.found))
+        letters = affixes(key.name.letters, theirs.name.letters)
+        change = edit(mine, alike, theirs) if kin.found else another(mine, theirs, letters)
         features = [
-            *likeness.numbers(mine, alike, theirs, kin, len(traps)),
+            *likeness.numbers(mine, alike, theirs, kin, letters, len(traps)),
             *change.numbers,
             used_elsewhere(key.name.stems[change.gone], layout.vocabulary, 0),
             used_elsewhere(theirs.name.stems[change.come], layout.vocabulary, 1),
             0.0 if too_long(key.value, column) else how,
-            hint_fit(mine.hint, target.family),
+            ranked.taking[target.family][2],
             fits_labels(key.value, labels) if labels is not None else 0.5,
             *target.kinds,
             *of_key.first,
@@ -191,7 +216,7 @@ def _look(ranked: Ranked, scene: Scene, habits: Habits, rivals: dict[int, list[f
             0.0 if scene.newer is None else 1.0 if column.name in scene.newer else -1.0,
             of_key.newer_others,
             *former(known, kin.base, target, layout),
-            *surroundings.numbers(mine, target, change, layout, scene.sent),
+            *surroundings.numbers(mine, target, change, layout, sent),
             *habits.numbers(mine.stems, theirs.stems),
         ]
         found.append(Pair(key, target, alike, how, score, labels, traps, features))

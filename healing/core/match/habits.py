@@ -30,25 +30,27 @@ class Habits(Struct, frozen=True, dict=True):
 
     def numbers(self, key: Stems, column: Stems) -> tuple[float, ...]:
         """In the order of ``HABITS``, for the stems of both."""
-        gone, come = key - column, column - key
-        parts = [] if gone and come else [self._odds(self.words.get(word), 0.3) for word in sorted(gone | come)]
-        swap = self.swaps.get(" ".join(sorted((*gone, *come)))) if len(gone) == 1 and len(come) == 1 else None
-        swapped = len(gone) == 1 and len(come) == 1
-        commonness = self._commonness
-        common = [commonness.get(word, -1.0) for word in sorted(gone | come)]  # one order: sums of floats depend on it
-        return (
-            max(parts, default=_NEVER),
-            min(parts, default=_NEVER),
-            self._odds(swap, 0.5),
-            (float(swap[0]) if swap else 0.0) if swapped else -1.0,
-            sum(common) / len(common) if common else -4.0,
-        )
+        words = sorted(key ^ column)  # one order: sums of floats depend on it
+        gone, commonness = key - column, self._commonness
+        common = sum([commonness.get(word, -1.0) for word in words]) / len(words) if words else -4.0
+        if not gone or len(gone) == len(words):
+            parts = [self._apart.get(word, 0.0) for word in words]
+            return (max(parts, default=_NEVER), min(parts, default=_NEVER), 0.0, -1.0, common)
+        if len(words) > 2:
+            return (_NEVER, _NEVER, 0.0, -1.0, common)
+        swap = self.swaps.get(" ".join(words))
+        return (_NEVER, _NEVER, _odds(swap, 0.5), float(swap[0]), common) if swap else (_NEVER, _NEVER, 0.0, 0.0, common)
 
-    @staticmethod
-    def _odds(counts: tuple[int, int] | None, prior: float) -> float:
-        return 0.0 if counts is None else log((counts[0] + prior) / (counts[1] + prior))
+    @cached_property
+    def _apart(self) -> dict[str, float]:
+        """How much more often each word tells two things apart than it came or went in a rename."""
+        return {word: _odds(counts, 0.3) for word, counts in self.words.items()}
 
     @cached_property
     def _commonness(self) -> dict[str, float]:
         """How often each word tells two things apart, of the projects that use it."""
         return {word: log((self.words.get(word, (0, 0))[0] + 0.5) / (used + 1)) for word, used in self.common.items()}
+
+
+def _odds(counts: tuple[int, int], prior: float) -> float:
+    return log((counts[0] + prior) / (counts[1] + prior))

@@ -6,6 +6,7 @@ Sets of columns are bits of a number, one for each place in the table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import log2
 
 from msgspec import Struct
 
@@ -78,6 +79,8 @@ class Layout(Struct, frozen=True, eq=False):
     relation: Relation
     owner: Name
     names: tuple[str, ...]
+    size: float
+    """log2 of how many columns there are"""
     places: Mapping[str, int]
     readings: tuple[Reading, ...]
     targets: tuple[tuple[Target, ...], tuple[Target, ...]]
@@ -184,6 +187,7 @@ def taken_apart(relation: Relation) -> Layout:
         relation,
         owner,
         names,
+        log2(len(names)) if names else 0.0,
         {name: place for place, name in enumerate(names)},
         readings,
         (_targets(relation, readings, False), _targets(relation, readings, True)),

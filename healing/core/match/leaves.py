@@ -8,28 +8,33 @@ After QuickScorer (Lucchese and others, SIGIR 2015), with Python's long integers
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Container, Sequence
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 
 Tree = tuple[tuple[int, float, int, int], ...]
 """Nodes (feature, threshold, left, right): left where value <= threshold. feature -1: a leaf worth ``threshold``."""
+Row = Sequence[float] | Mapping[int, float]
 MILLION = 1_000_000
-_MOST_KINDS = 1_024
 
 Question = tuple[int, tuple[float, ...], tuple[int, ...]]
 """a feature, its thresholds in order, and the leaves that stay for a value up to the first, up to the second ... above the last"""
 
 
 class Leaves(Struct, frozen=True):
-    """Questions by what their features depend on: ``common`` are the same for all rows of one call; ``kinds`` stand together and say
-    little, so the leaves that they leave are remembered for what they said."""
+    """Questions in groups, so that few have to be asked. ``common`` are the same for all rows of one call; ``kinds`` are yes or no, so the
+    leaves that they leave are remembered for what they said; ``linked`` are all 0 where the feature ``link`` is."""
 
     every: int
     common: tuple[Question, ...]
     kinds: tuple[Question, ...]
     span: slice
     """where the kinds stand in a row"""
+    linked: tuple[Question, ...]
+    link: int
+    unlinked: int
+    """the leaves that they leave where they are 0"""
     single: tuple[Question, ...]
     planes: tuple[int, ...]
     """the leaves whose worth has the highest bit, the next ... the lowest"""
@@ -40,32 +45,34 @@ class Leaves(Struct, frozen=True):
     def sums(self, rows: Sequence[list[float]]) -> list[float]:
         """What the trees say of each row of features."""
         common = _left(self.every, self.common, rows[0]) if rows else self.every
-        return [(self._worth(common & self._of_kinds(row), row) + self.least) / MILLION for row in rows]
+        unlinked = common & self.unlinked
+        return [(self._worth(common if row[self.link] else unlinked, row) + self.least) / MILLION for row in rows]
 
     def _of_kinds(self, row: list[float]) -> int:
         said = tuple(row[self.span])
         left = self._stay.get(said)
         if left is None:
-            if len(self._stay) >= _MOST_KINDS:
-                self._stay.clear()
             left = self._stay[said] = _left(self.every, self.kinds, row)
         return left
 
     def _worth(self, left: int, row: list[float]) -> int:
-        left, total = _left(left, self.single, row), 0
+        if row[self.link]:
+            left = _left(left, self.linked, row)
+        left, total = _left(left & self._of_kinds(row), self.single, row), 0
         for plane in self.planes:
             total += total + (left & plane).bit_count()
         return total
 
 
-def _left(left: int, questions: tuple[Question, ...], row: list[float]) -> int:
+def _left(left: int, questions: tuple[Question, ...], row: Row) -> int:
     for feature, thresholds, stay in questions:
         left &= stay[bisect_left(thresholds, row[feature])]
     return left
 
 
-def leaves(trees: Sequence[Tree], common: Container[int], kinds: range) -> Leaves:
-    """``common``: the features that are the same for all rows of one call; ``kinds``: those that say little, side by side."""
+def leaves(trees: Sequence[Tree], common: Container[int], kinds: range, linked: Sequence[int]) -> Leaves:
+    """``common``: the features that are the same for all rows of one call; ``kinds``: those that are yes or no, side by side; ``linked``:
+    those that are all 0 where the first of them is."""
     worths: list[int] = []
     sides: dict[int, dict[float, tuple[int, int]]] = {}
     least = 0
@@ -77,12 +84,16 @@ def leaves(trees: Sequence[Tree], common: Container[int], kinds: range) -> Leave
         least += lowest
     every = (1 << len(worths)) - 1
     questions = [_question(feature, cuts, every) for feature, cuts in sorted(sides.items())]
+    of_words = tuple(q for q in questions if q[0] in linked)
     return Leaves(
         every,
         tuple(q for q in questions if q[0] in common),
         tuple(q for q in questions if q[0] in kinds),
         slice(kinds.start, kinds.stop),
-        tuple(q for q in questions if q[0] not in common and q[0] not in kinds),
+        of_words,
+        linked[0],
+        _left(every, of_words, defaultdict(float)),
+        tuple(q for q in questions if q[0] not in common and q[0] not in kinds and q[0] not in linked),
         _planes(worths),
         least,
         {},

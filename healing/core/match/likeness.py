@@ -7,7 +7,7 @@ from operator import mul
 
 from msgspec import Struct
 
-from .names import Name, affixes, dice, same_word
+from .names import Name, dice, same_word
 from .reading import Reading, read
 
 LIKENESS = (
@@ -88,8 +88,8 @@ def apart(close: float) -> Kinship:
     return Kinship((), (), 0.0, 0.0, 0.0, 0.0, close, LETTERS * close)
 
 
-def numbers(key: Reading, alike: Alike, column: Reading, kin: Kinship, warnings: int) -> tuple[float, ...]:
-    """In the order of ``LIKENESS``; ``warnings``: how many traps there are."""
+def numbers(key: Reading, alike: Alike, column: Reading, kin: Kinship, letters: float, warnings: int) -> tuple[float, ...]:
+    """In the order of ``LIKENESS``; ``letters``: their ``affixes``; ``warnings``: how many traps there are."""
     mine, theirs = key.name, column.name
     words, others = mine.words, theirs.words
     exact = last = first = 0.0
@@ -104,7 +104,7 @@ def numbers(key: Reading, alike: Alike, column: Reading, kin: Kinship, warnings:
         exact,
         _both(kin.found, kin.held),
         kin.close,
-        affixes(mine.letters, theirs.letters),
+        letters,
         last,
         first,
         lonely,

@@ -16,7 +16,7 @@ from operator import mul
 import msgspec
 from msgspec import Struct
 
-from .features import FEATURES, OF_KEY
+from .features import FEATURES, OF_KEY, OF_WORDS
 from .habits import Habits
 from .layout import KINDS
 from .leaves import Leaves, Tree, leaves
@@ -75,9 +75,9 @@ class Model(Struct, frozen=True, dict=True):
     @cached_property
     def leaves(self) -> Leaves:
         """The trees, ready to be asked."""
-        first = self.features.index(KINDS[0])
-        common = {i for i, name in enumerate(self.features) if name in OF_KEY}
-        return leaves(self.trees, common, range(first, first + len(KINDS)))
+        place = {name: i for i, name in enumerate(self.features)}
+        kinds = range(place[KINDS[0]], place[KINDS[-1]] + 1)
+        return leaves(self.trees, {place[name] for name in OF_KEY}, kinds, [place[name] for name in OF_WORDS])
 
     def scores(self, rows: Sequence[list[float]]) -> list[float]:
         """Raw log-odds that a key is meant for each of some columns, for their features."""

@@ -29,30 +29,44 @@ class Reading(Struct, frozen=True, gc=False, eq=False):
     faint: tuple[bool, ...]
     owner: tuple[bool, ...]
     qualifies: tuple[bool, ...]
+    shares: tuple[float, float, float]
+    """of all words, those that these say it of"""
     hint: str
     signs: Signs
     old: bool
     who: bool
+    of_owner: bool
+    """It has a word of the table's name."""
 
 
 def read(name: Name, owner: Name) -> Reading:
     """``owner``: the table's name."""
     weights, stems, owns = name.weights, name.stems, owner.stems
     own = weights if owner.words == () else tuple([w * 0.2 if s in owns else w for w, s in zip(weights, stems, strict=True)])
+    faint = tuple([_faint(word) for word in name.words])
+    of_owner = tuple([_among(word, owner.words) for word in name.words])
+    qualifies = tuple([word in QUALIFIERS for word in name.words])
     return Reading(
         name,
         frozenset(stems),
         sum(weights),
         own,
         sum(own),
-        tuple([_faint(word) for word in name.words]),
-        tuple([_among(word, owner.words) for word in name.words]),
-        tuple([word in QUALIFIERS for word in name.words]),
+        faint,
+        of_owner,
+        qualifies,
+        (share(faint, 0.5), share(of_owner, 0.5), share(qualifies, -1.0)),
         hinted(name.words),
         signs(name),
-        any(s in OLD for s in stems),
+        any([s in OLD for s in stems]),
         says_who(name),
+        any([s in owns for s in stems]),
     )
+
+
+def share(said: tuple[bool, ...], of_none: float) -> float:
+    """Share of the words that it is said of; ``of_none`` where there are no words."""
+    return sum(said) / len(said) if said else of_none
 
 
 @lru_cache(maxsize=8_192)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import log2
-
 from .edits import Edit
 from .layout import Layout, Target, places
-from .reading import OLD, Reading, Stems
+from .reading import OLD, Reading, Stems, share
 
 SURROUNDINGS = (
     "sent_share",
@@ -23,22 +21,26 @@ SURROUNDINGS = (
 )
 
 
-def numbers(key: Reading, target: Target, change: Edit, layout: Layout, sent: int) -> tuple[float, ...]:
-    """In the order of ``SURROUNDINGS``; ``sent`` live columns are in the payload."""
-    column, count = target.reading, len(layout.names)
-    gone, come = frozenset(key.name.stems[change.gone]), frozenset(column.name.stems[change.come])
-    kept = key.stems - gone
+def numbers(key: Reading, target: Target, change: Edit, layout: Layout, sent: tuple[float, float]) -> tuple[float, ...]:
+    """In the order of ``SURROUNDINGS``, the first two of which are ``sent``."""
+    column = target.reading
+    if change.all:
+        gone, come, come_share, gone_share, frame = key.stems, column.stems, column.shares[2], key.shares[2], -1.0
+    else:
+        gone, come = frozenset(key.name.stems[change.gone]), frozenset(column.name.stems[change.come])
+        come_share, gone_share = share(column.qualifies[change.come], -1.0), share(key.qualifies[change.gone], -1.0)
+        kept = key.stems - gone
+        frame = float(min(6, (layout.all_of(kept) & ~(1 << target.place)).bit_count())) if kept else -1.0
     return (
-        sent / count,
-        float(min(sent, 20)),
+        *sent,
         float(key.old and not column.old),
-        float(bool(gone) and gone <= OLD),
+        float(key.old and bool(gone) and gone <= OLD),
         float(bool(gone and come) and _contrasted(gone, come, layout, target.place)),
-        _share(column.qualifies[change.come]),
-        _share(key.qualifies[change.gone]),
-        float(min(6, (layout.all_of(kept) & ~(1 << target.place)).bit_count())) if kept else -1.0,
-        log2(count),
-        float(not key.stems.isdisjoint(layout.owner.stems)),
+        come_share,
+        gone_share,
+        frame,
+        layout.size,
+        float(key.of_owner),
         float(key.who and column.who),
     )
 
@@ -51,8 +53,3 @@ def _contrasted(gone: Stems, come: Stems, layout: Layout, place: int) -> bool:
     frames = {layout.readings[i].stems - gone for i in places(having)}
     others = places(layout.all_of(come) & ~(1 << place))
     return any(rest in frames for i in others if (rest := layout.readings[i].stems - come))
-
-
-def _share(qualify: tuple[bool, ...]) -> float:
-    """Share of qualifying words; -1 where there are none."""
-    return sum(qualify) / len(qualify) if qualify else -1.0
