@@ -8,7 +8,7 @@ import pytest
 
 from healing.core.match import layout as layouts
 from healing.core.match.features import FEATURES, MOST, OF_KEY, OF_WORDS, pairs
-from healing.core.match.layout import Layout, layout_of, places, taken_apart
+from healing.core.match.layout import Layout, layout_of, places
 from healing.core.match.leaves import MILLION, Tree, leaves
 from healing.core.match.lexicon import PEOPLE, QUALIFIERS, STATISTIC, UNITS
 from healing.core.match.likeness import kinship
@@ -144,7 +144,7 @@ def test_what_words_say_is_nothing_where_the_first_of_it_says_nothing() -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_a_table_hears_every_word_that_may_stand_for_one_of_its_own(seed: int) -> None:
     rng = chance(seed)
-    layout = taken_apart(relation_of(25, rng))
+    layout = layout_of(relation_of(25, rng))
     name = name_of(key_of(rng))
     heard = layout.hear(name)
     everything = {word for reading in layout.readings for word in reading.name.words}
@@ -166,7 +166,7 @@ def test_words_that_can_hardly_be_near_are_left_out_only_where_they_are_not() ->
 
 
 def test_what_a_table_remembers_of_words_and_columns_is_bounded() -> None:
-    layout = taken_apart(relation_of(120, chance(3)))
+    layout = layout_of(relation_of(120, chance(3)))
     for i in range(2_000):
         layout.hear(name_of(f"customer{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}"))
     assert len(layout._alike) <= layouts._MOST_WORDS + len(layout.words)
@@ -177,7 +177,7 @@ def test_what_a_table_remembers_of_words_and_columns_is_bounded() -> None:
     assert all(base == kinship(one, other, layout.owner).base for base, one, other in asked[::97])
 
 
-def test_tables_are_remembered_as_long_as_they_are_the_same_object_and_not_too_many() -> None:
+def test_tables_are_remembered_as_long_as_they_are_the_same_and_not_too_many() -> None:
     def known(made: Relation) -> Layout:
         return layout_of(made)
 
@@ -186,4 +186,9 @@ def test_tables_are_remembered_as_long_as_they_are_the_same_object_and_not_too_m
     for i in range(2 * layouts._MOST_TABLES):
         known(Relation(i, "public", "t", "r", ()))
     assert len(layouts._LAYOUTS) <= layouts._MOST_TABLES
-    assert known(relation).relation is relation
+    assert known(relation).names == tuple(column.name for column in relation.columns)
+    again = relation_of(3, chance(1))
+    assert again is not relation
+    assert known(again) is known(relation)
+    other = Relation(1, "public", "customers", "r", (*relation.columns, Column(9, "more", "text", "text")))
+    assert known(other) is not known(relation)

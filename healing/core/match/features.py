@@ -195,7 +195,7 @@ def _look(ranked: Ranked, scene: Scene, habits: Habits, rivals: dict[int, list[f
         other = scores[ranked.first[1]] if rank == 0 and len(scores) > 1 else scores[ranked.first[0]] if rank else 0.0
         kin = ranked.kin.get(place) or layout.kinship(heard, place)
         traps = trapped(key.name, mine.signs, theirs.name, theirs.signs)
-        labels = labels_of(column, layout.relation, scene.snapshot)
+        labels = labels_of(column, scene.relation, scene.snapshot)
         letters = affixes(key.name.letters, theirs.name.letters)
         change = edit(mine, alike, theirs) if kin.found else another(mine, theirs, letters)
         features = [

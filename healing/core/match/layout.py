@@ -6,9 +6,11 @@ Sets of columns are bits of a number, one for each place in the table.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from math import log2
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schema_monitor.core.snapshot import Column, Relation
 
@@ -74,16 +76,16 @@ class Heard(Struct, frozen=True, gc=False, eq=False):
 
 
 class Layout(Struct, frozen=True, eq=False):
-    """The live columns in their order. ``targets``: those that a payload may set, for an update and for an insert."""
+    """The live columns in their order. ``targets``: those that a payload may set, for an insert; ``updated``: for an update."""
 
-    relation: Relation
     owner: Name
     names: tuple[str, ...]
     size: float
     """log2 of how many columns there are"""
     places: Mapping[str, int]
     readings: tuple[Reading, ...]
-    targets: tuple[tuple[Target, ...], tuple[Target, ...]]
+    targets: tuple[Target, ...]
+    updated: tuple[Target, ...]
     catch_all: str | None
     """a jsonb column that takes what has no column of its own."""
     having: Mapping[str, int]
@@ -158,45 +160,50 @@ class Layout(Struct, frozen=True, eq=False):
 
 
 _NOBODY: Mapping[str, float] = {}
-_LAYOUTS: dict[int, Layout] = {}
-"""by the relation's ``id``: a layout holds its relation, so no other can have it."""
+_LAYOUTS: dict[int, tuple[Relation, Layout]] = {}
+"""by the relation's ``id``, which no other can have as long as it is held here."""
 
 
 def layout_of(relation: Relation) -> Layout:
-    """Taken apart once for each relation, as long as it is the same object: comparing it would cost more than it saves."""
+    """Taken apart once for each table, however often its relation is read anew; nothing is compared where it is the same object."""
     found = _LAYOUTS.get(id(relation))
     if found is None:
         if len(_LAYOUTS) >= _MOST_TABLES:
             _LAYOUTS.clear()
-        found = _LAYOUTS[id(relation)] = taken_apart(relation)
-    return found
+        found = _LAYOUTS[id(relation)] = (relation, taken_apart(relation.name, relation.columns))
+    return found[1]
 
 
-def taken_apart(relation: Relation) -> Layout:
-    """A relation's layout, made anew."""
-    owner = name_of(relation.name)
-    readings = tuple(read(name_of(c.name), owner) for c in relation.columns)
-    names = tuple(c.name for c in relation.columns)
-    having, words = _bits(r.name.stems for r in readings), _bits(r.name.words for r in readings)
+@lru_cache(maxsize=_MOST_TABLES)
+def taken_apart(table: str, columns: tuple[Column, ...]) -> Layout:
+    """The layout of a table with these columns."""
+    owner = name_of(table)
+    readings = tuple([read(name_of(c.name), owner) for c in columns])
+    names = tuple([c.name for c in columns])
+    targets = tuple([_target(c, place, readings[place]) for place, c in enumerate(columns) if writable(c)])
+    having, words = _bits([r.name.stems for r in readings]), _bits([r.name.words for r in readings])
     shelves: dict[str, list[str]] = {}
     for word in words:
         for mark in set(marks(word)):
             shelves.setdefault(mark, []).append(word)
-    grams = _bits(r.name.trigrams for r in readings)
+    grams: dict[str, list[int]] = {}
+    for place, reading in enumerate(readings):
+        for gram in reading.name.trigrams:
+            grams.setdefault(gram, []).append(place)
     return Layout(
-        relation,
         owner,
         names,
         log2(len(names)) if names else 0.0,
         {name: place for place, name in enumerate(names)},
         readings,
-        (_targets(relation, readings, False), _targets(relation, readings, True)),
-        _catch_all(relation),
+        targets,
+        tuple([_optional(target) for target in targets]),
+        _catch_all(columns),
         having,
-        {stem: columns.bit_count() for stem, columns in having.items()},
+        {stem: found.bit_count() for stem, found in having.items()},
         words,
         {mark: tuple(found) for mark, found in shelves.items()},
-        {gram: tuple(places(columns)) for gram, columns in grams.items()},
+        {gram: tuple(found) for gram, found in grams.items()},
         {},
         {},
     )
@@ -219,17 +226,10 @@ def _bits(columns: Iterable[Iterable[str]]) -> dict[str, int]:
     return found
 
 
-def _targets(relation: Relation, readings: tuple[Reading, ...], inserts: bool) -> tuple[Target, ...]:
-    return tuple(
-        _target(column, place, reading, inserts)
-        for place, (column, reading) in enumerate(zip(relation.columns, readings, strict=True))
-        if writable(column)
-    )
-
-
-def _target(column: Column, place: int, reading: Reading, inserts: bool) -> Target:
+def _target(column: Column, place: int, reading: Reading) -> Target:
+    """As an insert sees it."""
     kind = family(column.base, column.array, column.enum is not None)
-    required = inserts and not column.nullable and column.default is None and not column.identity
+    required = not column.nullable and column.default is None and not column.identity
     housekeeping = column.name in _HOUSEKEEPING
     kinds = (
         required,
@@ -246,14 +246,19 @@ def _target(column: Column, place: int, reading: Reading, inserts: bool) -> Targ
     return Target(column, place, reading, kind, required, housekeeping, tuple(map(float, kinds)))
 
 
+def _optional(target: Target) -> Target:
+    """As an update sees it: nothing must be there."""
+    return replace(target, required=False, kinds=(0.0, *target.kinds[1:])) if target.required else target
+
+
 def writable(column: Column) -> bool:
     """False for columns that a payload may never set."""
     return not column.generated and column.identity != "a"
 
 
-def _catch_all(relation: Relation) -> str | None:
+def _catch_all(columns: Iterable[Column]) -> str | None:
     """The jsonb column that looks made for leftovers, by its name."""
-    free = [c.name for c in relation.columns if c.base == "jsonb" and not c.array and writable(c)]
+    free = [c.name for c in columns if c.base == "jsonb" and not c.array and writable(c)]
     for name in _CATCH_ALLS:
         for column in free:
             if column == name or column.endswith("_" + name):

@@ -28,6 +28,7 @@ class Scene(Struct, frozen=True):
     """Everything the matcher looks at for one statement."""
 
     layout: Layout
+    relation: Relation
     snapshot: Snapshot
     keys: tuple[Key, ...]
     targets: tuple[Target, ...]
@@ -83,9 +84,10 @@ def scene_of(
     places = layout.places
     return Scene(
         layout=layout,
+        relation=relation,
         snapshot=snapshot,
         keys=keys,
-        targets=tuple([t for t in layout.targets[inserts] if t.column.name not in row]),
+        targets=tuple([t for t in (layout.targets if inserts else layout.updated) if t.column.name not in row]),
         present=sum([1 << places[key] for key, value in row.items() if value is not None and key in places]),
         row=row,
         inserts=inserts,
