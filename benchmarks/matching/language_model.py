@@ -14,7 +14,8 @@ from math import exp
 import httpx
 
 from benchmarks.matching.outside import Peer, Scores
-from healing.core.match.scene import Key, Target
+from healing.core.match.layout import Target
+from healing.core.match.scene import Key
 from tests.local_model import NAME, served
 
 NONE = "none"

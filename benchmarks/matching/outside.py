@@ -16,8 +16,9 @@ from tempfile import gettempdir
 from typing import Any
 from zipfile import ZipFile
 
+from healing.core.match.layout import Target
 from healing.core.match.names import name_of
-from healing.core.match.scene import Key, Target
+from healing.core.match.scene import Key
 
 Scores = dict[str, float]
 Peer = Callable[[Key, list[Target]], Scores]
@@ -69,7 +70,7 @@ def _sentences() -> Peer:
 
     def scores(key: Key, targets: list[Target]) -> Scores:
         mine = vector(" ".join(name_of(key.text).words))
-        return {t.column.name: float(mine @ vector(" ".join(t.name.words))) for t in targets}
+        return {t.column.name: float(mine @ vector(" ".join(name_of(t.column.name).words))) for t in targets}
 
     return scores
 

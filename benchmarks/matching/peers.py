@@ -11,8 +11,9 @@ from rapidfuzz.distance import JaroWinkler
 from benchmarks.matching import language_model, outside
 from benchmarks.matching.cases import Question
 from benchmarks.matching.judge import Answer
+from healing.core.match.layout import Target
 from healing.core.match.names import name_of
-from healing.core.match.scene import Key, Target, scene_of
+from healing.core.match.scene import Key, scene_of
 from healing.core.match.values import fit
 from tests import local_model
 

@@ -25,7 +25,7 @@ from metrics.core.observation import Asked, BreakerMoved, Decided, Replayed, Rev
 from metrics.core.summary import NUMBERS
 from metrics.core.triggers import Finding
 from metrics.models import Threshold, Trigger
-from schema_monitor.models import OldNameUse, PayloadShape
+from schema_monitor.traffic_models import OldNameUse, PayloadShape
 from tests.integration.control_rows import capture, keep, onlooker, propose, reviewer
 from tests.integration.recorded import Recording
 from tests.integration.schema_rows import evolve

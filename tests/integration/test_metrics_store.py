@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
@@ -267,7 +268,7 @@ def test_off_observes_nothing(sink: Sink):
     recorder.off()
     recorder.observe(WROTE)
     recorder.start()
-    assert recorder._thread is None and recorder._seen == recording.deque()
+    assert recorder._thread is None and recorder._seen == deque()
 
 
 def test_sources_are_asked_before_each_flush_and_a_broken_one_stops_nothing(sink: Sink):

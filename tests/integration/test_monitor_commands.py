@@ -12,7 +12,8 @@ from django.core.management import call_command
 
 from resilience_site import monitor_setup
 from schema_monitor import consent, install, selftest
-from schema_monitor.models import MonitorState, SchemaChange
+from schema_monitor.models import SchemaChange
+from schema_monitor.monitor_models import MonitorState
 from tests.integration.watching import point_at, state, wait_for, wait_for_detector, wait_for_epoch, watching
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from healing import approval
 from healing.models import Decision, Proposal, Rule
-from schema_monitor import traffic, weights
+from schema_monitor import traffic
 from schema_monitor.capture import capture
 from schema_monitor.models import SchemaChange
 from schema_monitor.traffic_models import PayloadShape, TrafficRecording
@@ -96,7 +96,7 @@ def test_a_version_is_stored_even_if_the_traffic_cannot_be_read(target: psycopg.
     def broken(**_: Any) -> None:
         raise RuntimeError("no traffic today")
 
-    monkeypatch.setattr(weights.traffic, "recent_shapes", broken)
+    monkeypatch.setattr(traffic, "recent_shapes", broken)
     assert changed(target, "ALTER TABLE notes DROP size")["column_removed"].severity == "critical"
 
 

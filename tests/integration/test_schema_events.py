@@ -271,6 +271,8 @@ def test_who_leaves_as_news_come_leaves_no_follower(gateway: Gateway) -> None:
 class Overtaken(Feed):
     """Another version is stored between the two questions of each look."""
 
+    between: Callable[[], object]
+
     async def _fetch_latest(self) -> int:
         newest = await super()._fetch_latest()
         await asyncio.to_thread(self.between)

@@ -172,7 +172,7 @@ def told(gateway: Gateway, item: str) -> dict[str, Any]:
     return found
 
 
-CASES = [
+CASES: list[tuple[str, dict[str, Any], str, str]] = [
     ("notes", {"body": "a", "meta": {"a": 1}}, "add_column", 'ADD COLUMN "meta" jsonb'),
     ("notes", {"body": "a", "mood": "so'so"}, "add_label", "ADD VALUE IF NOT EXISTS 'so''so'"),
     ("notes", {"body": "a", "state": "gone"}, "allow_value", "IN ('open', 'done', 'gone')) NOT VALID"),

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from healing import approval
 from healing.models import Decision, QuarantineItem
 from schema_monitor.aliases import aliases
-from schema_monitor.models import MonitorState, OldNameUse, PayloadShape, SchemaChange, SchemaVersion
+from schema_monitor.models import SchemaChange, SchemaVersion
+from schema_monitor.monitor_models import MonitorState
+from schema_monitor.traffic_models import OldNameUse, PayloadShape
 from tests.integration.control_rows import keep, onlooker, propose, reviewer
 from tests.integration.schema_rows import evolve
 from tests.integration.test_admin_pages import enter, redis_away  # noqa: F401
@@ -155,7 +157,7 @@ def test_a_table_says_what_its_columns_were_called_and_when_they_changed(rita: C
     assert "Column nick was removed" in text  # under History of the table
     for name in ("public.users", "public.people"):
         found = rita.get(reverse("admin:schema_table_named"), {"name": name})
-        assert found.url == reverse("admin:schema_table", args=[100])
+        assert found.headers["Location"] == reverse("admin:schema_table", args=[100])
     assert "public.people" in shown(rita, "schema_tables", q="details")
     assert rita.get(reverse("admin:schema_table", args=[7])).status_code == 404
 

@@ -11,7 +11,8 @@ import msgspec
 from django.conf import LazySettings
 from django.db import connection, connections
 
-from schema_monitor.models import MonitorState, SchemaChange, SchemaVersion
+from schema_monitor.models import SchemaChange, SchemaVersion
+from schema_monitor.monitor_models import MonitorState
 from schema_monitor.watch import Watcher
 from tests.waiting import HANGS
 

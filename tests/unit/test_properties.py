@@ -90,10 +90,10 @@ def test_a_broken_promise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def eats(ops: Any, row: Any, claims: Any) -> Any:
         return {key: value for key, value in honest(ops, row, claims).items() if key != "size"}
 
-    monkeypatch.setattr(tested.fixes, "apply", eats)
+    monkeypatch.setattr(fixes, "apply", eats)
     found = run({"op": "rename_column", "from": "nick", "to": "name"})
     assert found["confined"].failed and found["reversible"].failed
-    monkeypatch.setattr(tested.fixes, "apply", lambda ops, row, claims: {**honest(ops, row, claims), "name": "far too long for it"})
+    monkeypatch.setattr(fixes, "apply", lambda ops, row, claims: {**honest(ops, row, claims), "name": "far too long for it"})
     assert run({"op": "rename_column", "from": "nick", "to": "name"})["type-safe"].failed
 
 
