@@ -220,7 +220,7 @@ def _of_array(element: Reason) -> Reason:
     def reason(value: Json) -> Kind | None:
         if isinstance(value, str):
             if value.lstrip(_SPACE)[:1] == "{":
-                found = arrays.parse(value)
+                found = arrays.parse(value) if len(value) <= arrays.LONGEST else None
                 return None if found is None else first(found, 1)
             return None if _DIMENSIONS.match(value) else Kind.INVALID_VALUE
         return first(value, 1) if isinstance(value, list) else Kind.INVALID_VALUE

@@ -118,15 +118,29 @@ class Keeper:
         loop = asyncio.get_running_loop()
         if self._missed.get(digest, 0.0) > loop.time():
             return None
-        if not await self._reload_quietly("keys"):
+        stored = await self._is_stored(digest)
+        if stored is None or (stored and not await self._reload_quietly("keys")):
             hint = "The control database does not answer. Try again shortly."
             raise DialectError("MG503", 503, "This API key cannot be checked now", None, hint, (("Retry-After", "1"),))
-        if len(self._missed) > 10_000:
-            self._missed.clear()
         found = self._parts.keys.get(digest)
         if found is None:
+            if len(self._missed) > 10_000:
+                self._missed.clear()
             self._missed[digest] = loop.time() + 1.0
         return found
+
+    async def _is_stored(self, digest: str) -> bool | None:
+        """Whether such a key is in force; None where that cannot be asked. Anybody can make keys up: one costs a look into an index, and
+        only one that there is has all of them read anew."""
+        async with self._lock:
+            control = self._control
+            if control is None or control.is_closed():
+                return None
+            try:
+                return bool(await control.fetchval(parts.IS_KEY, digest))
+            except _GONE as error:
+                log.warning("could not look for a key: %s", error)
+                return None
 
     async def refresh(self) -> None:
         """Reads the whole catalog of the target now (the caller limits how often). Raises what the driver raises where it cannot."""

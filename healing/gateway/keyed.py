@@ -23,6 +23,7 @@ from healing.gateway.request import Request
 from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_write, render_write
 from healing.gateway.settle import adds_values, lane_relation
+from healing.gateway.shapes import LONGEST, is_long
 from healing.gateway.target import DatabaseError
 from healing.gateway.together import ByItself, Entry, KeyedLane
 from schema_monitor.core.snapshot import Column, Relation
@@ -47,7 +48,7 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
     payload, services = attempt.payload, attempt.services
     if len(payload.rows) != 1 or len(payload.inner) > _MOST_BYTES or b"\\u0000" in payload.inner or not _may_suit(attempt.request):
         return None
-    plan: Plan | None = services.shapes.find(services.state, _shape(attempt), lambda: _plan(attempt))
+    plan = _known_plan(attempt)
     row = payload.rows[0]
     if plan is None or _is_alone(plan.relation) or not clean(row, plan.vet.accepts):
         return None
@@ -75,6 +76,15 @@ def _answer(attempt: Attempt, plan: Plan, hit: bool, row: bytes | None) -> Answe
     attempt.count_traffic(named=plan.named)
     body = b"[%b]" % (row or b"") if plan.shown else None
     return render_write(request, body=body, affected=affected, inserted=inserted, total=None).of(attempt.deed())
+
+
+def _known_plan(attempt: Attempt) -> Plan | None:
+    """The plan of the request's shape, remembered where that is not too long (a look at each key only where it might be)."""
+    request, headers, payload = attempt.request, attempt.headers, attempt.payload
+    texts = (request.name, request.query, headers.get("prefer"), headers.get("accept"))
+    if is_long(*texts, *(payload.rows[0] if len(payload.inner) > LONGEST else ())):
+        return _plan(attempt)
+    return attempt.services.shapes.find(attempt.services.state, _shape(attempt), lambda: _plan(attempt))
 
 
 def _shape(attempt: Attempt) -> object:

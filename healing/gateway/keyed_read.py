@@ -20,6 +20,7 @@ from healing.gateway.request import Request
 from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import render_read
 from healing.gateway.services import Services
+from healing.gateway.shapes import is_long
 from healing.gateway.sharing import OUT_OF_TIME, SHARED_FATE
 from healing.gateway.target import DatabaseError
 from healing.gateway.together import ByItself, Entry, KeyedLane
@@ -40,7 +41,8 @@ async def try_read(services: Services, request: Request, caller: Caller) -> Answ
         return None
     names = tuple([plain_eq(placed.condition) for placed in request.filters])
     shape = ("read", request.schema, request.name, request.select, names)
-    plan = services.shapes.find(services.state, shape, lambda: _plan(services, request, names))
+    long = is_long(request.name, request.query)
+    plan = _plan(services, request, names) if long else services.shapes.find(services.state, shape, lambda: _plan(services, request, names))
     if plan is None:
         return None
     values = [str(placed.condition.value) for placed in request.filters if isinstance(placed.condition, Filter)]

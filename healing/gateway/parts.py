@@ -38,6 +38,7 @@ _KEYS = """
 SELECT id::text, name, role, scopes::text, extract(epoch FROM expires_at)::float8 AS expires_at, hash,
     requests_per_minute, at_once, most_bytes FROM healing_apikey
 WHERE revoked_at IS NULL"""
+IS_KEY = "SELECT EXISTS (SELECT FROM healing_apikey WHERE hash = $1 AND revoked_at IS NULL)"
 _RETIRED = "SELECT relation_oid, attnum, enum_oid, label_oid, schema, name FROM schema_monitor_retiredname"
 
 SUMS = {

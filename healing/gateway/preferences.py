@@ -20,6 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 _DIGITS = re.compile(r"[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_LONGEST_ZONE = 64
 _NO_ZONES = ("posix/", "right/", "posixrules", "localtime")
 """Files beside the zones, which Postgres does not know by these names."""
 
@@ -88,9 +89,13 @@ def parse_preferences(header: str | None) -> Preferences:
     )
 
 
-@lru_cache(maxsize=1000)
 def is_zone(name: str) -> bool:
     """Whether there is such a time zone. Others are no preference, as in PostgREST."""
+    return len(name) < _LONGEST_ZONE and _is_zone(name)
+
+
+@lru_cache(maxsize=1000)
+def _is_zone(name: str) -> bool:
     try:
         return not name.startswith(_NO_ZONES) and bool(ZoneInfo(name))
     except (ValueError, OSError, KeyError):

@@ -109,7 +109,7 @@ def parse(method: str, path: str, query: bytes, headers: Mapping[str, str], expo
     that may be named, the default first. What came before is remembered: a busy client sends the same few shapes."""
     header = "content-profile" if method in _CHANGES else "accept-profile"
     heads = (headers.get(header), headers.get("prefer"), headers.get("accept"), headers.get("range") if method == "GET" else None)
-    size = len(query) + sum(len(head) for head in heads if head is not None)
+    size = len(path) + len(query) + sum(len(head) for head in heads if head is not None)
     read = _remembered if size <= _SHORT else _parse
     return read(method, path, query, heads, exposed)
 

@@ -29,6 +29,7 @@ from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import render_write
 from healing.gateway.services import Services
 from healing.gateway.settled import Heal, Plan, Settled
+from healing.gateway.shapes import is_long
 from healing.gateway.sqltext import ident, qualified
 from schema_monitor.core.snapshot import Relation
 
@@ -65,6 +66,8 @@ def settled_of(
     try:
         return known[shape]
     except KeyError:
+        if is_long(request.name, request.query, headers.get("prefer"), headers.get("accept"), *keys):
+            return None
         if len(known) > _MOST_CALLERS:
             known.clear()
         payload = Payload(rows, b"", False)
@@ -191,6 +194,8 @@ def _statement(attempt: Attempt, relation: Relation, names: Names, shown: str, t
     """The lane's SQL, remembered: rows that are looked at with care share their statements too."""
     cache, place = attempt.services.statements, (relation.oid, relation.fingerprint, names, shown, touched, former)
     found = cache.get(place)
+    if found is None and is_long(shown, *(key for key, _ in names)):
+        return _compose(relation, names, shown, touched, former)
     if found is None:
         if len(cache) > _MOST_SHAPES:
             cache.clear()

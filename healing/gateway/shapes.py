@@ -6,8 +6,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+LONGEST = 4000
+"""Characters in a shape. What is longer (some 300 columns) is worked out each time: names are the callers', who could fill the memory."""
 MOST = 20_000
 """of the shapes seen last, and as many before them: some shapes for each of ten thousand tables. One is about 3 kB."""
+
+
+def is_long(*texts: str | None) -> bool:
+    """Whether a shape with these texts in it is not to be remembered."""
+    return sum([len(text) for text in texts if text is not None]) > LONGEST
 
 
 class Shapes:

@@ -8,6 +8,7 @@ refused -> the error, nothing written           ``healing=partial`` -> row by ro
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Coroutine
 from time import perf_counter
@@ -39,6 +40,10 @@ log = logging.getLogger("mendgate.write")
 
 _LEVELS = list(Healing)
 _OF_THE_SCHEMA = (Kind.UNKNOWN_COLUMN, Kind.UNKNOWN_TABLE, Kind.UNKNOWN_LABEL, Kind.OUT_OF_RANGE, Kind.TOO_LONG)
+_MANY, _TOO_MANY = 20_000, 1_000_000
+"""Misfits times rows: what the matcher looks at, some 4 µs each."""
+_LONGEST_CAUSE = 1000
+"""Characters. Names and labels are compared letter by letter."""
 PARTIAL = 207
 """Status of an answer with one outcome a row; each row was told to the metrics by itself."""
 
@@ -156,7 +161,8 @@ async def _certified(attempt: Attempt, kept_as: Kept) -> tuple[Attempt, Result]:
     state = attempt.services.state
     if attempt.level not in certified.LEVELS or not state.certificate.buckets:
         return attempt, kept_as
-    sure = certified.sure_of(state.certificate, attempt.level, attempt.relation, kept_as.misfits, proposals_for(attempt, kept_as))
+    proposals = await _proposals(attempt, kept_as)
+    sure = certified.sure_of(state.certificate, attempt.level, attempt.relation, kept_as.misfits, proposals)
     if sure is None:
         return attempt, kept_as
     again = attempt.with_fix(sure)
@@ -191,7 +197,7 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     error = attempt.error_of(result.failure)
     accept = policy.accept or attempt.request.preferences.quarantine == "accept"
     assist = attempt.level is Healing.ASSISTED and bool(result.misfits)
-    proposals = proposals_for(attempt, result)
+    proposals = await _proposals(attempt, result)
     relation = attempt.relation
     try:
         versions = await attempt.horizon()
@@ -227,10 +233,18 @@ async def _keep(attempt: Attempt, result: Kept, envelope: Envelope, policy: Poli
     return answers.of_error(told)
 
 
+async def _proposals(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
+    """The same as ``proposals_for``; what takes long lets others go on meanwhile."""
+    if len(result.misfits) * len(attempt.statement.rows) < _MANY:
+        return proposals_for(attempt, result)
+    return await asyncio.to_thread(proposals_for, attempt, result)
+
+
 def proposals_for(attempt: Attempt, result: Kept) -> tuple[Proposal, ...]:
-    """What could be done, best first. A fault of the matcher must not lose the payload."""
-    state = attempt.services.state
-    if not result.misfits:
+    """What could be done, best first; nothing where there is too much to ask about, or a name is longer than any that a person gave.
+    A fault of the matcher must not lose the payload."""
+    state, misfits = attempt.services.state, result.misfits
+    if not misfits or len(misfits) * len(attempt.statement.rows) > _TOO_MANY or any([len(m.signature) > _LONGEST_CAUSE for m in misfits]):
         return ()
     try:
         return match.propose(

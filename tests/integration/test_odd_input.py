@@ -85,6 +85,13 @@ def test_a_cause_with_a_name_of_any_length_is_kept(gateway: Gateway, length: int
         assert (item["state"], item["table"]) == ("waiting", target[:200])
 
 
+def test_more_misfits_than_anybody_could_look_at_are_kept_without_proposals(gateway: Gateway) -> None:
+    rows = [{"id": number, f"own_{number}": 1} for number in range(1100)]
+    item = kept(gateway, send(gateway, "POST", "places", json.dumps(rows).encode()))
+    assert (item["state"], item["row_count"]) == ("waiting", 1100)
+    assert gateway.control("SELECT count(*) AS n FROM healing_proposal WHERE signature = %s", item["signature"]) == [{"n": 0}]
+
+
 # --- a filter that is none never means every row
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from healing.core import classify, coerce, fixes, formats, guard, verify
+from healing.core import arrays, classify, coerce, fixes, formats, guard, verify
 from healing.core.types import Failure, Json, Operation, Statement
 from healing.core.values import json_text
 from schema_monitor.core.snapshot import Column, Relation
@@ -74,6 +74,14 @@ def test_no_value_makes_a_format_fail(name: str) -> None:
     for value in NASTY:
         found = formats.read(name, value)
         assert isinstance(found, formats.Unfit) or json_text(found)
+
+
+def test_an_array_literal_too_long_to_look_at_is_told_of_as_not_looked_at() -> None:
+    column = Column(1, "a", "numeric(6,2)[]", "numeric", precision=6, scale=2, array=True)
+    prepared = guard.checks(Relation(1, "public", "t", "r", (column,)))
+    short, long = "{1.23," + "1," * 10 + "1}", "{1.23," + "1," * arrays.LONGEST + "1}"
+    assert guard.losses({"a": short}, prepared) == ()
+    assert [change.stored for change in guard.losses({"a": long}, prepared)] == [guard.UNKNOWN]
 
 
 @pytest.mark.parametrize("code", ["22P02", "22007", "22003", "22001", "22P05", "23502", "23503", "23514", "42703", "42P01", "428C9"])
