@@ -7,6 +7,7 @@ import random
 import pytest
 
 from healing.core.match import layout as layouts
+from healing.core.match import propose
 from healing.core.match.features import FEATURES, MOST, OF_KEY, OF_WORDS, pairs
 from healing.core.match.layout import Layout, layout_of, places
 from healing.core.match.leaves import MILLION, Tree, leaves
@@ -14,7 +15,7 @@ from healing.core.match.lexicon import PEOPLE, QUALIFIERS, STATISTIC, UNITS
 from healing.core.match.likeness import kinship
 from healing.core.match.model import shipped
 from healing.core.match.names import FAINT, dice, jaro, name_of, same_word, same_words
-from healing.core.match.scene import Scene, scene_of
+from healing.core.match.scene import MOST_KEYS, Scene, scene_of
 from healing.core.types import Kind, Misfit, Operation, Row, Statement
 from schema_monitor.core.snapshot import Column, Relation, Scope, Snapshot
 
@@ -175,6 +176,26 @@ def test_what_a_table_remembers_of_words_and_columns_is_bounded() -> None:
     asked = [(layout.base(i, j), layout.readings[i].name, layout.readings[j].name) for i in columns for j in columns]
     assert len(layout._bases) <= layouts._MOST_PAIRS
     assert all(base == kinship(one, other, layout.owner).base for base, one, other in asked[::97])
+
+
+def test_of_very_many_unknown_keys_the_first_hundred_are_looked_at_and_the_rest_is_said_to_be_open() -> None:
+    relation = Relation(1, "public", "customers", "r", (Column(1, "title", "text", "text"), Column(2, "note", "text", "text")))
+    snapshot = Snapshot(Scope("1", 1), 180000, {1: relation}, {}, {})
+    keys = ["Title", *(f"thing{i}" for i in range(MOST_KEYS + 50))]
+    statement = Statement(Operation.INSERT, "public", "customers", (dict.fromkeys(keys, "a"),))
+    misfits = tuple(Misfit(Kind.UNKNOWN_COLUMN, key, "a") for key in keys)
+    assert [key.text for key in scene_of(statement, misfits, relation, snapshot).keys] == keys[:MOST_KEYS]
+    best = propose(statement, misfits, relation, snapshot, claims={}, lineage=None)[0]
+    assert best.fix[0] == {"op": "rename_column", "from": "Title", "to": "title"}
+    assert f"it leaves unknown_column:{keys[-1]} open" in best.evidence["against"]
+
+
+def test_of_a_name_that_no_column_can_have_only_the_beginning_is_read() -> None:
+    letters = "".join(chance(1).choices("abcdefgh_", k=5_000))
+    name = name_of(letters)
+    assert name.letters.startswith("".join(letters[:200].split("_"))[:100])
+    assert len(name.trigrams) < 300
+    assert len(name.words) < 300
 
 
 def test_tables_are_remembered_as_long_as_they_are_the_same_and_not_too_many() -> None:

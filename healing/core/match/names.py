@@ -18,6 +18,7 @@ from msgspec import Struct
 from .lexicon import ABBREVIATIONS, LABEL_PAIRS, OPPOSITE_PAIRS, SYNONYM_PAIRS
 
 _REMEMBERED = 8_192
+_LONGEST = 256
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_a-zA-Z]+")
 _ENDINGS = ("ations", "ation", "ition", "itions", "ions", "ion", "ings", "ing", "ied", "ies", "ed", "es", "s", "ly", "able", "ment")
 
@@ -96,7 +97,6 @@ class Name(Struct, frozen=True, gc=False, eq=False):
     """A name taken apart, compared and hashed by identity.
     ``words`` are written-out words in order, ``stems`` the same without endings."""
 
-    raw: str
     words: tuple[str, ...]
     stems: tuple[str, ...]
     weights: tuple[float, ...]
@@ -123,14 +123,18 @@ def _weight(word: str) -> float:
     return 1.0
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def name_of(text: str) -> Name:
-    """Take a name apart."""
+    """Take a name apart. Of a very long one only the beginning: no column or label is called so, but callers may send it."""
+    return _taken_apart(text[:_LONGEST])
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _taken_apart(text: str) -> Name:
     words = tuple(ABBREVIATIONS.get(w, w) for w in (m.group().lower() for m in _WORD.finditer(text)))
     letters = "".join(words) or text.lower()
     padded = f"^{letters}$"
     grams = frozenset(padded[i : i + 3] for i in range(max(1, len(padded) - 2)))
-    return Name(text, words, tuple(map(stem, words)), tuple(map(_weight, words)), letters, grams)
+    return Name(words, tuple(map(stem, words)), tuple(map(_weight, words)), letters, grams)
 
 
 @lru_cache(maxsize=_REMEMBERED)
