@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import UserDict
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from resilience_site.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+APPS = ("resilience_site", "healing", "schema_monitor", "breakers", "metrics", "optimizer")
 CODE = re.compile(r"`((?:resilience_site|healing|schema_monitor|breakers|metrics|optimizer|templates|tests|docs)(?:/[\w.\-/]+)?)`")
 LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -23,6 +25,36 @@ def test_every_path_and_link_leads_somewhere(document: Path) -> None:
     missing = [name for name in CODE.findall(text) if not (ROOT / name).exists()]
     missing += [link for link in LINK.findall(text) if not (document.parent / link).exists()]
     assert missing == []
+
+
+def places() -> set[str]:
+    """What the map names of our code: files, directories below an app, patterns. A name alone is beside the last path of its line."""
+    found = set()
+    for line in (ROOT / "docs/architecture.md").read_text("utf-8").splitlines():
+        beside = ""
+        for name in re.findall(r"`([\w./*-]+)`", line):
+            if name.startswith(tuple(f"{app}/" for app in APPS)):
+                found.add(name)
+                beside = name if (ROOT / name).is_dir() else name.rpartition("/")[0]
+            elif beside and "/" not in name and name.endswith((".py", "*")):
+                found.add(f"{beside}/{name}")
+    return found
+
+
+def test_every_module_has_its_place_on_the_map_and_nothing_else_has_one() -> None:
+    """By itself, by a pattern, or by its directory (an app's own says too little)."""
+    named = places()
+    patterns = [place for place in named if place.endswith("*")]
+    files = (path.relative_to(ROOT) for app in APPS for path in (ROOT / app).rglob("*.py") if path.name != "__init__.py")
+    modules = [path for path in files if "migrations" not in path.parts]
+    assert len(modules) > 700
+    lost = [
+        str(module)
+        for module in modules
+        if not {str(module), *map(str, module.parents)} & named and not any(fnmatch(str(module), pattern) for pattern in patterns)
+    ]
+    assert lost == [], "say in docs/architecture.md what they do"
+    assert [place for place in sorted(named) if not any(ROOT.glob(place))] == []
 
 
 def test_every_dependency_has_a_line_of_why() -> None:
