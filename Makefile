@@ -95,7 +95,8 @@ lock: $(READY) ## Make requirements.txt from requirements.in
 
 # uv first (hashes checked, seconds instead of a minute); pip where uv does not reach the registry.
 $(READY): requirements.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11")'
+	@command -v "$(PYTHON)" >/dev/null || { echo "There is no Python$(if $(PYTHON), at $(PYTHON)). Install Python 3.11 or newer, or set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "%s is Python %d.%d, and 3.11 or newer is needed. Set PYTHON=/path/to/python3.11" % ((sys.executable,) + sys.version_info[:2]))'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing what requirements.txt pins (once)"
 	@awk '/^uv==/{on=1} on&&!/^uv==/&&!/^ /{exit} on' requirements.txt > $(VENV)/uv.txt

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+_WITHOUT_A_HOST = ("consolemail",)
+
 
 class Problem(msgspec.Struct, frozen=True):
     """One thing that is wrong. ``code`` is E… (must not start) or W… (works, but look)."""
@@ -82,14 +84,9 @@ class Reader:
         value = self.secret(name) if secret else self.text(name)
         if value is None:
             return None
-        try:
-            parts = urlsplit(value)
-            sound = parts.scheme in schemes and bool(parts.netloc or parts.path) and parts.port != 0
-        except ValueError:
-            sound = False
-        if sound:
+        if not (why := _unusable(value, schemes)):
             return value
-        self.problem(code, f"{name} is not a URL we can use.", f"Write it like {example}")
+        self.problem(code, f"{name} is not a URL we can use: {why}.", f"Write it like {example}")
         return None
 
     def http_url(self, name: str) -> str | None:
@@ -100,3 +97,16 @@ class Reader:
     def postgres_url(self, name: str) -> str | None:
         """A Postgres address."""
         return self.url(name, ("postgresql", "postgres"), "E005", "postgresql://user:password@host:5432/database", secret=True)
+
+
+def _unusable(url: str, schemes: tuple[str, ...]) -> str:
+    """What is wrong with it, without a word of it; '' where nothing is."""
+    if url.partition(":")[0].lower() not in schemes:
+        return f"it does not begin with {' or '.join(f'{scheme}:' for scheme in schemes)}"
+    try:
+        parts = urlsplit(url)
+        if parts.port == 0 or not (parts.netloc or parts.path or parts.scheme in _WITHOUT_A_HOST):
+            return "it names no host, or port 0"
+    except ValueError:
+        return "its host or port cannot be read; in a password write @ : / ? # [ ] as %40 %3A %2F %3F %23 %5B %5D"
+    return ""

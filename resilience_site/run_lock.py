@@ -22,7 +22,9 @@ def held(home: Path, url: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadyRunning(f"Mendgate is already running on {home}: {file.read().strip()}.") from None
+            raise AlreadyRunning(
+                f"Mendgate is already running on {home}: {file.read().strip()}. Stop that one, or set another MENDGATE_HOME and PORT."
+            ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()}, {url}")
         file.flush()

@@ -141,6 +141,7 @@ STATIC_ROOT = MENDGATE.static  # collected by ``up``, served by the web server i
 UNFOLD = {
     "SITE_TITLE": "Mendgate",
     "SITE_HEADER": "Mendgate",
+    "SITE_URL": None,  # the dashboard is all there is
     "SITE_SYMBOL": "healing",
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("healing/admin.css")],

@@ -64,7 +64,8 @@ def examine(url: str) -> Iterator[Finding]:
     try:
         target = connected(url)
     except TargetError as error:
-        yield Finding("target", False, str(error), "Check TARGET_DATABASE_URL and that the server runs (make up).")
+        what, _, fix = str(error).partition(" Fix: ")
+        yield Finding("target", False, what, f"{fix[:1].upper()}{fix[1:]}")
         return
     with target:
         version = target.info.server_version
@@ -84,9 +85,16 @@ def connected(url: str) -> psycopg.Connection:
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=5, application_name="mendgate-setup")
     except psycopg.OperationalError as error:
-        raise TargetError(
-            f"The target database does not answer: {_first(error)} Fix: check TARGET_DATABASE_URL and that the server runs."
-        ) from None
+        raise TargetError(_refused(error)) from None
+
+
+def _refused(error: psycopg.OperationalError) -> str:
+    """A server that answered says FATAL and why; else nobody answered."""
+    _, fatal, why = str(error).partition("FATAL:")
+    if fatal:
+        said = _first(Exception(why))
+        return f"The target database refuses the login: {said} Fix: check user, password and database in TARGET_DATABASE_URL."
+    return f"The target database does not answer: {_first(error)} Fix: check host and port in TARGET_DATABASE_URL, and the server."
 
 
 def _check_version(target: psycopg.Connection) -> None:

@@ -12,6 +12,7 @@ from healing.admin.queues import guarded
 from healing.api_metrics import scrape
 from resilience_site.system_page import system
 
+handler404 = "resilience_site.nowhere.nowhere"
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     # before the admin, whose last pattern takes everything

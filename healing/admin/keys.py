@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from healing import audit, keys_admin
 from healing.admin.doors import door
@@ -25,9 +26,24 @@ from healing.notify import notify
 from healing.permits import CHANGE_KEY
 from healing.templatetags.mendgate import ago, state
 
+SCOPES = (
+    ("data", "data: tables, functions, transactions"),
+    ("ai", "ai: calls to AI models"),
+    ("api", "api: receipts, quarantine, schema, breakers"),
+    ("breakers", "breakers: ask and report"),
+    ("metrics", "metrics: figures for Prometheus"),
+)
+
 
 class KeyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """An empty limit is no limit."""
+    """An empty limit is no limit, no scope is every scope."""
+
+    scopes = forms.MultipleChoiceField(
+        choices=SCOPES,
+        required=False,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text="None = everything its role may do.",
+    )
 
     def clean(self) -> dict[str, Any]:
         """Fills in what was left empty."""

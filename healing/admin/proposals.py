@@ -165,4 +165,4 @@ def _hours(text: str) -> int:
 def _approved(rule: Rule) -> str:
     order = rule.replay_set.order_by("-created_at").first()
     waiting = f" {order.total} waiting writes are being replayed." if order else ""
-    return f"Approved: {rule.sentence}.{waiting}"
+    return f"Approved: {rule.sentence.rstrip('.')}.{waiting}"

@@ -87,7 +87,9 @@ class ReceiptAdmin(ReadOnlyAdmin):
         name = ApiKey.objects.filter(pk=OuterRef("key")).values("name")[:1]
         stands = QuarantineItem.objects.filter(pk=OuterRef("quarantine")).values("state")[:1]
         rows: QuerySet[Receipt] = super().get_queryset(request)
-        return rows.defer("sealed").exclude(outcome="replayed").annotate(key_name=Subquery(name), item_state=Subquery(stands))
+        return (
+            rows.defer("sealed").exclude(outcome="replayed", quarantine=None).annotate(key_name=Subquery(name), item_state=Subquery(stands))
+        )
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Receipt], search_term: str) -> tuple[QuerySet[Receipt], bool]:
         """As a person means it, by indexes only."""

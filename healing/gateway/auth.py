@@ -28,6 +28,10 @@ from healing.gateway.settings import Settings
 _ALGORITHMS_SHARED = ["HS256"]
 _ALGORITHMS_JWKS = ["ES256", "RS256"]
 _LEEWAY = 30
+_MAKE_ONE = "Make one with: python manage.py create_api_key --role service_role"
+_MISTYPED = "The key is mistyped or cut off: its checksum does not fit. Copy it again."
+_NOT_OURS = f"Keys of Mendgate begin with mg_. {_MAKE_ONE}"
+_WHO_SIGNS = "A token must be signed by what JWT_SECRET or JWKS_URL names. Or send a key of Mendgate (mg_...)."
 _MOST_CACHED = 10_000
 """of the callers seen last, and as many before them."""
 
@@ -186,19 +190,19 @@ class Authenticator:
 
     async def _key(self, text: str) -> Key:
         if not keytext.check(text):
-            raise unauthorized("PGRST301", "Invalid API key", "The key is mistyped or cut off: its checksum does not fit.")
+            raise unauthorized("PGRST301", "Invalid API key", _MISTYPED if text.startswith("mg_") else _NOT_OURS)
         key = await self._find_key(keytext.digest(text))
         if key is None:
-            raise unauthorized("PGRST301", "Unknown or revoked API key", "Make one with: python manage.py create_api_key")
+            raise unauthorized("PGRST301", "Unknown or revoked API key", f"It is another Mendgate's, or was revoked. {_MAKE_ONE}")
         if key.expires_at is not None and key.expires_at < time.time():
-            raise unauthorized("PGRST303", "The API key has expired", "Make a new one with: python manage.py create_api_key")
+            raise unauthorized("PGRST303", "The API key has expired", _MAKE_ONE)
         return key
 
     async def _from_token(self, key: Key | None, token: str) -> Caller:
         claims = await self._claims(token)
         role = claims.get("role", "anon")
         if role not in self._settings.roles:
-            raise unauthorized("PGRST301", "The token's role is not allowed here")
+            raise unauthorized("PGRST301", "The token's role is not allowed here", f"One of {', '.join(sorted(self._settings.roles))}.")
         expires = claims.get("exp")
         return make_caller(key, role, claims, _seconds(expires) if expires is not None else None)
 
@@ -219,7 +223,7 @@ class Authenticator:
         except jwt.PyJWKClientConnectionError:
             raise unavailable("PGRST001", "The issuer of tokens cannot be reached to check this one.") from None
         except jwt.PyJWTError as error:
-            raise unauthorized("PGRST301", f"Invalid JWT: {error}".replace('"', "'")) from None
+            raise unauthorized("PGRST301", f"Invalid JWT: {error}".replace('"', "'"), _WHO_SIGNS) from None
 
     async def _secret(self, token: str) -> tuple[Any, list[str]]:
         """The key to verify with, chosen by what is configured, never by what the token points to."""

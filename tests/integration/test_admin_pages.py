@@ -117,8 +117,8 @@ def doors(made: dict[str, Any]) -> list[tuple[str, dict[str, str]]]:
         (reverse("admin:healing_retire", args=[made["rule"].pk]), {"why": "no"}),
         (reverse("admin:healing_revoke_key", args=[key]), {}),
         (reverse("admin:healing_rotate_key", args=[key]), {}),
-        (reverse("admin:healing_apikey_add"), {"name": "new", "role": "service_role", "scopes": "[]"}),
-        (reverse("admin:healing_apikey_change", args=[key]), {"name": "new", "scopes": "[]"}),
+        (reverse("admin:healing_apikey_add"), {"name": "new", "role": "service_role"}),
+        (reverse("admin:healing_apikey_change", args=[key]), {"name": "new"}),
         (reverse("admin:healing_policy_add"), {"table": "users", "healing": "off", "quarantine": "error"}),
         (reverse("admin:healing_policy_change", args=[made["policy"].pk]), {"table": "users", "healing": "off", "quarantine": "error"}),
         (reverse("admin:healing_policy_delete", args=[made["policy"].pk]), {"post": "yes"}),
@@ -228,7 +228,7 @@ def test_a_refusal_is_a_message_with_its_way_out() -> None:
 def test_a_new_key_is_shown_once_and_not_kept_anywhere() -> None:
     rita = reviewer()
     browser = enter(rita)
-    answer = browser.post(reverse("admin:healing_apikey_add"), {"name": "edge", "role": "anon", "scopes": "[]"})
+    answer = browser.post(reverse("admin:healing_apikey_add"), {"name": "edge", "role": "anon", "scopes": ["data", "ai"]})
     text = answer.content.decode().split('<pre id="mg-key">')[1].split("<")[0]
     assert keytext.check(text)
     assert "no-store" in answer["Cache-Control"]
@@ -240,6 +240,30 @@ def test_a_new_key_is_shown_once_and_not_kept_anywhere() -> None:
     browser.post(reverse("admin:healing_revoke_key", args=[key.pk]), {"why": "leaked"})
     key.refresh_from_db()
     assert key.revoked_at is not None
+
+
+def test_scopes_are_chosen_and_no_other_is_taken() -> None:
+    browser = enter(reviewer())
+    add = reverse("admin:healing_apikey_add")
+    assert 'value="breakers"' in browser.get(add).content.decode()
+    browser.post(add, {"name": "edge", "role": "anon", "scopes": ["data", "ai"]})
+    assert ApiKey.objects.get().scopes == ["data", "ai"]
+    browser.post(add, {"name": "other", "role": "anon", "scopes": ["everything"]})
+    assert ApiKey.objects.count() == 1
+
+
+def test_an_address_without_a_page_tells_programs_and_people_where_to_look() -> None:
+    answer = Client().get("/people", headers={"accept": "*/*"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "MG404")
+    assert answer.json()["message"] == "There is nothing at /people" and "/rest/v1/" in answer.json()["hint"]
+    page = Client().get("/people", headers={"accept": "text/html,*/*"})
+    assert page.status_code == 404 and 'href="/admin/"' in page.content.decode()
+
+
+def test_an_empty_list_says_why_it_is_empty() -> None:
+    browser = enter(reviewer())
+    assert "There is nothing here yet" in browser.get(reverse("admin:healing_receipt_changelist")).content.decode()
+    assert "Nothing fits what you look for" in browser.get(reverse("admin:healing_receipt_changelist"), {"q": "x"}).content.decode()
 
 
 def test_a_policy_set_in_the_dashboard_is_audited() -> None:

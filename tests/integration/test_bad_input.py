@@ -449,11 +449,12 @@ def test_a_wrong_a_mistyped_and_a_missing_key_are_401(site: Watched) -> None:
     right = site.gateway.make_key()
     mistyped = right[:-3] + ("a" if right[-3] != "a" else "b") + right[-2:]
     made_up = keytext.make()[0]
+    make_one = "Make one with: python manage.py create_api_key --role service_role"
     for key, message, hint in [
-        (mistyped, "Invalid API key", "The key is mistyped or cut off: its checksum does not fit."),
-        (right[:-1], "Invalid API key", "The key is mistyped or cut off: its checksum does not fit."),
-        (made_up, "Unknown or revoked API key", "Make one with: python manage.py create_api_key"),
-        ("sb_secret_x", "Invalid API key", "The key is mistyped or cut off: its checksum does not fit."),
+        (mistyped, "Invalid API key", "The key is mistyped or cut off: its checksum does not fit. Copy it again."),
+        (right[:-1], "Invalid API key", "The key is mistyped or cut off: its checksum does not fit. Copy it again."),
+        (made_up, "Unknown or revoked API key", f"It is another Mendgate's, or was revoked. {make_one}"),
+        ("sb_secret_x", "Invalid API key", f"Keys of Mendgate begin with mg_. {make_one}"),
     ]:
         with nothing_happens(site):
             reply = site.send("POST", "things", b'{"id":2}', key=key)

@@ -141,6 +141,12 @@ def test_one_page_tells_what_was_done_by_whose_leave_and_what_happened(rita: Cli
     assert "The replay stored it" in rita.get(reverse(CASE, args=[final.pk])).content.decode()
 
 
+def test_a_kept_write_that_landed_is_a_case_still_and_its_replay_is_none(rita: Client) -> None:
+    kept = healed({"id": 71}, outcome="replayed", quarantine=uuid.uuid4(), fixes=[])
+    healed({"id": 71}, outcome="replayed")
+    assert listed(rita, "") == {str(kept.pk)} == listed(rita, "71")
+
+
 def test_who_may_only_look_takes_nothing_back_and_judges_nothing(rita: Client) -> None:
     case = healed({"id": 1}, fixes=[{**RENAME[0], "source": "lineage"}])
     otto = enter(onlooker())

@@ -124,6 +124,7 @@ def test_up_serves_through_kills_and_ends_cleanly(up: Up) -> None:
     second = up.manage("up")
     assert second.returncode == 1
     assert f"already running on {up.home}: process {up.process.pid}, {up.url}" in second.stderr
+    assert "Stop that one, or set another MENDGATE_HOME and PORT." in second.stderr
 
     # A killed worker, and then a killed master, are serving again.
     master, worker = up.web()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from resilience_site.checks import unread
 from resilience_site.config import Config, ConfigError, load
 from resilience_site.mail_server import mail_server
 
@@ -165,3 +166,31 @@ def test_where_it_is_deployed_nothing_is_made_up(tmp_path: Path) -> None:
 def test_static_files_may_lie_beside_the_code(tmp_path: Path) -> None:
     assert read(tmp_path).static == tmp_path / "static"
     assert read(tmp_path, STATIC_DIR="/app/static").static == Path("/app/static")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("postgre://a:secret@db.example/app", "it does not begin with postgresql: or postgres:"),
+        ("postgresql://a:sec#ret@db.example:5432/app", "in a password write"),
+        ("postgresql://a:[secret]@db.example:5432/app", "in a password write"),
+        ("postgresql:", "it names no host"),
+    ],
+)
+def test_a_url_that_cannot_be_used_says_why_and_none_of_its_password(tmp_path: Path, url: str, why: str) -> None:
+    (problem,) = read(tmp_path, TARGET_DATABASE_URL=url).problems
+    assert problem.code == "E005" and why in problem.message and "sec" not in problem.message + problem.hint
+
+
+def test_mails_may_go_to_the_log(tmp_path: Path) -> None:
+    assert read(tmp_path, EMAIL_URL="consolemail://").problems == ()
+    assert mail_server("consolemail://")["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend"
+
+
+def test_settings_in_a_file_that_nobody_read_are_told(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    assert unread(path, {}) == []
+    path.write_text("# ours\nexport PORT=8001\nHOST=here\nbroken line\n")
+    (told,) = unread(path, {"HOST": "here"})
+    assert told.id == "mendgate.W004" and ".env names PORT, which" in told.msg and told.hint == "Run this before: set -a; . ./.env; set +a"
+    assert unread(path, {"HOST": "here", "PORT": "8001"}) == []
