@@ -16,7 +16,7 @@ import asyncpg
 import uvloop
 
 from healing.gateway import at_once
-from healing.gateway.batch import begin, read, xid_of
+from healing.gateway.batch import Batch, begin, read, xid_of
 from healing.gateway.coalesce import Coalescer, Item, Lane, OutOfTime
 from healing.gateway.prelude import Prelude
 from healing.gateway.sqltext import Query
@@ -158,9 +158,9 @@ async def _read(pool: Pool, number: int) -> bool:
 async def _write(pool: Pool, number: int) -> bool:
     """As an ordinary write, whose transaction is its own."""
     plan = Query(WRITE, (number, f"w{number}"))
-    begun = await at_once.write(pool, PRELUDE, plan, "", None)
-    assert isinstance(begun, tuple)
-    batch, record = begun
+    batch = await at_once.begun(pool, PRELUDE, plan, "", None)
+    assert isinstance(batch, Batch)
+    record = at_once.written(batch.rows[0])
     if number % 10 == 0:
         await batch.rollback()
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from healing.gateway.answer import Answer
@@ -19,18 +18,17 @@ def step_of(query: Query) -> Step:
     return Step(query.sql, [None if value is None else str(value).encode(errors="surrogatepass") for value in query.params])
 
 
-async def write(pool: Pool, prelude: Prelude, plan: Query, turn: str, claim: Claim | None) -> tuple[Batch, Mapping[str, Any]] | Answer:
-    """A transaction in which a write has run (``plan_write``), and its record; or the answer that was given before. Raises
-    ``DatabaseError``, or what ``idempotency.found`` does: then it is over."""
+async def begun(pool: Pool, prelude: Prelude, query: Query, turn: str, claim: Claim | None) -> Batch | Answer:
+    """A transaction in which the query has run; or the answer that was given before. Raises ``DatabaseError``, or what
+    ``idempotency.found`` does: then it is over."""
     if claim is None:
-        batch = await begin(pool, (prelude.step,), step_of(plan), turn)
-    else:
-        batch = await begin(pool, (), asked(claim), turn)
-        answer = await _answered(batch, claim)
-        if answer is not None:
-            return answer
-        await batch.ask((prelude.step,), step_of(plan))
-    return batch, _read(batch.rows[0])
+        return await begin(pool, (prelude.step,), step_of(query), turn, to_read=query.read_only)
+    batch = await begin(pool, (), asked(claim), turn)
+    answer = await _answered(batch, claim)
+    if answer is not None:
+        return answer
+    await batch.ask((prelude.step,), step_of(query))
+    return batch
 
 
 async def _answered(batch: Batch, claim: Claim) -> Answer | None:
@@ -45,22 +43,30 @@ async def _answered(batch: Batch, claim: Claim) -> Answer | None:
     return answer
 
 
-def _read(record: Record) -> dict[str, Any]:
+def written(record: Record) -> dict[str, Any]:
     """The columns that ``plan_write`` asks for, in its order."""
     body, n, inserted, total, back, location, xid, same = record
     return {
-        "body": _text(body),
+        "body": text(body),
         "n": _number(n),
         "inserted": _number(inserted),
         "total": _number(total),
-        "back": _text(back),
-        "location": _text(location),
-        "xid": _text(xid),
+        "back": text(back),
+        "location": text(location),
+        "xid": text(xid),
         "same": same == b"t",
     }
 
 
-def _text(value: bytes | None) -> str | None:
+def shown(record: Record) -> dict[str, Any]:
+    """The columns that ``plan_read`` and ``plan_rpc`` ask for, in their order: the last two only of a call."""
+    body, n, total, *own = record
+    headers, status = own or (None, None)
+    return {"body": body, "n": _number(n) or 0, "total": _number(total), "response_headers": text(headers), "response_status": text(status)}
+
+
+def text(value: bytes | None) -> str | None:
+    """As Postgres said it, in UTF-8."""
     return None if value is None else value.decode()
 
 

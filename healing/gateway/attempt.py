@@ -254,11 +254,11 @@ class Attempt:
         if look is None and len(plans) == 1 and self.has_its_own_transaction:
             plan, indexes = plans[0]
             prelude = prelude_of(self.caller, self.request, self.headers)
-            begun = await at_once.write(self.services.pool, prelude, plan, self.caller.turn, self.claim)
+            begun = await at_once.begun(self.services.pool, prelude, plan, self.caller.turn, self.claim)
             if isinstance(begun, Answer):
                 raise Stored(begun)
-            self._transaction, record = begun
-            await self._note(record, indexes, step)
+            self._transaction = begun
+            await self._note(at_once.written(begun.rows[0]), indexes, step)
             return
         self._transaction = await self._begin()
         if look is not None:

@@ -67,13 +67,13 @@ def xid_of(rows: Sequence[Record]) -> str | None:
     return xid.decode() if xid is not None else None
 
 
-async def begin(pool: Pool, before: Sequence[Step], step: Step, turn: str = "") -> Batch:
-    """A transaction in which ``step`` has run, after what goes ``before`` (role and claims at least). ``turn``: see ``Pool.acquire``.
-    Raises ``DatabaseError``: then it is over."""
+async def begin(pool: Pool, before: Sequence[Step], step: Step, turn: str = "", *, to_read: bool = False) -> Batch:
+    """A transaction in which ``step`` has run, after what goes ``before`` (role and claims at least). ``turn``: see ``Pool.acquire``;
+    ``to_read``: it may not write. Raises ``DatabaseError``: then it is over."""
     for last in (False, True):
         connection = await pool.acquire(turn=turn)
         try:
-            return Batch(pool, connection, await pool.wire(connection).ask(_BEGIN, before, step))
+            return Batch(pool, connection, await pool.wire(connection).ask(_BEGIN_TO_READ if to_read else _BEGIN, before, step))
         except BaseException as error:
             died = _had_died(pool, connection, error)
             await _drop(pool, connection, None if died and not last else error)

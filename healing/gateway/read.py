@@ -8,35 +8,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from decimal import InvalidOperation
+from typing import Any
 
-import asyncpg
 import msgspec
 
+from healing.gateway import at_once
 from healing.gateway.answer import Answer
-from healing.gateway.at_once import step_of
+from healing.gateway.at_once import shown, step_of, text
 from healing.gateway.auth import Caller
+from healing.gateway.batch import Batch
 from healing.gateway.batch import read as read_batch
 from healing.gateway.errors import DialectError, from_failure, invalid_body
-from healing.gateway.idempotency import Claim, begin_once, lost_race
+from healing.gateway.idempotency import Claim, lost_race
 from healing.gateway.keyed_read import try_read
 from healing.gateway.names import Names
 from healing.gateway.own_headers import in_place, sendable, status_of
 from healing.gateway.payload import decode
 from healing.gateway.plan_read import plan_read
 from healing.gateway.plan_rpc import Call, plan_rpc
-from healing.gateway.prelude import Prelude
 from healing.gateway.request import Request
 from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_read, planned_rows, render_call, render_read, total_of
 from healing.gateway.services import Services
 from healing.gateway.sqltext import Query
-from healing.gateway.target import DatabaseError, Transaction
+from healing.gateway.target import DatabaseError
+from healing.gateway.wire_messages import Step
 from schema_monitor.core.snapshot import Snapshot
 
 log = logging.getLogger("mendgate.read")
 _MOST_TRIES = 3
 """A catalog that changes while it is read may change again."""
 _STALE = frozenset({"42703", "42P01", "42883", "42804", "0A000"})
+_WROTE = Step("SELECT pg_current_xact_id_if_assigned()::text")
 _UNKNOWN = frozenset({"PGRST200", "PGRST202", "PGRST204", "PGRST205", "42703", "42P01"})
 
 
@@ -82,40 +85,40 @@ async def _once(
     planned = _plan_call(request, names, headers, body) if request.kind == "rpc" else plan_read(request, names)
     query = planned.query if isinstance(planned, Call) else planned
     prelude = prelude_of(caller, request, headers)
-    if isinstance(planned, Query) and query.read_only and query.count_query is None:
-        return await _at_once(services, request, caller, names, planned, prelude)
-    if query.read_only:
-        transaction = await Transaction.begin(services.pool, f"BEGIN READ ONLY;{prelude.text}", caller.turn)
-    elif claim is None:
-        transaction = await Transaction.begin(services.pool, f"BEGIN;{prelude.text}", caller.turn)
+    if query.read_only and query.count_query is None:
+        ((*row,),) = await read_batch(services.pool, (prelude.step,), step_of(query), caller.turn)
+        record = shown(row)
+        answer = _answered(request, names, planned, record, None)
     else:
-        begun = await begin_once(services.pool, claim, prelude, caller.turn)
+        begun = await at_once.begun(services.pool, prelude, query.count_query or query, caller.turn, None if query.read_only else claim)
         if isinstance(begun, Answer):
             return begun
-        transaction = begun
-    guessed = None
-    if query.count_query is not None:
-        guessed = planned_rows((await _record(transaction, query.count_query))[0])
-    record = await _record(transaction, query)
-    try:
-        check_read(request, record["n"])
-        answer = _rendered(request, planned, record, guessed).plus(*_headers(names))
-    except BaseException:
-        await transaction.rollback()
-        raise
-    await _commit(transaction, query, claim, answer)
+        record, answer = await _finished(begun, request, names, planned, query, claim)
     _count(services, caller, names, planned, record["n"])
     return answer
 
 
-async def _at_once(services: Services, request: Request, caller: Caller, names: Names, query: Query, prelude: Prelude) -> Answer:
-    """A read of a table: it is one statement, and nothing of it waits for another."""
-    ((body, rows, total),) = await read_batch(services.pool, (prelude.step,), step_of(query), caller.turn)
-    n = int(rows or 0)
-    counted = total_of(request, None if total is None else int(total), None)
-    answer = render_read(request, body=body, n=n, total=counted).plus(*_headers(names))
-    _count(services, caller, names, query, n)
-    return answer
+async def _finished(
+    batch: Batch, request: Request, names: Names, planned: Query | Call, query: Query, claim: Claim | None
+) -> tuple[dict[str, Any], Answer]:
+    """The rest of a transaction in which the query has run, or has been guessed at: its record, and the answer."""
+    guessed = None
+    if query.count_query is not None:
+        guessed = planned_rows(text(batch.rows[0][0]) or "")
+        await batch.ask((), step_of(query))
+    try:
+        record = shown(batch.rows[0])
+        answer = _answered(request, names, planned, record, guessed)
+    except BaseException:
+        await batch.rollback()
+        raise
+    await _commit(batch, query, claim, answer)
+    return record, answer
+
+
+def _answered(request: Request, names: Names, planned: Query | Call, record: Mapping[str, Any], guessed: int | None) -> Answer:
+    check_read(request, record["n"])
+    return _rendered(request, planned, record, guessed).plus(*_headers(names))
 
 
 def _count(services: Services, caller: Caller, names: Names, planned: Query | Call, rows: int) -> None:
@@ -124,14 +127,14 @@ def _count(services: Services, caller: Caller, names: Names, planned: Query | Ca
     services.traffic.read(names, caller, rows)
 
 
-async def _commit(transaction: Transaction, query: Query, claim: Claim | None, answer: Answer) -> None:
+async def _commit(batch: Batch, query: Query, claim: Claim | None, answer: Answer) -> None:
     """Ends the transaction; one that may have written can be looked up by its id, and remembers its answer."""
     if query.read_only:
-        await transaction.commit()
+        await batch.commit()
         return
-    wrote = await transaction.fetchrow("SELECT pg_current_xact_id_if_assigned()::text AS xid")
+    await batch.ask((), _WROTE)
     try:
-        await transaction.commit(claim.record_sql(answer) if claim else "", wrote["xid"] if wrote else None)
+        await batch.commit(claim.record_sql(answer) if claim else "", text(batch.rows[0][0]))
     except DatabaseError as error:
         raise lost_race(error) from error
 
@@ -158,7 +161,7 @@ def _text(body: bytes) -> str:
         raise invalid_body("The body is no UTF-8") from None
 
 
-def _rendered(request: Request, planned: Query | Call, record: asyncpg.Record, guessed: int | None) -> Answer:
+def _rendered(request: Request, planned: Query | Call, record: Mapping[str, Any], guessed: int | None) -> Answer:
     total = total_of(request, record["total"], guessed)
     if not isinstance(planned, Call):
         return render_read(request, body=record["body"], n=record["n"], total=total)
@@ -178,12 +181,6 @@ def _own_headers(text: str | None) -> list[tuple[str, str]]:
             "PGRST111", 500, "response.headers guc must be a JSON array composed of objects with a single key and a string value"
         ) from None
     return sendable(pairs)
-
-
-async def _record(transaction: Transaction, query: Query) -> asyncpg.Record:
-    record = await transaction.fetchrow(query.sql, *query.params)
-    assert record is not None
-    return record
 
 
 def _headers(names: Names) -> list[tuple[str, str]]:

@@ -90,7 +90,7 @@ def render_write(
     return Answer(_status(request, inserted), headers, _written_body(request, body))
 
 
-def render_call(request: Request, *, body: str | None, n: int, total: int | None, void: bool) -> Answer:
+def render_call(request: Request, *, body: str | bytes | None, n: int, total: int | None, void: bool) -> Answer:
     """The answer to a function call. ``void`` functions have none: 204."""
     if void:
         return Answer(204, [("Content-Range", "*/*"), *_applied(request)])
