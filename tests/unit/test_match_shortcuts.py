@@ -7,15 +7,16 @@ import random
 import pytest
 
 from healing.core.match import layout as layouts
-from healing.core.match import propose
+from healing.core.match import propose, shelves
 from healing.core.match.features import FEATURES, MOST, OF_KEY, OF_WORDS, pairs
-from healing.core.match.layout import Layout, layout_of, places
+from healing.core.match.layout import Layout, layout_of
 from healing.core.match.leaves import MILLION, Tree, leaves
 from healing.core.match.lexicon import PEOPLE, QUALIFIERS, STATISTIC, UNITS
 from healing.core.match.likeness import kinship
 from healing.core.match.model import shipped
 from healing.core.match.names import FAINT, dice, jaro, name_of, same_word, same_words
 from healing.core.match.scene import MOST_KEYS, Scene, scene_of
+from healing.core.match.shelves import places
 from healing.core.types import Kind, Misfit, Operation, Row, Statement
 from schema_monitor.core.snapshot import Column, Relation, Scope, Snapshot
 
@@ -170,11 +171,11 @@ def test_what_a_table_remembers_of_words_and_columns_is_bounded() -> None:
     layout = layout_of(relation_of(120, chance(3)))
     for i in range(2_000):
         layout.hear(name_of(f"customer{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}"))
-    assert len(layout._alike) <= layouts._MOST_WORDS + len(layout.words)
+    assert len(layout._alike) <= shelves._MOST_WORDS + len(layout.words)
     columns = range(len(layout.names))
-    assert len(columns) ** 2 > layouts._MOST_PAIRS
+    assert len(columns) ** 2 > shelves._MOST_PAIRS
     asked = [(layout.base(i, j), layout.readings[i].name, layout.readings[j].name) for i in columns for j in columns]
-    assert len(layout._bases) <= layouts._MOST_PAIRS
+    assert len(layout._bases) <= shelves._MOST_PAIRS
     assert all(base == kinship(one, other, layout.owner).base for base, one, other in asked[::97])
 
 

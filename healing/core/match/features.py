@@ -13,10 +13,11 @@ from . import likeness, surroundings
 from .edits import EDITS, another, edit, used_elsewhere
 from .former import FORMER, before, former
 from .habits import HABITS, Habits
-from .layout import KINDS, Heard, Target, places
+from .layout import KINDS, Target
 from .likeness import LETTERS, LIKENESS, Kinship
 from .names import affixes
 from .scene import Key, Scene, labels_of
+from .shelves import Heard, places
 from .surroundings import SURROUNDINGS
 from .traps import trapped
 from .values import FAMILIES, fit, fits_labels, hint_fit, too_long

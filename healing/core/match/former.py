@@ -6,9 +6,10 @@ from math import log2
 
 from msgspec import Struct
 
-from .layout import Heard, Layout, Target
+from .layout import Layout, Target
 from .names import name_of
 from .scene import Key, Scene
+from .shelves import Heard
 
 FORMER = ("own_over_vanished", "same_place", "vanished")
 _UNKNOWN = (0.0, -1.0, -1.0)

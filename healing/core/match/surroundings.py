@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .edits import Edit
-from .layout import Layout, Target, places
+from .layout import Layout, Target
 from .reading import OLD, Reading, Stems, share
+from .shelves import places
 
 SURROUNDINGS = (
     "sent_share",

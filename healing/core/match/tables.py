@@ -6,25 +6,26 @@ from healing.core.types import Json, Misfit, Operation, Proposal, Statement
 from schema_monitor.core.snapshot import Relation, Snapshot
 
 from .layout import writable
-from .likeness import kinship
 from .model import sigmoid
-from .names import Name, name_of, same_word
+from .names import name_of, same_word
 from .option import Option
 from .scene import sample
-from .traps import traps
+from .shelves import Heard, Shelves, shelves_of
+from .traps import trapped
 from .values import family, fit, shape
 from .whatif import would_change
 
 LEAST = 0.05
 MOST = 3
-_NOTHING = name_of("")
 
 
 def proposals(statement: Statement, misfits: tuple[Misfit, ...], snapshot: Snapshot) -> tuple[Proposal, ...]:
     """Tables that may be meant, best first."""
-    wanted, row = name_of(statement.table), sample(statement)
-    scored = [(chance(wanted, r, row, statement.operation), r) for r in snapshot.relations.values() if _possible(r, statement)]
-    ranked = sorted(((c, r) for c, r in scored), key=lambda s: -s[0])[:MOST]
+    row, possible = sample(statement), [r for r in snapshot.relations.values() if _possible(r, statement)]
+    shelves = shelves_of(tuple([r.name for r in possible]))
+    heard = shelves.hear(name_of(statement.table))
+    scored = [(chance(heard, place, shelves, relation, row), relation) for place, relation in enumerate(possible)]
+    ranked = sorted(scored, key=lambda s: -s[0])[:MOST]
     total = max(1.0, sum(c for c, _ in ranked))
     runner = ranked[1] if len(ranked) > 1 else None
     return tuple(
@@ -42,18 +43,17 @@ def _possible(relation: Relation, statement: Statement) -> bool:
     return relation.schema == statement.schema and relation.kind in "rpvf" and able.get(statement.operation, False)
 
 
-def chance(wanted: Name, relation: Relation, row: dict[str, Json], operation: Operation) -> float:
-    """Probability that this table is meant, before the others are looked at."""
-    there = name_of(relation.name)
-    kin = kinship(wanted, there, _NOTHING)
+def chance(heard: Heard, place: int, shelves: Shelves, relation: Relation, row: dict[str, Json]) -> float:
+    """Probability that this table is meant, before the others are looked at. It is the one at that place."""
+    mine, theirs, kin = heard.reading, shelves.readings[place], shelves.kinship(heard, place)
     covered = covering(row, relation)
     value = (
         -8.3
         + 8.5 * kin.base
         + 1.5 * (min(kin.found, kin.held) > 0.97)
-        + 4.0 * float(wanted.letters.rstrip("s") == there.letters.rstrip("s"))
+        + 4.0 * float(mine.name.letters.rstrip("s") == theirs.name.letters.rstrip("s"))
     )
-    value -= 1.2 * len(traps(wanted, there))
+    value -= 1.2 * len(trapped(mine.name, mine.signs, theirs.name, theirs.signs))
     if covered is not None:
         value += 4.0 * (covered - 0.6)
     return sigmoid(value)
