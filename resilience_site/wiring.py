@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from breakers import ai_sealed, registry, where
 from breakers.gateway.ai.settings import AiSettings
-from healing import alert_gates
+from healing import alert_gates, alert_keys
 from healing.gateway import bell, seal, tuned, watch
 from healing.gateway.settings import Settings, configure
 from metrics.recorder import recorder
@@ -17,7 +17,7 @@ from metrics.sink import Sink
 from resilience_site import ai_bell, tracing
 from resilience_site.config import Config
 from schema_monitor import pooled
-from schema_monitor.alerts import gates, sealed
+from schema_monitor.alerts import gates, sealed, withheld
 from schema_monitor.core.reach import reachable
 
 
@@ -44,6 +44,7 @@ def connect(config: Config) -> Settings:
     sealed.configure(seal.seal, seal.unseal)
     ai_sealed.configure(seal.seal, seal.unseal)
     gates.configure(alert_gates.ask)
+    withheld.configure(alert_keys.without)
     if config.metrics:
         recorder.connect(Sink(config.database_url), starts=True)
         recorder.asks(watch.spared)

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.urls import reverse
 from msgspec import Struct
 
+from schema_monitor.alerts import withheld
 from schema_monitor.alerts.models import AlertMessage
 from schema_monitor.alerts.notice_model import Notice
 from schema_monitor.core.alert_texts import title
@@ -17,6 +18,7 @@ from schema_monitor.core.severity import LEVELS
 from schema_monitor.models import SchemaChange, SchemaVersion
 
 OVER = "over"
+_FACTS = ("kind", "severity", "schema", "relation", "object", "sentence", "old", "new")
 
 
 class Told(Struct, frozen=True):
@@ -154,14 +156,15 @@ def letter_of(message: AlertMessage) -> Letter:
 def noted(notice: Notice, over: bool) -> Noted:
     """A notice as it began, or as it ended."""
     ended = notice.ended if over else None
-    sentence = notice.sentence if ended is None else f"Over after {how_long(ended - notice.began)}: {notice.sentence}"
+    told = withheld.from_(notice.sentence)
+    sentence = told if ended is None else f"Over after {how_long(ended - notice.began)}: {told}"
     return Noted(
-        **{name: getattr(notice, name) for name in ("kind", "about", "severity", "facts", "began")},
+        **{name: withheld.from_(getattr(notice, name)) for name in ("kind", "about", "severity", "facts", "began")},
         id=notice.pk,
         mark=notice.severity if ended is None else OVER,
         sentence=sentence,
-        who="" if ended is None else notice.outcome,
-        step=notice.step if ended is None else "",
+        who="" if ended is None else withheld.from_(notice.outcome),
+        step=withheld.from_(notice.step) if ended is None else "",
         ended=ended,
         url=f"{settings.MENDGATE.links_url}{notice.path or reverse('admin:index')}",
     )
@@ -169,16 +172,16 @@ def noted(notice: Notice, over: bool) -> Noted:
 
 def told(change: SchemaChange) -> Told:
     """One change with what there is to say about it."""
-    hits = getattr(change, "hits", None)
+    hits = withheld.from_(getattr(change, "hits", None))
     breaks = {"writers": change.breaks_old_writers, "readers": change.breaks_old_readers, "inferred": change.inferred}
     return Told(
         id=change.pk,
-        **{name: getattr(change, name) for name in ("kind", "severity", "schema", "relation", "object", "sentence", "old", "new")},
+        **{name: withheld.from_(getattr(change, name)) for name in _FACTS},
         breaks_old_writers=change.breaks_old_writers,
         breaks_old_readers=change.breaks_old_readers,
         inferred=change.inferred,
-        by=change.usr,
-        application=change.app,
+        by=withheld.from_(change.usr),
+        application=withheld.from_(change.app),
         statement=change.tag,
         hits=hits,
         who=who_is_hit(hits, change.kind, **breaks),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from django.conf import LazySettings
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
+from healing.gateway import keytext
 from schema_monitor.alerts import post
 from schema_monitor.alerts.jobs import deliver
 from schema_monitor.alerts.models import AlertDelivery, AlertMessage
@@ -110,6 +112,29 @@ def test_chats_get_text_that_mentions_nobody_and_stays_within_their_limits(far: 
         assert all(len(f["value"]) <= 1024 for f in embed["fields"])
         assert body["allowed_mentions"] == {"parse": []}
         assert "\\@everyone \\[a\\]" in embed["fields"][0]["value"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("channel", ["webhook", "slack", "discord"])
+def test_a_key_of_ours_in_a_default_or_a_sentence_does_not_leave(far: FarEnd, channel: str) -> None:
+    key, prefix, _ = keytext.make()
+    subscribed(far.url, channel)
+    held = f"'{key}'::text"
+    stored({**ADDED, "sentence": f"The default of public.t.d is {held} now.", "old": {"default": [held]}, "new": held, "app": key})
+    assert deliver() == 1
+    said = json.dumps(far.heard[0].json)
+    assert key not in said and f"mg_{prefix}_" in said.replace("\\\\", "")
+
+
+@pytest.mark.django_db
+def test_a_key_of_ours_does_not_leave_by_mail(mailbox: Mailbox) -> None:
+    key, prefix, _ = keytext.make()
+    subscribed("ann@example.com", "email")
+    stored({**ADDED, "sentence": f"The default of public.t.d is {key} now.", "app": key})
+    assert deliver() == 1
+    (mail,) = mailbox.mails
+    said = f"{mail['Subject']} {mail.get_payload(decode=True).decode()}"
+    assert key not in said and f"mg_{prefix}_[removed]" in said
 
 
 @pytest.mark.django_db
