@@ -56,6 +56,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     exposed_schemas: tuple[str, ...]
     jwt_secret: str | None
     jwks_url: str | None
+    jwt_audience: str | None
     upstream_supabase_url: str | None
     upstream_anon_key: str | None
     upstream_service_key: str | None
@@ -149,6 +150,7 @@ def load(environ: Mapping[str, str]) -> Config:
         exposed_schemas=_schemas(read),
         jwt_secret=_jwt_secret(read),
         jwks_url=read.http_url("JWKS_URL"),
+        jwt_audience=read.text("JWT_AUDIENCE") or None,
         upstream_supabase_url=read.http_url("UPSTREAM_SUPABASE_URL"),
         upstream_anon_key=read.secret("UPSTREAM_ANON_KEY"),
         upstream_service_key=read.secret("UPSTREAM_SERVICE_KEY"),

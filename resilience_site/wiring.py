@@ -30,6 +30,7 @@ def connect(config: Config) -> Settings:
         exposed_schemas=config.exposed_schemas,
         jwt_secret=config.jwt_secret,
         jwks_url=config.jwks_url,
+        jwt_audience=config.jwt_audience,
         upstream_supabase_url=config.upstream_supabase_url,
         upstream_anon_key=config.upstream_anon_key,
         upstream_service_key=config.upstream_service_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,25 @@ def test_a_key_of_ours_does_not_leave_by_mail(mailbox: Mailbox) -> None:
     (mail,) = mailbox.mails
     said = f"{mail['Subject']} {mail.get_payload(decode=True).decode()}"
     assert key not in said and f"mg_{prefix}_[removed]" in said
+
+
+def test_a_name_that_answers_differently_the_second_time_gains_nothing(far: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def changing(host: Any, *how: Any, **more: Any) -> Any:
+        if host != "changing.example":
+            return really(host, *how, **more)
+        asked.append(host)
+        return really("127.0.0.1" if len(asked) == 1 else "10.255.255.1", *how, **more)
+
+    really = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", changing)
+    url = far.url.replace("127.0.0.1", "changing.example")
+    assert post.post(url, b"{}", {}, ("127.0.0.0/8",)).ok
+    assert (len(asked), len(far.heard)) == (1, 1)
+    sent = post.post(url, b"{}", {}, ("127.0.0.0/8",))
+    assert not sent.ok and "no address that alerts may go to" in sent.error
+    assert len(far.heard) == 1
 
 
 @pytest.mark.django_db

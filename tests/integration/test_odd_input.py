@@ -92,6 +92,11 @@ def test_more_misfits_than_anybody_could_look_at_are_kept_without_proposals(gate
     assert gateway.control("SELECT count(*) AS n FROM healing_proposal WHERE signature = %s", item["signature"]) == [{"n": 0}]
 
 
+def test_more_rows_than_are_taken_at_once_are_refused(gateway: Gateway) -> None:
+    reply = send(gateway, "POST", "places", b"[" + b",".join([b"{}"] * 100_001) + b"]")
+    assert (reply.status, reply.body["code"], reply.body["hint"]) == (413, "MG413", "Send at most 100000 rows at once.")
+
+
 # --- a filter that is none never means every row
 
 

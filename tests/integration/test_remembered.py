@@ -90,7 +90,7 @@ def test_a_key_that_was_made_up_costs_one_look_and_forgets_nobody(control_url: s
         before = len(forgotten)
         text, _, digest = keytext.make()
         with psycopg.connect(control_url, autocommit=True) as control:
-            control.execute(PUT, [digest])
+            control.execute(PUT, [digest, "[]"])
         found = await client.get("/notes", headers={"apikey": text, "authorization": ""})
         return [said, before, len(forgotten), found.json()["code"]]
 
@@ -100,6 +100,36 @@ def test_a_key_that_was_made_up_costs_one_look_and_forgets_nobody(control_url: s
     assert code == "PGRST205", "it was let in: there is no such table"
 
 
+def test_that_a_key_was_used_is_noted(control_url: str, target_url: str, tmp_path: Path) -> None:
+    async def use(client: httpx.AsyncClient, services: Services) -> None:
+        await client.get("/notes", headers={"apikey": text, "authorization": ""})
+
+    text, _, digest = keytext.make()
+    with psycopg.connect(control_url, autocommit=True) as control:
+        control.execute(PUT, [digest, "[]"])
+        used(control_url, target_url, tmp_path, use)
+        found = control.execute("SELECT last_used_at > created_at FROM healing_apikey WHERE hash = %s", [digest]).fetchone()
+    assert found == (True,)
+
+
+def test_a_key_for_something_else_is_not_for_the_data_api(control_url: str, target_url: str, tmp_path: Path) -> None:
+    async def use(client: httpx.AsyncClient, services: Services) -> list[tuple[int, str]]:
+        given = [{"apikey": key, "authorization": ""} for key in keys]
+        asked = [
+            (await client.get("/notes", headers=each), await client.post("http://gateway/api/v1/transactions", json={}, headers=each))
+            for each in given
+        ]
+        return [(answer.status_code, answer.json()["code"]) for answers in asked for answer in answers]
+
+    keys = []
+    with psycopg.connect(control_url, autocommit=True) as control:
+        for scopes in ('["ai"]', '["data"]'):
+            text, _, digest = keytext.make()
+            control.execute(PUT, [digest, scopes])
+            keys.append(text)
+    assert used(control_url, target_url, tmp_path, use) == [(403, "42501")] * 2 + [(404, "PGRST205"), (400, "MG400")]
+
+
 PUT = """
 INSERT INTO healing_apikey (id, name, prefix, hash, role, scopes, created_at, requests_per_minute, at_once, most_bytes)
-VALUES (gen_random_uuid(), 'late', 'late0000', %s, 'service_role', '[]', now(), 0, 0, 0)"""
+VALUES (gen_random_uuid(), 'late', left(md5(random()::text), 8), %s, 'service_role', %s, now(), 0, 0, 0)"""

@@ -20,7 +20,7 @@ from healing.gateway import keytext
 from healing.gateway.auth import Authenticator, Key
 from healing.gateway.errors import DialectError
 from healing.gateway.settings import Settings
-from tests.gateway_process import Gateway
+from tests.gateway_process import JWT_SECRET, Gateway
 from tests.integration.raw_http import Reply
 from tests.integration.test_tokens import ANN, SCHEMA, by_hand, encoded, me, the_target_is_not_touched
 from tests.waiting import HANGS
@@ -146,6 +146,25 @@ def test_tokens_with_made_up_keys_do_not_flood_the_issuer(gateway: Gateway) -> N
 def test_the_role_list_and_expiry_hold_here_too(gateway: Gateway) -> None:
     refused(gateway, token(EC, "ec", role="postgres"))
     assert me(gateway, key=token(EC, "ec", exp=1)).body["code"] == "PGRST303"
+
+
+def with_audience(audience: Any) -> str:
+    """The role that a token for ``audience`` has (``...``: it names none) where tokens must be for Mendgate."""
+    claims = {"role": "anon", "exp": int(time.time()) + 60, **({} if audience is ... else {"aud": audience})}
+    settings = Settings(database_url="", target_database_url="", jwt_secret=JWT_SECRET, jwt_audience="mendgate")
+    given = {"authorization": f"Bearer {jwt.encode(claims, JWT_SECRET)}"}
+    return asyncio.run(Authenticator(settings, no_key).caller(given)).role
+
+
+def test_a_token_for_the_audience_that_is_set_is_accepted() -> None:
+    assert [with_audience(audience) for audience in ("mendgate", ["other", "mendgate"])] == ["anon", "anon"]
+
+
+@pytest.mark.parametrize("audience", ["other", ["other"], [], "", None, ...])
+def test_where_an_audience_is_set_a_token_for_another_service_is_refused(audience: Any) -> None:
+    with pytest.raises(DialectError) as refusal:
+        with_audience(audience)
+    assert (refusal.value.status, refusal.value.code) == (401, "PGRST301")
 
 
 def test_an_issuer_that_is_away_is_503() -> None:

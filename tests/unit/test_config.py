@@ -54,6 +54,11 @@ def test_lists_are_split_at_commas(tmp_path: Path) -> None:
     assert config.allowed_hosts == ("a.example", "b.example")
 
 
+def test_an_audience_is_asked_for_where_one_is_given(tmp_path: Path) -> None:
+    assert read(tmp_path).jwt_audience is None
+    assert read(tmp_path, JWT_AUDIENCE="authenticated").jwt_audience == "authenticated"
+
+
 def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "jwt"
     path.write_text("x" * 40 + "\n")
