@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
+from healing.api import api
+from metrics.core.names import METRICS
+from metrics.core.summary import NUMBERS
 from resilience_site.config import load
+from resilience_site.gameday.faults import FAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -98,3 +102,48 @@ def test_what_pages_call_a_setting_is_one() -> None:
     ours = re.compile(r"`([A-Z]+(?:_[A-Z]+)*_(?:DAYS|SECONDS|RATE|HOUR|DAY))`")
     named = {name: document.name for document in DOCUMENTS for name in ours.findall(document.read_text("utf-8"))}
     assert {name: where for name, where in named.items() if f"`{name}`" not in told} == {}
+
+
+REFERENCE = "".join(page.read_text("utf-8") for page in sorted((ROOT / "docs/reference").glob("*.md")))
+CODES = sorted(path for app in APPS for path in (ROOT / app).rglob("*.py"))
+
+
+def first_column(page: str) -> set[str]:
+    """The names in code in the first column of a page's tables."""
+    lines = (ROOT / page).read_text("utf-8").splitlines()
+    return {name for line in lines if line.startswith("| `") for name in re.findall(r"`([^`]+)`", line.split(" | ")[0])}
+
+
+def test_the_page_of_commands_names_every_one_and_no_other() -> None:
+    ours = {path.stem for app in APPS for path in (ROOT / app).glob("management/commands/[a-z]*.py")}
+    assert first_column("docs/reference/commands.md") == ours | {"check", "createsuperuser", "changepassword"}
+
+
+def test_the_pages_call_only_commands_that_exist() -> None:
+    called = {name for document in DOCUMENTS for name in re.findall(r"manage\.py ([a-z_]+)", document.read_text("utf-8"))}
+    assert called - first_column("docs/reference/commands.md") == {"migrate"}
+
+
+def test_the_page_of_figures_names_every_one_and_no_other() -> None:
+    gauges = set(re.findall(r'Gauge\("(\w+)"', (ROOT / "healing/gauges.py").read_text("utf-8")))
+    numbers = {number.name for number in NUMBERS} | {"quarantine_age"}
+    assert gauges and first_column("docs/reference/metrics.md") == {*METRICS, *gauges, *numbers}
+
+
+def test_every_code_of_our_own_is_explained_and_no_other() -> None:
+    raised = {code for path in CODES for code in re.findall(r'"(MG\d{3})"', path.read_text("utf-8"))}
+    assert {name for name in first_column("docs/reference/data-api.md") if name.startswith("MG")} == raised
+
+
+def test_every_header_that_is_answered_is_explained() -> None:
+    said = {name for path in CODES for name in re.findall(r'\("(Mendgate-[A-Z]\w+(?:-\w+)*)"', path.read_text("utf-8"))}
+    assert len(said) > 8 and {name for name in said if f"`{name}`" not in REFERENCE and f"`{name}:" not in REFERENCE} == set()
+
+
+def test_every_address_of_the_api_is_explained() -> None:
+    addresses = set(api.get_openapi_schema()["paths"])
+    assert len(addresses) > 10 and {path for path in addresses if path not in REFERENCE} == set()
+
+
+def test_the_page_of_game_days_names_every_fault_and_no_other() -> None:
+    assert first_column("docs/howto/gameday.md") == set(FAULTS)

@@ -65,6 +65,8 @@ class Command(RefusingCommand):
     def _write(self, offers: Offers, place: Path) -> None:
         if not offers.schema:
             raise NotFound("No migration is proposed for this write.")
+        if not place.is_dir():
+            raise NotFound(f"There is no folder {place}.", "Make it first, or name the one that holds your migrations.")
         path = place / named(offers.schema[0])
         path.write_text(written(offers.schema[0], offers), encoding="utf-8")
         self.stdout.write(str(path))

@@ -40,7 +40,8 @@ class Command(BaseCommand):
             options["table"], schema=options["schema"], key=_key(options["key"]), healing=options["healing"],
             quarantine=options["quarantine"], strict=options["strict"], auto_certify=options["auto_certify"],
         )  # fmt: skip
-        self.stdout.write(f"{policy}; quarantine {policy.quarantine}; {'strict' if policy.strict else 'not strict'}")
+        certifies = "; exact fixes with strong evidence become rules" if policy.auto_certify else ""
+        self.stdout.write(f"{policy}; quarantine {policy.quarantine}; {'strict' if policy.strict else 'not strict'}{certifies}")
         if policy.healing == Healing.ASSISTED and not is_configured():
             self.stderr.write(f"Warning: {NOBODY}")
 

@@ -18,5 +18,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print them, those in use first."""
         now = timezone.now()
-        for alias in aliases():
+        found = aliases()
+        if not found:
+            self.stderr.write("No former name lives on.")
+        for alias in found:
             self.stdout.write(f"{alias.id}\t{alias.state}\t{alias.place}.{alias.name} -> {alias.now}\t{alias.countdown(now)}")
