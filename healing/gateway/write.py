@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from healing.core import explain, fixes, labels, match
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
+from healing.core.match import traps
 from healing.core.types import Failure, Healing, Kind, Operation, Proposal
 from healing.gateway import answer as answers
 from healing.gateway import bell, certified, kept, lane, receipts, watch
@@ -278,8 +279,9 @@ def probably(attempt: Attempt, proposals: tuple[Proposal, ...]) -> str:
         return ""
     snapshot, relation = attempt.services.state.snapshot, attempt.relation
     closed = labels.by_name(relation, snapshot.enums) if relation is not None else ()
-    patch = explain.source_patch(attempt.statement, fixes.parse(list(proposals[0].fix)), closed)
-    return f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}"
+    fix = fixes.parse(list(proposals[0].fix))
+    patch, doubts = explain.source_patch(attempt.statement, fix, closed), "; ".join(traps.of_renames(fix)[:3])
+    return f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}{doubts and f'. But look: {doubts}'}"
 
 
 async def _row_by_row(services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload) -> Answer:

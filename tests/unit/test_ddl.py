@@ -9,6 +9,7 @@ import pytest
 
 from healing.core.ddl import Cause, file_name, file_text, instead_of, schema_proposals, settled
 from healing.core.ddl.column_type import column_type
+from healing.core.fixes import MOST_OPS
 from healing.core.types import Json
 from schema_monitor.core.snapshot import Column, Constraint, EnumLabel, EnumType, Relation, Scope, Snapshot
 
@@ -246,6 +247,14 @@ def test_a_required_column_is_not_offered_to_be_left_out() -> None:
     """It would be the next misfit."""
     found = instead_of(cause("invalid_value:action", {"action": 1}), LOGS)
     assert found == ()
+
+
+@pytest.mark.parametrize(("keys", "ways"), [(MOST_OPS, 2), (MOST_OPS + 1, 0)])
+def test_more_keys_than_a_fix_can_hold_are_not_offered_a_way_without_ddl(keys: int, ways: int) -> None:
+    """Reading the offers must not fail: the list of kept writes shows them."""
+    names = [f"key{i}" for i in range(keys)]
+    found = instead_of(cause(" + ".join(f"unknown_column:{name}" for name in names), dict.fromkeys(names, 1)), LOGS)
+    assert len(found) == ways
 
 
 def test_a_migration_file_is_named_and_commented() -> None:

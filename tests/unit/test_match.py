@@ -12,6 +12,7 @@ from healing.core import fixes
 from healing.core.match import propose
 from healing.core.match.assign import assign
 from healing.core.match.features import FEATURES
+from healing.core.match.lexicon import QUALIFIERS
 from healing.core.match.model import shipped
 from healing.core.match.names import jaro, name_of, same_word
 from healing.core.match.suggest import column_for
@@ -192,6 +193,17 @@ def test_every_op_that_is_proposed_belongs_to_the_fix_language() -> None:
     for row, misfits in rows:
         for proposal in proposals(row, *misfits, claims={"sub": USER}):
             assert fixes.parse(list(proposal.fix))
+
+
+@pytest.mark.parametrize("count", [fixes.MOST_OPS, fixes.MOST_OPS + 1, 90])
+def test_of_very_many_misfits_nothing_is_proposed_that_is_no_fix(count: int) -> None:
+    """A proposal that cannot be read would keep the payload from being kept."""
+    words = sorted(QUALIFIERS)[:count]
+    columns = tuple(Column(i, f"{word}_weight", "text", "text") for i, word in enumerate(words, 1))
+    row: Row = {f"{word}Weight": "a text" for word in words}
+    found = proposals(row, *(unknown(key, "a text") for key in row), relation=Relation(1, "public", "posts", "r", columns))
+    assert max(len(proposal.fix) for proposal in found) == (count if count <= fixes.MOST_OPS else 1)
+    assert all(fixes.parse(list(proposal.fix)) for proposal in found)
 
 
 @pytest.mark.parametrize(

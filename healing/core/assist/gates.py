@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from healing.core import fixes
+from healing.core.match import traps
 from healing.core.match.lexicon import PRIVILEGE, SECRECY
 from healing.core.match.names import name_of
-from healing.core.match.traps import traps
 from healing.core.types import Misfit
 
 from .agree import Agreement
@@ -54,7 +54,13 @@ class Case(Struct, frozen=True):
 
 def why_not(case: Case) -> list[str]:
     """What keeps the fix from being applied unasked; empty = proven."""
-    found = [*_of_kind(case.ops), *_traps(case.ops), *_of_rights(case.ops, case.misfits), *_of_backing(case), *_of_proof(case.proof)]
+    found = [
+        *_of_kind(case.ops),
+        *traps.of_renames(case.ops),
+        *_of_rights(case.ops, case.misfits),
+        *_of_backing(case),
+        *_of_proof(case.proof),
+    ]
     if case.taken_back:
         found.append("it was rejected or taken back before")
     return found
@@ -62,7 +68,7 @@ def why_not(case: Case) -> list[str]:
 
 def of_rights(ops: Sequence[fixes.Fix]) -> list[str]:
     """What must not be decided without a person, by its names alone: rights, secrets, and words that mean opposites."""
-    return [*_of_rights(ops, ()), *_traps(ops)]
+    return [*_of_rights(ops, ()), *traps.of_renames(ops)]
 
 
 def _of_proof(proof: Proof) -> list[str]:
@@ -74,11 +80,6 @@ def _of_proof(proof: Proof) -> list[str]:
 def _of_kind(ops: Sequence[fixes.Fix]) -> list[str]:
     """Only what moves or respells a value: nothing lost, made up, or parked."""
     return [f"{fixes.brief(op)} is not for use without a person" for op in ops if not (isinstance(op, _MOVES) and fixes.is_exact(op))]
-
-
-def _traps(ops: Sequence[fixes.Fix]) -> list[str]:
-    pairs = [(op.source, op.target) for op in ops if isinstance(op, fixes.RenameColumn)]
-    return [trap for key, column in pairs for trap in traps(name_of(key), name_of(column))]
 
 
 def _of_rights(ops: Sequence[fixes.Fix], misfits: Sequence[Misfit]) -> list[str]:

@@ -30,17 +30,18 @@ class Instead(Struct, frozen=True):
 
 
 def instead_of(cause: Cause, relation: Relation | None) -> tuple[Instead, ...]:
-    """``rescue`` first, then ``drop_key``; empty where neither is possible."""
+    """``rescue`` first, then ``drop_key``; empty where neither is possible, and where it would be more than one fix can hold."""
     if relation is None:
         return ()
     unknown = [part.column for part in cause.of(Kind.UNKNOWN_COLUMN) if part.column and relation.column(part.column) is None]
     optional = [part for part in cause.of(*_VALUES) if _may_be_left_out(relation.column(part.column))]
     found = []
     into = catch_all(relation)
-    if unknown and into is not None:
+    if 0 < len(unknown) <= fixes.MOST_OPS and into is not None:
         found.append(_rescue(unknown, into, cause, relation))
-    if unknown or optional:
-        found.append(_drop([*unknown, *dict.fromkeys(part.column for part in optional)], cause, relation))
+    droppable = [*unknown, *dict.fromkeys(part.column for part in optional)]
+    if 0 < len(droppable) <= fixes.MOST_OPS:
+        found.append(_drop(droppable, cause, relation))
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from healing.core.certify import marked
+from healing.core.fixes import MOST_OPS
 from healing.core.signature import read
 from healing.core.types import Json, Kind, Misfit, Proposal, Statement
 from schema_monitor.core.lineage import Ambiguous, Gone, Lineage
@@ -25,6 +26,8 @@ from .whatif import would_change
 
 MOST = 8
 """proposals a payload."""
+MOST_OPEN = 10
+"""misfits that a proposal does not settle and that are named; more are counted."""
 TWO_THINGS = 0.02
 """what is left of a column's chance if it lived beside the key: names may have been swapped, hardly ever"""
 LIKELY = 0.25
@@ -181,7 +184,8 @@ def _plans(found: Mapping[str, list[Option]], lacking: list[Option]) -> list[Pla
     plans += [(*single, *lacking) if whole and single[0].gentle else single for single in singles]
     unique: dict[str, Plan] = {}
     for plan in plans:
-        unique.setdefault(repr([o.op for o in plan]), plan)
+        if len(plan) <= MOST_OPS:  # more is no fix: nobody could judge it
+            unique.setdefault(repr([o.op for o in plan]), plan)
     return list(unique.values())
 
 
@@ -232,7 +236,7 @@ def _chances(plans: list[Plan]) -> list[tuple[float, Plan]]:
 
 def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], homes: Mapping[str, dict[str, Json]]) -> Proposal:
     says, covered = "; ".join([o.says for o in plan]), _covered(plan)
-    against = [reason for o in plan for reason in o.against] + [f"it leaves {s} open" for s in found if s not in covered]
+    against = [*(reason for o in plan for reason in o.against), *_left_open([s for s in found if s not in covered])]
     evidence: dict[str, Json] = {"for": list(dict.fromkeys([r for o in plan for r in o.for_])), "against": list(dict.fromkeys(against))}
     other = next((o for option in plan for o in found.get(option.misfit, []) if o is not option), None)
     if other is not None:
@@ -245,6 +249,11 @@ def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], home
     if len(plan) > 1:
         evidence["parts"] = [{"says": o.says, "probability": round(o.probability, 4)} for o in plan]
     return Proposal(tuple([o.op for o in plan]), round(chance, 4), "matcher", says[:1].upper() + says[1:] + ".", evidence)
+
+
+def _left_open(signatures: list[str]) -> list[str]:
+    shown, more = signatures[:MOST_OPEN], len(signatures) - MOST_OPEN
+    return [f"it leaves {s} open" for s in shown] + ([f"it leaves {more} more open"] if more > 0 else [])
 
 
 def _homes(found: Mapping[str, list[Option]], statement: Statement) -> dict[str, dict[str, Json]]:

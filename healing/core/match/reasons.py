@@ -40,7 +40,8 @@ def _words(pair: Pair) -> list[str]:
         if likeness >= 0.85:
             same.append(word)
         elif likeness >= 0.5:
-            kin.append(f"'{word}' is used for '{other}'")
+            begin = other.startswith(word) or word.startswith(other)
+            kin.append(f"'{word}' and '{other}' begin alike" if begin else f"'{word}' is used for '{other}'")
     return ([f"both say {' '.join(same)}"] if same else []) + kin
 
 
@@ -55,6 +56,10 @@ def _a(shape: str) -> str:
         "array": "a list",
         "bool": "true or false",
         "uuid": "a UUID",
+        "email": "an email address",
+        "url": "a URL",
+        "address": "an IP address",
+        "phone": "a phone number",
         "json_text": "JSON text",
         "number_text": "digits in a text",
         "empty": "an empty text",

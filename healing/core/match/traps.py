@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache, reduce
 from operator import or_
 
 from msgspec import Struct
 
+from healing.core.ops import Fix, RenameColumn
+
 from .lexicon import OPPOSITE_PAIRS, PRIVILEGE, SECRECY, STATISTIC, UNITS
-from .names import Name, opposite, same_word, singular
+from .names import Name, name_of, opposite, same_word, singular
 
 Part = tuple[bool, str, str]
 _OPPOSED = frozenset(word for word, _ in OPPOSITE_PAIRS)
@@ -51,6 +54,12 @@ def trapped(key: Name, mine: Signs, column: Name, theirs: Signs) -> tuple[str, .
     if both & NUMBER:
         found += _numbered(key, column)
     return tuple(dict.fromkeys(found)) if found else ()
+
+
+def of_renames(ops: Iterable[Fix]) -> list[str]:
+    """The traps of all renames of a fix."""
+    pairs = [(name_of(op.source), name_of(op.target)) for op in ops if isinstance(op, RenameColumn)]
+    return list(dict.fromkeys(trap for key, column in pairs for trap in traps(key, column)))
 
 
 def signs(name: Name) -> Signs:
