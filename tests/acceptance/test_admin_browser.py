@@ -40,7 +40,6 @@ def site(make_gateway: Callable[..., Gateway], postgres: EmbeddedPostgres) -> Ga
     gateway.manage("capture_schema")
     gateway.sql(MIGRATED)
     gateway.manage("capture_schema")
-    gateway.manage("collectstatic", "--noinput", "--verbosity=0")
     gateway.manage("shell", "-c", "from tests.acceptance.admin_seed import people; people()")
     return gateway.start()
 
@@ -174,13 +173,21 @@ def test_times_are_exact_in_the_viewers_own_zone_and_go_on(seeded: Gateway, visi
     assert rita.faults == []
 
 
+DECIDING = "dashboard", "causes", "review", "schema_fixes", "quarantine_item", "proposal", "timeline", "impact"
+"""Pages with keys and buttons of their own."""
+FORMS = """async path => {
+  const answer = await fetch(path), page = new DOMParser().parseFromString(await answer.text(), 'text/html');
+  return answer.ok && !answer.redirected ? page.querySelectorAll('.mg form[method=post]').length : answer.url;
+}"""
+
+
 def test_who_may_only_look_has_no_buttons(seeded: Gateway, visit: Callable[..., Visit]) -> None:
     otto = visit(seeded, "otto")
-    for path in pages(seeded).values():
-        if path.endswith("/add/"):
-            continue
-        page = otto.go(path)
-        assert page.locator(".mg form[method=post]").count() == 0, path
+    for name, path in pages(seeded).items():
+        if name in DECIDING:
+            assert otto.go(path).locator(".mg form[method=post]").count() == 0, path
+        elif not path.endswith("/add/"):
+            assert otto.page.evaluate(FORMS, path) == 0, path
     assert otto.faults == []
 
 

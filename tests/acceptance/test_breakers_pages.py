@@ -24,7 +24,6 @@ SEED = "from tests.acceptance.admin_seed import people; people(); from tests.acc
 def site(make_gateway: Callable[..., Gateway]) -> Gateway:
     """A web process with people and an hour of history."""
     gateway = make_gateway()
-    gateway.manage("collectstatic", "--noinput", "--verbosity=0")
     gateway.start()
     gateway.manage("shell", "-c", SEED)
     gateway.make_key()
