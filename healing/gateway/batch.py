@@ -107,11 +107,16 @@ def _had_died(pool: Pool, connection: asyncpg.Connection, error: BaseException) 
     return broken and not isinstance(error, TimeoutError | asyncio.CancelledError)
 
 
+def is_at_no_row(error: BaseException | None) -> bool:
+    """Whether an error of the database says nothing of where the statement was: waiting for a row it would name it."""
+    return not getattr(error, "context", None)
+
+
 def _give_up(error: BaseException, *, again: bool) -> None:
     if isinstance(error, asyncio.CancelledError):
         raise error
     if not again:
-        kind = TableLocked if getattr(error, "sqlstate", None) == _LOCKED and not getattr(error, "context", None) else DatabaseError
+        kind = TableLocked if getattr(error, "sqlstate", None) == _LOCKED and is_at_no_row(error) else DatabaseError
         raise kind(failure_of(error)) from error
 
 

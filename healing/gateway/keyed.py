@@ -24,6 +24,7 @@ from healing.gateway.request_prelude import prelude_of
 from healing.gateway.response import check_write, render_write
 from healing.gateway.settle import adds_values, lane_relation
 from healing.gateway.shapes import LONGEST, is_long
+from healing.gateway.sharing import TableHeld
 from healing.gateway.target import DatabaseError
 from healing.gateway.together import ByItself, Entry, KeyedLane
 from schema_monitor.core.snapshot import Column, Relation
@@ -61,7 +62,7 @@ async def try_keyed(attempt: Attempt) -> Answer | Failure | None:
     except ByItself:
         return None
     except DatabaseError as error:
-        if error.failure.code in UNKNOWN:
+        if error.failure.code in UNKNOWN or isinstance(error, TableHeld):
             raise attempt.error_of(error.failure) from error
         return error.failure
     return _answer(attempt, plan, record[HIT] == b"t", record[ROW])

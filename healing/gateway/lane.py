@@ -28,6 +28,7 @@ from healing.gateway.request import Request
 from healing.gateway.services import Services
 from healing.gateway.settle import keys_of, lane_relation, plan_of, settled_of, suits
 from healing.gateway.settled import Plan, Settled, values_of
+from healing.gateway.sharing import TableHeld
 from healing.gateway.target import DatabaseError
 from healing.gateway.wire_messages import Record
 from schema_monitor.core.snapshot import Relation
@@ -193,7 +194,7 @@ def _needs_nothing(attempt: Attempt, relation: Relation) -> bool:
 
 def _refusal(services: Services, caller: Caller, item: Item, error: DatabaseError, *, as_sent: bool) -> Failure | None:
     """What the database said of the rows as they were sent; None where it was asked about healed ones."""
-    if error.failure.code in UNKNOWN:
+    if error.failure.code in UNKNOWN or isinstance(error, TableHeld):
         raise error_of(error.failure, caller) from error
     if item.receipt and error.failure.code in _OURS_GONE:
         services.forget_our_schema()

@@ -2,7 +2,8 @@
 
 Who finds a lane idle is sent at once; who comes while batches are under way goes with the next one, each caller in order, callers in turn.
 Nobody waits for company, and nobody for a row that somebody else holds: a batch that meets one is given up after ``LOCK_MS``, and its
-requests go by themselves. Where a whole table is held (a migration) they would only fill the pool: there all wait together.
+requests go by themselves. Where a whole table is held (a migration) they would only fill the pool: there all wait together, and where it
+is held for too long, all are told so.
 
 One's failure is one's own: a failed batch is halved until the culprit stands alone, unless the error concerns all of it.
 """
@@ -17,7 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from healing.core.types import Failure
-from healing.gateway.batch import TableLocked
+from healing.gateway.batch import TableLocked, is_at_no_row
 from healing.gateway.prelude import Prelude
 from healing.gateway.target import DatabaseError, Pool
 from healing.gateway.turns import Turns
@@ -34,6 +35,10 @@ LOCKED = ("55P03", "40P01")
 
 class Apart(Exception):
     """Nothing was written for this request; it must go the ordinary way, by itself."""
+
+
+class TableHeld(DatabaseError):
+    """A table was held for all the time that a statement has. It would hold up each of these once more, and with them the pool."""
 
 
 class Waiting(Protocol):
@@ -118,13 +123,14 @@ class Lanes(ABC, Generic[L, W, A]):
         try:
             answers = await self._run(lane, batch)
         except (DatabaseError, Apart) as error:
-            told = self.verdict(error, len(batch))
+            held = isinstance(error, TableHeld)
+            told = error if held else self.verdict(error, len(batch))
             if told is None and len(batch) > 1:
                 middle = len(batch) // 2
                 first = await self._settle(lane, batch[:middle])
                 return await self._settle(lane, batch[middle:]) or first
             fail(batch, told or error)
-            return self.behind(error)
+            return None if held else self.behind(error)
         except BaseException as error:
             fail(batch, DatabaseError(Failure("XX000", f"The gateway failed: {type(error).__name__}", str(error))))
             raise
@@ -137,7 +143,15 @@ class Lanes(ABC, Generic[L, W, A]):
         try:
             return await self.run(lane, batch, patient=False)
         except TableLocked:
+            return await self._wait_together(lane, batch)
+
+    async def _wait_together(self, lane: L, batch: list[W]) -> Sequence[A]:
+        try:
             return await self.run(lane, batch, patient=True)
+        except DatabaseError as error:
+            if error.failure.code == OUT_OF_TIME and is_at_no_row(error.__cause__):
+                raise TableHeld(error.failure) from error
+            raise
 
     def behind(self, error: Exception) -> Exception | None:
         """What those are told who wait behind a batch that failed so; None: nothing, they go on."""
