@@ -44,7 +44,7 @@ class Leases:
         """What to ask for now: of each breaker the tokens, each with the ms that it is granted from now on. Those of an earlier state, and
         those whose whole time is over, are forgotten. ``lost``: what was asked for last may not have arrived."""
         found: dict[Breaker, list[tuple[int, int]]] = {}
-        for (breaker, token), lease in list(self._held.items()):
+        for (breaker, token), lease in self._held.copy().items():  # a copy at a stroke: the garbage collector drops, too
             if lease.version != breaker.version or lease.ends <= now:
                 self.drop(breaker, token)
             elif lost or lease.until < lease.ends:
