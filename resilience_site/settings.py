@@ -69,7 +69,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": {
-        **environ.Env.db_url_config(MENDGATE.database_url),
+        **(environ.Env.db_url_config(MENDGATE.database_url) if MENDGATE.database_url else {"ENGINE": "django.db.backends.postgresql"}),
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
     }

