@@ -140,7 +140,7 @@ def judge(gateway: Gateway, outcomes: list[Outcome]) -> None:
             assert answer.status_code == 201 and number in rows, answer.text
 
 
-def test_two_people_s_calls_never_mix_on_three_sessions(poolers: tuple[Gateway, PgBouncer]) -> None:
+def test_fault_03_two_people_s_calls_never_mix_on_three_sessions(poolers: tuple[Gateway, PgBouncer]) -> None:
     gateway, _ = poolers
     outcomes = asyncio.run(interleaved(gateway, 1))
     assert [answer.text for *_, answer in outcomes if answer is None or answer.status_code >= 500] == []
@@ -148,7 +148,7 @@ def test_two_people_s_calls_never_mix_on_three_sessions(poolers: tuple[Gateway, 
     assert gateway.sql("SELECT count(*) AS n FROM pg_prepared_statements") == [{"n": 0}]
 
 
-def test_a_pooler_that_is_killed_and_comes_back_under_load_leaks_and_doubles_nothing(poolers: tuple[Gateway, PgBouncer]) -> None:
+def test_fault_03_a_pooler_that_is_killed_and_comes_back_under_load_leaks_and_doubles_nothing(poolers: tuple[Gateway, PgBouncer]) -> None:
     gateway, target = poolers
 
     def restart() -> None:

@@ -285,6 +285,18 @@ def test_matches_filters_and_upserts(gateway: Gateway, client: httpx.Client) -> 
     ]  # fmt: skip
 
 
+def test_a_match_takes_columns_of_any_name_and_an_empty_text(gateway: Gateway, client: httpx.Client) -> None:
+    odd = ["order", "limit", "or", "not", "a.b", "a->b", "a:b", 'q"', "back\\", "com,ma", "sp ace", "☃", "%", "select"]
+    columns = ", ".join('"{}" text'.format(name.replace('"', '""')) for name in odd)
+    gateway.sql(f"CREATE TABLE odd (id int PRIMARY KEY, {columns}); GRANT ALL ON odd TO service_role")
+    gateway.manage("capture_schema")
+    landed(client, insert("odd", {"id": 0, **dict.fromkeys(odd, "")}, {"id": 1, **{name: f"v {name}" for name in odd}}))
+    for name in odd:
+        for number, value in ((0, [""]), (1, ["x", f"v {name}"])):
+            done = landed(client, {"op": "update", "table": "odd", "values": {"id": number}, "match": {name: value}, "select": "id"})
+            assert done["operations"][0]["rows"] == [{"id": number}], (name, value)
+
+
 def test_every_digit_is_kept_and_a_literal_is_itself(gateway: Gateway, client: httpx.Client) -> None:
     number = "12345678901234567890.0123456789"
     body = json.dumps({"operations": [
@@ -329,7 +341,7 @@ OK = insert("docs", {"id": 900})
             },
             "every row",
         ),
-        ({"operations": [{"op": "delete", "table": "docs", "match": {"or": "(id.gt.0)"}}]}, "cannot be a column"),
+        ({"operations": [{"op": "delete", "table": "docs", "match": {"or": "(id.gt.0)"}}]}, "column docs.or does not exist"),
         ({"operations": [{"op": "delete", "table": "docs", "match": {"id": {"a": 1}}}]}, "compares with"),
         ({"operations": [OK, insert("docs", {"id": {"$ref": "a.0.id"}})]}, "no earlier operation"),
         ({"operations": [OK, insert("docs", {"id": {"$ref": "nonsense"}})]}, "no reference"),

@@ -18,7 +18,6 @@ from healing.gateway.transactions.asked import Operation, refusal
 from healing.gateway.transactions.refs import Given, resolve
 
 _METHODS = {"insert": "POST", "upsert": "POST", "update": "PATCH", "delete": "DELETE"}
-_RESERVED = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict", "or", "and", "not.or", "not.and"})
 _NO_FILTER = frozenset({"select", "order", "limit", "offset", "columns", "on_conflict"})
 _CHOOSES = "A condition on an embedded table (orders.id=eq.1) only filters what is shown of that table. Name columns of the table itself."
 
@@ -93,15 +92,16 @@ def _filter(text: str) -> str:
 
 
 def _key(column: str) -> str:
-    if column in _RESERVED or "." in column or "->" in column:
-        raise refusal(f"'{column}' cannot be a column of a match", "Use a filter, as PostgREST writes it in a URL.")
-    return quote(column, safe="")
+    """Quoted, so that a column may be called ``order`` or ``a.b``."""
+    return quote(f'"{_escaped(column)}"', safe="")
 
 
 def _condition(value: Json) -> str:
     match value:
         case None:
             return "is.null"
+        case [one]:  # in a list of one, an empty text would mean that there is none
+            return "eq." + quote(_text(one), safe="")
         case list():
             return "in.(" + quote(",".join(f'"{_escaped(_text(each))}"' for each in value), safe="") + ")"
     return "eq." + quote(_text(value), safe="")
