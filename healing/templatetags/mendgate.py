@@ -31,10 +31,16 @@ _COLOURS = {
 }  # fmt: skip
 
 
+_MOST_PARTS = 8
+
+
 @register.filter
 def cause(signature: str) -> str:
-    """``unknown_column:qty`` as people say it."""
-    return " + ".join(" ".join(filter(None, (kind.replace("_", " "), key))) for kind, key in map(read, split(signature)))
+    """``unknown_column:qty`` as people say it; of very many misfits the first ones, and how many more."""
+    parts = split(signature)
+    shown = parts if len(parts) <= _MOST_PARTS else parts[: _MOST_PARTS - 1]
+    said = " + ".join(" ".join(filter(None, (kind.replace("_", " "), key))) for kind, key in map(read, shown))
+    return said if len(shown) == len(parts) else f"{said} and {len(parts) - len(shown)} more"
 
 
 @register.simple_tag

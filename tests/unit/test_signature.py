@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from healing.core.signature import joined, listed, of, read, read_label, split
 from healing.core.types import Kind, Misfit
+from healing.templatetags.mendgate import cause
 
 ODD = st.text(alphabet="a +=:\\,\0\ufffd0", max_size=7)
 MISFITS = st.one_of(
@@ -56,3 +57,9 @@ def test_lists_of_names_are_told_apart(some: list[str], others: list[str]) -> No
 def test_plain_names_stay_as_they_are(misfit: Misfit, text: str) -> None:
     """So rules from before still match; only what could be taken for something else is marked."""
     assert misfit.signature == text
+
+
+def test_people_read_the_first_of_very_many_misfits_and_how_many_more_there_are() -> None:
+    few, many = (joined(of("unknown_column", f"key{i}") for i in range(count)) for count in (8, 150))
+    assert cause(few).count("unknown column key") == 8
+    assert cause(many).endswith("unknown column key103 and 143 more")
