@@ -34,7 +34,7 @@ async def keep_listening(
             finally:
                 connection.terminate()
         except GONE as error:
-            log.warning("%s: %s", lost, error or type(error).__name__)
+            log.warning("%s: %s", lost, str(error) or type(error).__name__)
         except Exception:
             log.exception("%s", lost)
         await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])

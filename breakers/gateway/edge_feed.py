@@ -156,7 +156,7 @@ class Feed:
                         await self._look()
             except Exception as error:
                 if self._up:
-                    log.warning("events of breakers are told from this process alone: %s", error or type(error).__name__)
+                    log.warning("events of breakers are told from this process alone: %s", str(error) or type(error).__name__)
                 self._up = False
             await asyncio.sleep(PAUSE)
 

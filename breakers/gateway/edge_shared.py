@@ -59,7 +59,9 @@ class Shared:
                 answers = await self._send(commands)
         except (OSError, TimeoutError, RedisError) as error:
             if not self._silent_until:
-                log.warning("breakers of edge functions count in this process alone, Valkey is away: %s", error or type(error).__name__)
+                log.warning(
+                    "breakers of edge functions count in this process alone, Valkey is away: %s", str(error) or type(error).__name__
+                )
             self._silent_until = time.monotonic() + PAUSE
             raise Away from error
         self._silent_until = 0.0

@@ -63,7 +63,7 @@ class Follower:
             finally:
                 connection.terminate()
         except GONE as error:
-            log.warning("could not look into the target's DDL log: %s", error or type(error).__name__)
+            log.warning("could not look into the target's DDL log: %s", str(error) or type(error).__name__)
 
     async def _follow(self) -> None:
         await keep_listening(self._connect, self._listen, log, "not following the target's DDL log")

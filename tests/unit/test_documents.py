@@ -147,3 +147,23 @@ def test_every_address_of_the_api_is_explained() -> None:
 
 def test_the_page_of_game_days_names_every_fault_and_no_other() -> None:
     assert first_column("docs/howto/gameday.md") == set(FAULTS)
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page."""
+    headings = re.findall(r"^#+ (.*)", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_into_a_page_leads_to_a_heading() -> None:
+    links = [(page, *link) for page in DOCUMENTS for link in re.findall(r"\]\(([^)#:]*\.md)?#([\w-]+)\)", page.read_text("utf-8"))]
+    assert len(links) > 10
+    assert [(str(page), name) for page, path, name in links if name not in anchors(page.parent / path if path else page)] == []
+
+
+def test_every_target_and_module_that_a_page_runs_exists() -> None:
+    told = "".join(page.read_text("utf-8") for page in [*DOCUMENTS, ROOT / "SECURITY.md"])
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^ {4}|^)make ([a-z][a-z-]+)", told, re.MULTILINE)) - targets == set()
+    modules = {ROOT / name.rstrip(".").replace(".", "/") for name in re.findall(r"python -m (benchmarks[a-z_.]*)", told)}
+    assert {str(path) for path in modules if not path.with_suffix(".py").exists() and not (path / "__main__.py").exists()} == set()

@@ -107,7 +107,7 @@ class Journal:
             except _GONE as error:
                 self._drop_connection()
                 if not self._lost:
-                    log.warning("could not store AI calls, keeping them: %s", error or type(error).__name__)
+                    log.warning("could not store AI calls, keeping them: %s", str(error) or type(error).__name__)
                 self._lost = True
             else:
                 self._lost = False

@@ -130,7 +130,9 @@ class Source:
                 finally:
                     connection.terminate()
             except _GONE as error:
-                log.warning("not following the AI gateway's configuration, going on with what is known: %s", error or type(error).__name__)
+                log.warning(
+                    "not following the AI gateway's configuration, going on with what is known: %s", str(error) or type(error).__name__
+                )
             except Exception:
                 log.exception("the AI gateway's configuration cannot be read")
             await asyncio.sleep(_PAUSES[min(failures, len(_PAUSES) - 1)])

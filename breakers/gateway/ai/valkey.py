@@ -102,4 +102,4 @@ class Valkey:
         self._not_before = time.monotonic() + uniform(*PAUSE)
         if not self._lost:
             self._lost = True
-            log.warning("Valkey is away: %s (%s)", self._what, error or type(error).__name__)
+            log.warning("Valkey is away: %s (%s)", self._what, str(error) or type(error).__name__)
