@@ -80,6 +80,7 @@ def test_the_how_to_brings_back_rows_receipts_keys_and_kept_writes(
     (home / "static").symlink_to(static_files)
     addresses = (moved(old.control_url, fresh, "mendgate"), moved(old.target_url, fresh, "app"), target, valkey.url)
     new = Gateway(home, *addresses, SECRET_KEY=SECRET)
+    new.cold = False
     settings = {key: new.environment[key] for key in ("MENDGATE_HOME", "DATABASE_URL", "TARGET_DATABASE_URL", "REDIS_URL", "SECRET_KEY")}
     said = follow(afterwards, **settings)
     assert "prepared\n" in said and "1 kept writes wait for a person now" in said and "SECRET_KEY_FALLBACKS may go" in said

@@ -134,6 +134,7 @@ def test_trials_of_a_process_that_lives_are_its_own_and_come_back_when_it_is_kil
     while taken < PERMITS:  # every refusal must leave the leases as they are, and the first to come may come just as they end
         taken += sum(fleet.all("crowd", name=name, threads=THREADS, seconds=0.8))
         assert time.monotonic() - begun < HANGS
+        time.sleep(0.2)
     assert taken == PERMITS
     until(lambda: states(fleet, name) == {"closed"})
 

@@ -36,6 +36,7 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Iterator[Gateway]:
 def second(gateway: Gateway) -> Iterator[Gateway]:
     """Another process in front of the same databases."""
     other = Gateway(gateway.home, gateway.control_url, gateway.target_url, gateway.owner_url, gateway.environment["REDIS_URL"])
+    other.cold = False
     yield other.start()
     other.stop()
 
