@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 import psycopg
@@ -62,8 +63,17 @@ def test_roles_that_exist_keep_exactly_their_rights(foreign: tuple[str, str]) ->
 
 
 def test_a_database_that_does_not_answer_is_told_with_the_fix() -> None:
-    with pytest.raises(TargetError, match="check TARGET_DATABASE_URL"):
+    with pytest.raises(TargetError, match=r"does not answer.*check host and port in TARGET_DATABASE_URL"):
         target_setup.prepare("postgresql://nobody:secret-word@127.0.0.1:1/none", ["public"])
+
+
+def test_a_login_that_is_refused_is_told_with_the_reason_and_without_its_password(foreign: tuple[str, str]) -> None:
+    wrong = re.sub(r":[^:@/]+@", ":secret-word@", foreign[0])
+    with pytest.raises(TargetError, match=r"refuses the login: password .* check user, password and database") as told:
+        target_setup.prepare(wrong, ["public"])
+    assert "secret-word" not in str(told.value)
+    (finding,) = target_setup.examine(wrong)
+    assert not finding.ok and finding.fix.startswith("Check user, password") and "Fix:" not in finding.state
 
 
 def test_doctor_names_what_is_missing(foreign: tuple[str, str]) -> None:
