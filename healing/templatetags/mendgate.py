@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from healing.core import chance
 from healing.core.signature import read, split
 from healing.row_diff import text
 from healing.schema_facts.compare import column_text as spoken
@@ -126,4 +127,4 @@ def json_line(value: Any) -> str:
 @register.filter
 def percent(value: float) -> str:
     """``97 %``, never rounded up to certainty."""
-    return f"{min(value * 100, 99.99 if value < 1 else 100):.4g} %"
+    return chance.percent(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from healing.core.chance import percent
 from healing.core.explain import source_diff, source_patch
 from healing.core.match.option import Option
 from healing.core.match.whatif import would_change
@@ -73,7 +74,13 @@ def test_what_would_change_the_answer_is_said_with_each_proposal() -> None:
     assert would_change([option], {"unknown_column:a": [option, rival]}) == [
         "a payload that sends both `a` and `b`: then `b` is not meant",
         "a rename of `a` in the schema's history: then its new name is certain",
-        "little: to write `a` to `c` is almost as likely (0.55 against 0.60)",
+        "little: to write `a` to `c` is almost as likely (55 % against 60 %)",
     ]
     far = [option, replace(rival, probability=0.1)]
     assert len(would_change([option], {"unknown_column:a": far})) == 2
+
+
+def test_a_chance_is_never_rounded_to_certainty() -> None:
+    assert [percent(p) for p in (1.0, 0.99996, 0.9912, 0.99, 0.6387, 0.01, 0.004, 0.0)] == [
+        "100 %", "99.99 %", "99.12 %", "99 %", "64 %", "1 %", "0.4 %", "0 %",
+    ]  # fmt: skip

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from healing.core.certify import marked
+from healing.core.chance import percent
 from healing.core.fixes import MOST_OPS
 from healing.core.signature import read
 from healing.core.types import Json, Kind, Misfit, Proposal, Statement
@@ -240,7 +241,7 @@ def _proposal(plan: Plan, chance: float, found: Mapping[str, list[Option]], home
     evidence: dict[str, Json] = {"for": list(dict.fromkeys([r for o in plan for r in o.for_])), "against": list(dict.fromkeys(against))}
     other = next((o for option in plan for o in found.get(option.misfit, []) if o is not option), None)
     if other is not None:
-        evidence["runner_up"] = f"{other.says} ({other.probability:.2f})"
+        evidence["runner_up"] = f"{other.says} ({percent(other.probability)})"
     evidence["would_change"] = would_change(plan, found)
     placed = {o.misfit for o in plan if o.gentle}
     homeless = [dict(home) for signature, home in homes.items() if signature not in placed]

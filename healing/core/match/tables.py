@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from healing.core.chance import percent
 from healing.core.types import Json, Misfit, Operation, Proposal, Statement
 from schema_monitor.core.snapshot import Relation, Snapshot
 
@@ -82,7 +83,7 @@ def _proposal(
         (for_ if covered >= 0.7 else against).append(f"{round(covered * 100)} % of the payload's keys are columns of {relation.name}")
     evidence: dict[str, Json] = {"for": for_, "against": against}
     if other is not None:
-        evidence["runner_up"] = f"{other[1].name} ({other[0]:.2f})"
+        evidence["runner_up"] = f"{other[1].name} ({percent(other[0])})"
     option = Option("", {"op": "rename_table", "from": statement.table, "to": relation.name}, probability, "")
     evidence["would_change"] = would_change([option], {})
     return Proposal(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from healing.core.chance import percent
+
 from .option import Option
 
 LIKELY = 0.3
@@ -39,4 +41,4 @@ def _sentences(option: Option, rival: Option | None) -> Iterator[str]:
         case "truncate":
             yield f"a wider `{op['column']}`: then nothing is cut"
     if rival is not None and option.probability >= LIKELY and option.probability - rival.probability < CLOSE:
-        yield f"little: to {rival.says} is almost as likely ({rival.probability:.2f} against {option.probability:.2f})"
+        yield f"little: to {rival.says} is almost as likely ({percent(rival.probability)} against {percent(option.probability)})"
