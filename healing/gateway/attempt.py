@@ -116,6 +116,8 @@ class Attempt:
         self._transaction: Transaction | Batch | None = None
         self._outcome = Outcome()
         self._asked: Mapping[str, str] = {}
+        self._has_ours = False
+        """Whether the target has our schema, for the receipt."""
 
     @property
     def names(self) -> Names:
@@ -249,7 +251,10 @@ class Attempt:
         return Landing(self._outcome.affected, None if back is None else tuple(back))
 
     async def _execute_all(self, plans: list[tuple[Query, list[int]]], step: Run) -> None:
-        """Opens the transaction and runs the statements in it; where there is but one, in one go."""
+        """Opens the transaction and runs the statements in it; where there is but one, in one go. Our schema is looked for before:
+        who has a connection and waits for one more keeps it from others who do the same."""
+        if self.has_its_own_transaction:
+            self._has_ours = await self.services.has_our_schema()
         look = self._look(step)
         if look is None and len(plans) == 1 and self.has_its_own_transaction:
             plan, indexes = plans[0]
@@ -412,18 +417,21 @@ class Attempt:
             return None
         try:
             before = await self._before_commit(receipt)
+        except BaseException as error:
+            await transaction.rollback()
+            if isinstance(error, DatabaseError):
+                return error.failure
+            raise
+        try:
             await transaction.commit(before, outcome.xid)
         except DatabaseError as error:
             return idempotency.lost_race(error).failure
-        except BaseException:
-            await transaction.rollback()
-            raise
         return None
 
     async def _before_commit(self, receipt: receipts.Receipt | None) -> str:
         before = ""
         if receipt is not None:
-            if await self.services.has_our_schema():
+            if self._has_ours:
                 before += receipts.bundle_sql(self.receipt, [receipt])
             else:
                 await kept.write_receipt(self.services.control, self.receipt, receipt)

@@ -106,6 +106,7 @@ class _Work:
         self.root = _root(envelope.headers, services.settings.exposed_schemas)
         self.story = Story(asked, caller)
         self._journaled = False
+        self._has_ours = False
 
     async def once(self, attempt: int) -> Answer:
         """One try. Raises ``Restart``, or ``DialectError`` where it is over."""
@@ -140,6 +141,7 @@ class _Work:
             self.services.journal.ended(self.story.record(UNKNOWN))
 
     async def _begin(self) -> Transaction | Answer:
+        self._has_ours = await self.services.has_our_schema()  # while we hold no connection
         prelude = prelude_of(self.caller, self.root, self.envelope.headers)
         if self.claim is None:
             return await Transaction.begin(self.services.pool, f"{self.asked.begin};{prelude.text}", self.caller.turn)
@@ -222,7 +224,7 @@ class _Work:
         return error
 
     async def _receipts(self, shared: Shared, record: bytes) -> str:
-        if await self.services.has_our_schema():
+        if self._has_ours:
             return receipts.bundle_sql(shared.bundle, shared.receipts, record)
         for number, receipt in enumerate(shared.receipts):
             await kept.write_receipt(self.services.control, receipts.numbered(shared.bundle, number), receipt)
