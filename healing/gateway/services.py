@@ -69,6 +69,7 @@ class Services:
         self._telling: set[asyncio.Task[None]] = set()
         self._housekeeping: asyncio.Task[None] | None = None
         self._refreshed = 0.0
+        self._rereading: asyncio.Task[None] | None = None
         self._unread: Failure | None = None
 
     @property
@@ -168,19 +169,33 @@ class Services:
         return fresh
 
     async def reread_all(self) -> bool:
-        """Reads the whole catalog, at most once a second. False when it was just read. Raises as ``reread``."""
+        """Reads the whole catalog, at most once a second; who comes while it is read waits for that. False when it was just read. Raises as
+        ``reread``."""
+        if self._rereading is None:
+            if not self._may_reread():
+                return False
+            self._rereading = asyncio.create_task(self._reread_all())
+        await asyncio.shield(self._rereading)
+        return True
+
+    def _may_reread(self) -> bool:
+        """Not when it was just read; raises what was said then."""
         if time.monotonic() - self._refreshed < 1.0:
             if self._unread is not None:
                 raise DatabaseError(self._unread)
             return False
         self._refreshed, self._unread = time.monotonic(), None
+        return True
+
+    async def _reread_all(self) -> None:
         try:
             await self.keeper.refresh()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             self._unread = _unread(failure_of(error))
             raise DatabaseError(self._unread) from error
+        finally:
+            self._rereading = None
         self._tell_watcher()
-        return True
 
     def _adopt(self, known: Relation | None, fresh: Relation | None) -> None:
         state = self.keeper.state

@@ -152,7 +152,7 @@ class Wire(asyncio.Protocol):
     def _error_of(self, body: bytes) -> BaseException:
         fields = messages.fields(body)
         error: BaseException = asyncpg.PostgresError.new(fields)
-        if fields.get("C") == _GONE:
+        if fields.get("C") == _GONE and "W" not in fields:  # else a function says so, of itself or of statements of its own
             error = asyncpg.InvalidCachedStatementError("the prepared statement is gone")
         if isinstance(error, asyncpg.InvalidCachedStatementError):
             self._prepared.forget()

@@ -240,3 +240,20 @@ def test_a_former_name_in_select_is_told_of(served: Gateway) -> None:
     assert [a.json() for a in answers] == [[{"email": "a@x"}]] * 3
     assert {a.headers.get("mendgate-healed") for a in answers} == {"rename_column(email->email_address)"}
     assert all("mendgate-receipt" in a.headers for a in answers)
+
+
+def test_a_function_made_a_moment_ago_is_found_for_all_who_call_it(served: Gateway) -> None:
+    """The catalog is read again for the first of them; the others wait for that, and are not told that there is no such function."""
+    key = served.make_key()
+    try:
+
+        async def run() -> set[int]:
+            async with httpx.AsyncClient(base_url=served.base_url, headers={"apikey": key}, timeout=HANGS) as client:
+                await client.get("/rest/v1/rpc/lane_made")  # unknown: the whole catalog is read, as it is at most once a second
+                await asyncio.sleep(1.1)
+                served.sql("CREATE FUNCTION lane_made() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+                return {answer.status_code for answer in await asyncio.gather(*[client.get("/rest/v1/rpc/lane_made") for _ in range(40)])}
+
+        assert asyncio.run(run()) == {200}
+    finally:
+        served.sql("DROP FUNCTION IF EXISTS lane_made()")

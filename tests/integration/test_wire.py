@@ -153,6 +153,15 @@ def test_what_a_function_left_on_the_session_is_gone(target_url: str) -> None:
     assert with_pool(target_url, work) == [[[b"x"]], [[b""]], "40001", [[b""]]]
 
 
+def test_what_a_function_says_is_not_taken_for_the_wires_own_trouble(target_url: str) -> None:
+    """It may say that a prepared statement is gone, too: that is told as it was said, and not tried again."""
+
+    async def work(pool: Pool) -> str:
+        return await code_of(read(pool, AS, Step("DO $$ BEGIN RAISE EXCEPTION 'mine' USING ERRCODE = '26000'; END $$")))
+
+    assert with_pool(target_url, work) == "26000"
+
+
 def test_more_statements_than_are_kept(target_url: str) -> None:
     """Those of long ago are closed, on the server too, and come back when they are asked again."""
 
