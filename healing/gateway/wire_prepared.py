@@ -8,10 +8,13 @@ from healing.gateway.wire_messages import Step, closed, parsed, run
 
 _MOST, _MOST_OPENINGS = 100, 30
 """Statements kept prepared on a connection; and of those that open transactions."""
+_LONGEST = 20_000
+"""Characters of one that is kept. For each, Postgres keeps some 25 bytes on every connection: megabytes for thousands of conditions."""
 
 
 class Prepared:
-    """Names by text, for the ``steps`` of lanes. Where nothing is kept (behind a pooler), each is prepared without a name each time."""
+    """Names by text, for the ``steps`` of lanes. What is not kept (all of it behind a pooler, and what is very long) is prepared
+    without a name each time."""
 
     def __init__(self, *, keeps: bool) -> None:
         self._keeps = keeps
@@ -77,7 +80,7 @@ class Prepared:
         self._said = {}
 
     def _new(self, known: dict[str, bytes], most: int, step: Step) -> bytes:
-        if not self._keeps:
+        if not self._keeps or len(step.sql) > _LONGEST:
             return self._unnamed(step)
         if len(known) >= most:
             self._stale.append(known.pop(next(iter(known))))

@@ -162,6 +162,19 @@ def test_what_a_function_says_is_not_taken_for_the_wires_own_trouble(target_url:
     assert with_pool(target_url, work) == "26000"
 
 
+def test_a_very_long_statement_is_not_kept(target_url: str) -> None:
+    """It would cost the server megabytes for each connection; it is answered all the same, each time."""
+
+    async def work(pool: Pool) -> list[object]:
+        long = Step("SELECT 1 WHERE " + " OR ".join([f"{number} = $1::int" for number in range(3000)]), (b"7",))
+        found: list[object] = [await read(pool, AS, long), await read(pool, AS, long)]
+        largest = Step("SELECT max(length(statement))::text FROM pg_prepared_statements")
+        ((size,),) = await read(pool, AS, largest)
+        return [*found, int(size or 0) < 1000]
+
+    assert with_pool(target_url, work) == [[[b"1"]], [[b"1"]], True]
+
+
 def test_more_statements_than_are_kept(target_url: str) -> None:
     """Those of long ago are closed, on the server too, and come back when they are asked again."""
 
@@ -240,10 +253,12 @@ def test_a_server_that_fell_silent_is_given_up(target_url: str) -> None:
     async def work(pool: Pool) -> tuple[list[Record], str, list[Record]]:
         first = await read(pool, AS, WHO)
         proxy.hush()
+        for wire in pool._wires.values():
+            wire._patience = 0.1  # with this connection; a new one may take long to open on a busy machine
         return first, await code_of(read(pool, AS, WHO)), await read(pool, AS, WHO)
 
     with FaultyProxy(target_url) as proxy:
-        first, code, again = with_pool(proxy.url, work, wait=0.5)
+        first, code, again = with_pool(proxy.url, work)
     assert code == "PGRST003"
     assert first == again
 
