@@ -188,7 +188,8 @@ class Attempt:
     async def _reread(self) -> Failure | None:
         """None once it was read; else why not."""
         try:
-            await self.services.reread(self.request.schema, self.request.name, self.relation)
+            holds_one = not self.has_its_own_transaction
+            await self.services.reread(self.request.schema, self.request.name, self.relation, holds_one=holds_one)
         except DatabaseError as error:
             log.warning("could not read %s again: %s", self.request.name, error)
             return error.failure

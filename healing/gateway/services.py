@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import msgspec
@@ -24,7 +26,7 @@ from healing.gateway.target_gate import Gate
 from healing.gateway.together import Together
 from healing.gateway.traffic import Traffic
 from healing.gateway.transactions.journal import Journal
-from schema_monitor import catalog
+from schema_monitor import catalog, pooled
 from schema_monitor.core.lineage import LabelSighting, Seen, Sighting
 from schema_monitor.core.snapshot import EnumType, Relation
 
@@ -70,6 +72,7 @@ class Services:
         self._housekeeping: asyncio.Task[None] | None = None
         self._refreshed = 0.0
         self._rereading: asyncio.Task[None] | None = None
+        self._beside = asyncio.Lock()
         self._unread: Failure | None = None
 
     @property
@@ -145,18 +148,33 @@ class Services:
         book = state.rulebook_for(relation, operation)
         return Context(relation, state.snapshot, state.lineage, vet, level, rules, strict, caller.claims, moved, book)
 
-    async def reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
+    async def reread(self, schema: str, name: str, known: Relation | None, *, holds_one: bool = False) -> Relation | None:
         """Reads one relation's catalog entry again and puts it in force; tells the watcher where it differs. Raises ``DatabaseError``
-        (MG503) where it cannot be read now: then nothing that is unknown is known to be wrong."""
+        (MG503) where it cannot be read now: then nothing that is unknown is known to be wrong. ``holds_one``: see ``_looking``."""
         try:
-            return await self._reread(schema, name, known)
+            return await self._reread(schema, name, known, holds_one)
         except DatabaseError as error:
             raise DatabaseError(_unread(error.failure)) from error
         except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
             raise DatabaseError(_unread(failure_of(error))) from error
 
-    async def _reread(self, schema: str, name: str, known: Relation | None) -> Relation | None:
-        async with self.pool.connection() as connection:
+    @asynccontextmanager
+    async def _looking(self, holds_one: bool) -> AsyncIterator[asyncpg.Connection]:
+        """A connection to look at the catalog with. Who holds one of the pool does not wait there for one more: where none is free, theirs
+        is beside it, one at a time."""
+        if not holds_one or self.pool.has_free:
+            async with self.pool.connection() as connection:
+                yield connection
+            return
+        async with self._beside:
+            connection = await pooled.connect(self.settings.target_database_url, timeout=5, command_timeout=5)
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=2)
+
+    async def _reread(self, schema: str, name: str, known: Relation | None, holds_one: bool) -> Relation | None:
+        async with self._looking(holds_one) as connection:
             fresh = await catalog.read_relation(connection, schema, name)
             if fresh is None and known is not None:
                 fresh = await catalog.read_relation_by_oid(connection, known.oid)

@@ -67,3 +67,21 @@ def test_healed_writes_that_hold_all_connections_land(small: Gateway, write: Cal
     assert [answer.is_success for answer in answers] == [True, True], [answer.text for answer in answers]
     assert [row["id"] for row in small.sql("SELECT id FROM held ORDER BY id")] == [1, 2]
     assert len(small.sql("SELECT 1 FROM mendgate.receipts")) >= 1
+
+
+def test_transactions_that_hold_all_connections_are_told_of_a_name_that_nobody_knows(small: Gateway) -> None:
+    """The catalog is read again before that is said: not with one of the connections that they hold."""
+
+    def operations(number: int) -> list[dict[str, object]]:
+        return [{"op": "insert", "table": "held", "rows": [row]} for row in ({"id": number}, {"id": -number, "zz": 1})]
+
+    async def run() -> list[httpx.Response]:
+        async with httpx.AsyncClient(base_url=small.base_url, headers={"apikey": small.make_key()}, timeout=HANGS) as client:
+            with psycopg.connect(small.owner_url, autocommit=True) as holder:
+                holder.execute("SELECT pg_advisory_lock(42)")
+                bodies = [{"operations": operations(number)} for number in (1, 2)]
+                sends = [asyncio.create_task(client.post("/api/v1/transactions", json=body)) for body in bodies]
+                await asyncio.to_thread(until, lambda: len(small.sql(WAITING)) == len(sends))
+            return await asyncio.gather(*sends)
+
+    assert [answer.json()["code"] for answer in asyncio.run(run())] == ["PGRST204", "PGRST204"]
