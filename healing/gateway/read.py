@@ -103,12 +103,14 @@ async def _finished(
 ) -> tuple[dict[str, Any], Answer]:
     """The rest of a transaction in which the query has run, or has been guessed at: its record, and the answer."""
     guessed = None
-    if query.count_query is not None:
-        guessed = planned_rows(text(batch.rows[0][0]) or "")
-        await batch.ask((), step_of(query))
     try:
+        if query.count_query is not None:
+            guessed = planned_rows(text(batch.rows[0][0]) or "")
+            await batch.ask((), step_of(query))
         record = shown(batch.rows[0])
         answer = _answered(request, names, planned, record, guessed)
+    except DatabaseError:
+        raise  # the transaction is over
     except BaseException:
         await batch.rollback()
         raise
