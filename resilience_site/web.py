@@ -20,6 +20,7 @@ from resilience_site.web_log import logging_config
 
 ROOT = Path(__file__).resolve().parent.parent
 RESPAWN_SECONDS = 0.1
+FAREWELL_SECONDS = 0.3
 STATIC_EXPIRES = 3600
 
 
@@ -28,6 +29,8 @@ class Server(Granian):  # type: ignore[misc, valid-type]
     when no request is under way."""
 
     drain_seconds = 0.0
+    farewell_seconds = 0.0
+    """Between the end of streams and the end of the workers: what a socket is told last (a close code) must be on its way by then."""
 
     def shutdown(self, exit_code: int = 0) -> None:
         """Also called where a worker could not start; then there is nobody to drain for."""
@@ -50,6 +53,7 @@ class Server(Granian):  # type: ignore[misc, valid-type]
 
     def _stop_workers(self) -> None:
         self._tell_workers(STREAMS_END)
+        time.sleep(self.farewell_seconds)
         super()._stop_workers()
 
 
@@ -77,6 +81,7 @@ def serve(config: Config) -> None:
         working_dir=ROOT,
     )
     server.drain_seconds = config.drain_seconds
+    server.farewell_seconds = FAREWELL_SECONDS if config.upstream_supabase_url is not None else 0.0
     server.serve()
 
 
