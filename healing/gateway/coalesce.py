@@ -108,7 +108,7 @@ class Coalescer(Lanes[Lane, Item, Sequence[Record]]):
             await begun.rollback()
             raise
         await begun.commit(xid=xid_of(begun.rows))
-        for item, receipt_id in zip(owed, receipts.ids_of(bundle), strict=False):
+        for item, receipt_id in zip(owed, receipts.ids_of(bundle, len(owed)), strict=True):
             item.receipt_id = receipt_id
         return answers
 

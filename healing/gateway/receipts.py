@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 _INSERT = "INSERT INTO mendgate.receipts VALUES($1,$2)"
 MOST = 65_536
 """receipts in a bundle."""
+_ENDS = tuple([f"{number:04x}" for number in range(2048)])
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -41,10 +42,10 @@ def numbered(bundle: str, number: int) -> str:
     return f"{bundle[:-4]}{number:04x}"
 
 
-def ids_of(bundle: str) -> Iterator[str]:
-    """The ids of a bundle's receipts, in order."""
+def ids_of(bundle: str, count: int) -> list[str]:
+    """The ids of a bundle's first ``count`` receipts, in order."""
     place = bundle[:-4]
-    return (f"{place}{number:04x}" for number in range(MOST))
+    return [place + end for end in _ENDS[:count]] if count <= len(_ENDS) else [numbered(bundle, number) for number in range(count)]
 
 
 def bundle_sql(bundle: str, receipts: Sequence[Receipt], transaction: bytes = b"") -> str:
@@ -65,12 +66,13 @@ def bundle_steps(bundle: str, receipts: Sequence[Receipt]) -> tuple[Step, ...]:
 
 def _bundled(receipts: Sequence[Receipt]) -> bytes:
     """``{"heads": [each distinct head], "of": [which of them the n-th receipt has], "values": [the n-th one's values]}``."""
-    if len(receipts) == 1:
-        return b'{"heads":[%b],"of":[0],"values":[%b]}' % (receipts[0].head.encode(), receipts[0].values)
+    values = b",".join([receipt.values for receipt in receipts])
     heads = {receipt.head: None for receipt in receipts}
+    if len(heads) == 1:
+        of = ("0," * len(receipts))[:-1]
+        return b'{"heads":[%b],"of":[%b],"values":[%b]}' % (receipts[0].head.encode(), of.encode(), values)
     order = {head: str(number) for number, head in enumerate(heads)}
     of = ",".join([order[receipt.head] for receipt in receipts])
-    values = b",".join([receipt.values for receipt in receipts])
     return b'{"heads":[%b],"of":[%b],"values":[%b]}' % (",".join(heads).encode(), of.encode(), values)
 
 

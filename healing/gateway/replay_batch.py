@@ -236,7 +236,7 @@ async def _land(services: Services, group: Sequence[Alike]) -> list[Answer]:
     batch = await begin(services.pool, (*due, lane.prelude.step), step)
     try:
         shares = share_out(batch.rows, items, lane.by_row)
-        for item, receipt_id in zip(items, receipts.ids_of(bundle), strict=False):
+        for item, receipt_id in zip(items, receipts.ids_of(bundle, len(items)), strict=True):
             item.receipt_id = receipt_id
         answers = [
             answer_of(alike.load.plan, alike.answer, alike.item, share).plus(MARK) for alike, share in zip(group, shares, strict=True)
