@@ -50,7 +50,7 @@ FULL = 0.8
 """of that: then they are stored, due or not."""
 AT_ONCE = 2_000
 """Rows of one transaction."""
-PACE, SLOWEST = 200, 60.0
+PACE, SLOWEST = 200, 120.0
 """Many callers have many shapes, each with few requests. Then the counts are kept for longer, so that no more than so many rows a second
 are stored, but for so many seconds at most: a row then stands for more requests."""
 IN_A_THREAD = 300
