@@ -17,6 +17,7 @@ from msgspec import Struct
 from healing import activation, audit, binding, people, permits, policy, proof, review_rules, rules
 from healing.certified import evidence
 from healing.checked_fix import checked, content_hash, is_exact, parsed, plain, sentence
+from healing.core.chance import percent
 from healing.models import Proposal, Rule, Source
 from healing.notify import notify
 from healing.proof import Bounds, Pack
@@ -176,7 +177,7 @@ def _plain(proposal: Proposal | None) -> Proposal:
     if not is_exact(proposal):
         raise DoesNotFit("It is not exact: something sent would be dropped, changed or made up.", "Approve it alone.")
     if proposal.probability < LIKELY:
-        raise DoesNotFit(f"It is right with a probability of {proposal.probability:.0%} only.", "Look at it alone.")
+        raise DoesNotFit(f"It is right with a probability of {percent(proposal.probability)} only.", "Look at it alone.")
     return proposal
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from healing.core import explain, fixes, labels, match
+from healing.core.chance import percent
 from healing.core.drive import adrive
 from healing.core.heal import Kept, Landed, Refused, Result, heal
 from healing.core.match import traps
@@ -281,7 +282,7 @@ def probably(attempt: Attempt, proposals: tuple[Proposal, ...]) -> str:
     closed = labels.by_name(relation, snapshot.enums) if relation is not None else ()
     fix = fixes.parse(list(proposals[0].fix))
     patch, doubts = explain.source_patch(attempt.statement, fix, closed), "; ".join(traps.of_renames(fix)[:3])
-    return f" Probably ({proposals[0].probability:.0%}): {patch or proposals[0].sentence}{doubts and f'. But look: {doubts}'}"
+    return f" Probably ({percent(proposals[0].probability)}): {patch or proposals[0].sentence}{doubts and f'. But look: {doubts}'}"
 
 
 async def _row_by_row(services: Services, request: Request, envelope: Envelope, caller: Caller, payload: Payload) -> Answer:
