@@ -172,7 +172,7 @@ def test_only_exact_and_likely_fixes_are_approved_in_bulk() -> None:
     idea = propose(probability=0.06, signature="unknown_column:idea")
     done = approval.approve_many([(exact.pk, binding.bond_of(exact).token), (lossy.pk, ""), (idea.pk, "")], rita)
     assert [rule.fix for rule in done.rules] == [RENAME]
-    assert "not exact" in done.refused[0][1] and "6% only" in done.refused[1][1]
+    assert "not exact" in done.refused[0][1] and "6 % only" in done.refused[1][1]
     with pytest.raises(NotAllowed):
         approval.approve_many([(lossy.pk, "")], onlooker())
 
